@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Subzero. `make help` lists what there is; V=1 shows the commands; everything lands in build/.
+
+VERSION  := 0.1.0
+B        := build
+CLANG    ?= clang-19
+CC       := gcc
+PREFIX   ?= /usr
+DESTDIR  ?=
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wwrite-strings -Wformat=2 -Wno-format-nonliteral -Wundef
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE \
+            -D_FORTIFY_SOURCE=2 -fno-strict-aliasing -fno-delete-null-pointer-checks
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+DEFS     := -D_GNU_SOURCE -DSZ_VERSION='"$(VERSION)"'
+CPPFLAGS := $(DEFS) -Iinclude -Iuser -I$(B)
+CFLAGS   ?= -O2 -g
+ALLC     := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN)
+LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
+
+HEADERS  := $(wildcard include/subzero/*.h)
+ROOMS    := core codec config telemetry kern net jose policy audit http verify gateway control
+ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
+ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
+ROOM_H   := $(wildcard user/*/*.h)
+PROGRAMS := $(B)/subzerod $(B)/subzeroctl
+
+# The sanitizer build is the same tree under build/asan.
+ASAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ASAN_O   := $(ROOM_C:user/%.c=$(B)/asan/user/%.o)
+
+UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
+BPFTEST  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help demo check bench lint fuzz asan install clean tests tools format
+
+all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+# ---- BPF: object, then the same bytes inside the programs -----------------------------------------
+$(B)/subzero.bpf.o: bpf/subzero.bpf.c $(wildcard bpf/*.h) $(HEADERS)
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -std=gnu17 \
+	  -Iinclude -Ibpf -I/usr/include/$(MULTIARCH) -c $< -o $@
+
+$(B)/bpf_object.h: $(B)/subzero.bpf.o
+	$(call say,EMBED,$@)
+	$(Q)(echo '/* generated from $< */'; echo 'static const unsigned char sz_bpf_object[]'; \
+	  echo '__attribute__((aligned(8))) = {'; od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; \
+	  echo '};') > $@
+
+# ---- user space -------------------------------------------------------------------------------------
+$(B)/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLC) $(CPPFLAGS) -c $< -o $@
+$(B)/user/kern/%.o $(B)/asan/user/kern/%.o: $(B)/bpf_object.h
+
+$(B)/libsubzero.a: $(ROOM_O)
+	$(call say,AR,$@)
+	$(Q)rm -f $@; ar rcs $@ $^
+
+$(B)/%: $(B)/user/%.o $(B)/libsubzero.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+# ---- sanitizer build ----------------------------------------------------------------------------------
+$(B)/asan/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
+	$(call say,ASAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g $(WARN) $(ASAN) $(FUZZCOV) $(CPPFLAGS) -c $< -o $@
+$(B)/asan/libsubzero.a: $(ASAN_O)
+	$(Q)rm -f $@; ar rcs $@ $^
+$(B)/asan/%: $(B)/asan/user/%.o $(B)/asan/libsubzero.a
+	$(call say,ASANLD,$@)
+	$(Q)$(CLANG) $(ASAN) -o $@ $^ $(LIBS)
+asan: $(B)/asan/subzerod $(B)/asan/subzeroctl ## the programs with AddressSanitizer and UBSan
+
+# ---- tests -----------------------------------------------------------------------------------------------
+TESTH := $(wildcard tests/lib/*.h)
+$(B)/tests/unit/%: tests/unit/%.c $(TESTH) $(B)/asan/libsubzero.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror $(ASAN) $(CPPFLAGS) -Itests/lib \
+	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+$(B)/tests/bpf/%: tests/bpf/%.c $(TESTH) $(B)/libsubzero.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -Werror $(CPPFLAGS) -Itests/lib \
+	  -o $@ $< $(B)/libsubzero.a $(LIBS)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(TESTH) $(B)/asan/libsubzero.a
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined $(CPPFLAGS) -Itests/lib -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+$(B)/tools/%: tools/%.c $(TESTH) $(B)/libsubzero.a
+	$(call say,TOOL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLC) $(CPPFLAGS) -Itests/lib $(LDHARDEN) -o $@ $< $(B)/libsubzero.a $(LIBS)
+$(B)/tests/fuzz/% $(B)/asan/%: FUZZCOV := -fsanitize=fuzzer-no-link
+
+tools: $(TOOLS)
+tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
+
+check: all tests asan ## every test; TAP, then one line of totals
+	@scripts/run-tests
+
+fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS each (default 60)
+	@scripts/fuzz
+
+demo: all tools ## the main job on real traffic in network namespaces
+	@scripts/run-demo
+
+bench: all tools ## requests/s and latency beside the unguarded service and HAProxy
+	@scripts/bench
+
+lint: ## layers, style, shellcheck, clang-tidy
+	@scripts/lint
+
+format: ## clang-format over the tree
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove build/
+	$(Q)rm -rf $(B)
+
+include scripts/install.mk

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The two programs. sz_ingress (XDP) decides every frame for a protected service; sz_egress (tc)
+ * watches what the server answers. All decisions are in include/subzero/guard.h, which is also
+ * compiled natively; here are only the attach points and the kernel's side of its shim.
+ *
+ * Whatever must be set at run time lies in maps, not in read-only data, so that the object works
+ * the same whether the daemon, bpftool or ip loads it.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include "maps.h"
+
+#define sz_ctx xdp_md
+#define sz_map_get(map, key) bpf_map_lookup_elem(map, key)
+#define sz_map_set(map, key, value) bpf_map_update_elem(map, key, value, BPF_ANY)
+#define sz_map_unset(map, key) bpf_map_delete_elem(map, key)
+#define sz_now() bpf_ktime_get_boot_ns()
+#define sz_ctx_len(ctx) ((u32)bpf_xdp_get_buff_len(ctx))
+#define sz_ctx_resize(ctx, len) bpf_xdp_adjust_tail(ctx, (int)((len) - (u32)bpf_xdp_get_buff_len(ctx)))
+
+/* The verifier must see the bounds where the helper is called, after the compiler's own ideas. */
+#define sz_bounded(len, max, call)                                                                 \
+	({                                                                                         \
+		u32 len_ = (len);                                                                  \
+                                                                                                   \
+		barrier_var(len_);                                                                 \
+		len_ < 1 || len_ > (max) ? -1 : (call);                                            \
+	})
+#define sz_ctx_load(ctx, off, to, len, max)                                                        \
+	sz_bounded(len, max, bpf_xdp_load_bytes(ctx, off, to, len_))
+#define sz_ctx_store(ctx, off, from, len, max)                                                     \
+	sz_bounded(len, max, bpf_xdp_store_bytes(ctx, off, (void *)(from), len_))
+#define sz_ring_put(ring, record, len, max)                                                        \
+	sz_bounded(len, max, bpf_ringbuf_output(ring, record, len_, 0))
+
+#include "subzero/guard.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2); /* one for each program: egress may interrupt ingress */
+	__type(key, u32);
+	__type(value, struct sz_scratch);
+} sz_scratch SEC(".maps");
+
+SEC("xdp")
+int sz_ingress(struct xdp_md *ctx)
+{
+	u32 slot = 0;
+	struct sz_scratch *s = bpf_map_lookup_elem(&sz_scratch, &slot);
+
+	if (!s)
+		return XDP_DROP;
+	switch (sz_guard_ingress(ctx, s, ctx->ingress_ifindex, ctx->rx_queue_index)) {
+	case SZ_PASS:
+		return XDP_PASS;
+	case SZ_REPLY:
+		return XDP_TX;
+	default:
+		return XDP_DROP;
+	}
+}
+
+SEC("tc")
+int sz_egress(struct __sk_buff *skb)
+{
+	u32 slot = 1, len = skb->len, n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
+	struct sz_scratch *s = bpf_map_lookup_elem(&sz_scratch, &slot);
+
+	if (s && n >= 54 && !bpf_skb_load_bytes(skb, 0, s->frame, n))
+		sz_guard_egress(s->frame, n, len, s);
+	return TC_ACT_UNSPEC;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Keys and values of the pinned maps, and the records of the two rings: the ABI between the BPF
+ * programs, the daemon and the CLI. bpf/maps.h declares the maps themselves and names who writes
+ * and who reads each.
+ *
+ * Rules: explicit padding, always zeroed in keys; sizes asserted by both compilers; addresses are
+ * 16 bytes in network order with IPv4 as ::ffff:a.b.c.d; ports in network order; times are
+ * nanoseconds of CLOCK_BOOTTIME unless a name says otherwise; SZ_ABI changes with any of this.
+ */
+#ifndef SZ_ABI_H
+#define SZ_ABI_H
+
+#include "subzero/limits.h"
+#include "subzero/reason.h"
+#include "subzero/types.h"
+
+struct sz_addr {
+	u8 b[16];
+};
+
+/* 128-bit keyed digest of a token (SipHash-2-4-128 with sz_config.key). */
+struct sz_digest {
+	u64 w[2];
+};
+
+/* 128-bit name of something that can be revoked: BLAKE2b-128 of "kind\0value"; see sz_revoke_id(). */
+struct sz_id {
+	u8 b[16];
+};
+
+/* ---- sz_config: one element, memory-mapped by the daemon ------------------------------------ */
+
+struct sz_config {
+	u32 abi;               /* SZ_ABI; 0 = never configured: protected ports are dropped */
+	u32 ban_count;         /* entries in sz_bans; 0 skips the lookup */
+	u8 key[16];            /* secret of every digest, random at first start */
+	u64 heartbeat_ns;      /* when the daemon last said it lives */
+	u64 heartbeat_ttl_ns;  /* how long that is believed */
+	u32 policy_gen;        /* grants of another generation are void */
+	u32 key_gen;           /* likewise, for the set of signing keys */
+	u64 miss_interval_ns;  /* GCRA over all misses: emission interval; 0 = no limit */
+	u64 miss_burst_ns;     /* and its tolerance */
+	u64 miss_tat;          /* its state; written by XDP */
+	u64 src_miss_interval_ns; /* GCRA over the misses of one source; 0 = no limit */
+	u64 src_miss_burst_ns;
+	u64 revoke_epoch;      /* bumped by whoever writes sz_revoked */
+	u64 pad[4];
+};
+
+/* ---- sz_services: which address:port is protected ------------------------------------------- */
+
+struct sz_service_key {
+	struct sz_addr addr; /* all zero: any address */
+	u16 port;            /* network order; 0 marks "this address has protected ports" */
+	u8 pad[6];
+};
+
+#define SZ_SVC_MONITOR 0x1u    /* decide and count, but pass */
+#define SZ_SVC_EVENT_HITS 0x2u /* one event per admitted request */
+
+struct sz_service {
+	u32 id;               /* 1..SZ_SERVICES_MAX */
+	u32 flags;            /* SZ_SVC_* */
+	u64 src_interval_ns;  /* GCRA per source address; 0 = no limit */
+	u64 src_burst_ns;
+	u64 pri_interval_ns;  /* GCRA per principal; 0 = no limit */
+	u64 pri_burst_ns;
+	u64 syn_interval_ns;  /* GCRA of new connections per source; 0 = no limit */
+	u64 syn_burst_ns;
+};
+
+/* ---- sz_routes: LPM trie over (service, path) ------------------------------------------------ */
+
+/* Methods are numbered; OTHER is every token that is not named here. */
+#define SZ_METHODS(X)                                                                              \
+	X(0, GET) X(1, HEAD) X(2, POST) X(3, PUT) X(4, DELETE) X(5, PATCH) X(6, OPTIONS) X(7, OTHER)
+#define SZ_METHOD_ENUM_(n, NAME) SZ_M_##NAME = (n),
+enum sz_method { SZ_METHODS(SZ_METHOD_ENUM_) SZ_METHOD_COUNT = 8 };
+
+/*
+ * Key data is service then path, so prefixlen = 32 + 8 * path bytes. A route "/a" is two nodes:
+ * "/a\0" (exactly /a: the kernel looks the path up followed by a NUL) and "/a/" (below it); a
+ * route that ends in '/' is one. A node already holds what shorter prefixes say about methods it
+ * does not name itself, so one lookup decides.
+ */
+struct sz_route_key {
+	u32 prefixlen;
+	u32 service;
+	u8 path[SZ_PATH_MAX];
+};
+
+#define SZ_RT_PUBLIC 0x1u /* needs no token */
+#define SZ_RT_ASK 0x2u    /* the daemon decides each request, also for public routes */
+
+struct sz_route_node {
+	u16 route[SZ_METHOD_COUNT]; /* route id, or SZ_ROUTE_NONE */
+	u16 flags[SZ_METHOD_COUNT]; /* SZ_RT_* of that route */
+};
+
+/* ---- sz_grants, sz_denied: what the daemon decided about a token ------------------------------ */
+
+struct sz_grant_key {
+	struct sz_digest token;
+	u32 service;
+	u32 pad;
+};
+
+#define SZ_GRANT_REVOKED 0x1u /* answered 401 */
+
+struct sz_grant {
+	u64 expires_ns;              /* void at and after this */
+	u32 policy_gen;              /* must equal sz_config.policy_gen */
+	u32 key_gen;                 /* must equal sz_config.key_gen */
+	u64 principal;               /* see sz_principal_id() */
+	u64 created_ns;
+	u64 allow[SZ_ROUTE_WORDS];   /* bit r: route r is allowed */
+	u64 ask[SZ_ROUTE_WORDS];     /* bit r: the daemon decides each request; wins over allow */
+	struct sz_id jti;            /* revocation names: zero where the token has no such claim */
+	struct sz_id subject;
+	struct sz_id issuer;
+	u32 flags;                   /* SZ_GRANT_*; may be set by the CLI */
+	u32 pad;
+};
+
+/* A token known to be bad; LRU, so a flood of bad tokens pushes out only its own kind. */
+struct sz_denied {
+	u64 expires_ns;
+	u32 policy_gen;
+	u32 key_gen;
+	u32 reason; /* enum sz_reason with http 401 */
+	u32 pad;
+};
+
+/* ---- sz_half, sz_flows: TCP connections as the server sees them -------------------------------- */
+
+struct sz_flow_key {
+	struct sz_addr client;
+	struct sz_addr server;
+	u16 client_port; /* network order */
+	u16 server_port;
+	u32 pad;
+};
+
+/*
+ * Bytes the server may still be sent again. digest 0: any content (a body whose length was
+ * announced); otherwise the keyed digest of exactly these bytes. len 0: the slot is free.
+ */
+struct sz_range {
+	u32 seq;
+	u32 len;
+	u64 digest;
+};
+
+#define SZ_FLOW_DEAD 0x1u   /* answered: the client's next segment becomes a RST to the server */
+#define SZ_FLOW_ASKED 0x2u  /* the bytes at `next` were handed to the daemon */
+#define SZ_FLOW_STREAM 0x4u /* inside a head or chunked body that only the daemon can follow */
+#define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
+
+/*
+ * Sequence numbers are host order. `ver` is odd while a writer is inside and starts at a time
+ * stamp, so a recycled element is never mistaken for the one that was read; a writer commits by
+ * compare-and-swap on it. acked, floor and open belong to the egress program alone.
+ */
+struct sz_flow {
+	u64 ver;
+	u64 more;       /* body bytes beyond `next` that are announced but not yet opened */
+	u64 asked_ns;   /* when the bytes at `next` were handed to the daemon */
+	u64 seen_ns;    /* last request decided */
+	u64 principal;  /* of the last admitted request */
+	u32 base;       /* first byte the server accepts: the ack of its SYN-ACK */
+	u32 iss;        /* the server's initial sequence number */
+	u32 next;       /* first byte that needs a decision */
+	u32 ack_admit;  /* the client's ack number when a request was last admitted */
+	u32 acked;      /* the server has acknowledged every byte before this */
+	u32 floor;      /* bytes before this never pass */
+	u32 flags;      /* SZ_FLOW_* */
+	u32 service;
+	u32 requests;   /* admitted on this connection */
+	u32 open;       /* the server has spoken on this connection after its SYN-ACK */
+	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
+	u32 pad;
+	struct sz_range range[SZ_RANGES];
+};
+
+/* ---- sz_tickets: the daemon's verdict on one segment ------------------------------------------- */
+
+struct sz_ticket_key {
+	struct sz_flow_key flow;
+	u32 seq; /* host order: where the decided bytes begin */
+	u32 pad;
+};
+
+#define SZ_TK_STREAM 0x1u  /* more of the same head or chunked body follows */
+#define SZ_TK_REQUEST 0x2u /* completes a request head: counts as one admitted request */
+
+struct sz_ticket {
+	u64 digest;     /* sz_segment_digest() of the decided bytes */
+	u64 expires_ns;
+	u64 more;       /* opaque body bytes that follow the decided ones */
+	u64 principal;
+	u32 len;        /* decided bytes; never more than the segment holds */
+	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses */
+	u32 flags;      /* SZ_TK_* */
+	u32 service;
+	u16 route;
+	u8 method;
+	u8 pad[5];
+};
+
+/* ---- sz_sources, sz_principals, sz_hits, sz_bans ------------------------------------------------ */
+
+/* Key: struct sz_addr, the source with IPv6 cut to /64. */
+struct sz_source {
+	u64 tat;       /* GCRA state: requests */
+	u64 syn_tat;   /* GCRA state: new connections */
+	u64 miss_tat;  /* GCRA state: misses */
+	u64 requests;
+	u64 denials;
+	u64 syns;
+	u64 seen_ns;
+	u32 last_reason;
+	u32 pad;
+};
+
+/* Key: u64 principal. */
+struct sz_principal {
+	u64 tat; /* GCRA state */
+};
+
+/* Requests admitted in the kernel, exactly; per CPU. */
+struct sz_hit_key {
+	u64 principal; /* 0: public route, or no room left for a row of its own */
+	u32 service;
+	u16 route;
+	u16 pad;
+};
+
+struct sz_ban_key {
+	u32 prefixlen; /* 0..128 over addr */
+	struct sz_addr addr;
+};
+
+struct sz_ban {
+	u64 expires_ns; /* 0 = never */
+	u32 source;     /* 0 = by hand */
+	u32 pad;
+	char why[48];
+};
+
+/* ---- sz_revoked, sz_names, sz_answers ------------------------------------------------------------ */
+
+/* Key: struct sz_id. */
+struct sz_revoked {
+	u64 until_s; /* wall clock, seconds since the epoch; 0 = for ever */
+	u32 kind;    /* enum sz_revoke_kind */
+	u32 pad;
+};
+
+enum sz_revoke_kind {
+	SZ_REVOKE_TOKEN = 1,
+	SZ_REVOKE_JTI = 2,
+	SZ_REVOKE_SUBJECT = 3,
+	SZ_REVOKE_ISSUER = 4,
+};
+
+/* Names for people, so that the CLI reads well with the daemon down. */
+enum sz_name_kind { SZ_NAME_SERVICE = 1, SZ_NAME_ROUTE = 2, SZ_NAME_PRINCIPAL = 3 };
+
+struct sz_name_key {
+	u32 kind;
+	u32 service; /* 0 for principals */
+	u64 id;      /* service, route or principal */
+};
+
+struct sz_name {
+	char s[SZ_NAME_MAX];
+	u64 seen_ns;
+};
+
+/* Index: enum sz_reason. A whole HTTP response, ready to be copied behind TCP headers. */
+struct sz_answer {
+	u32 len;  /* 0: there is none, the packet is dropped */
+	u32 csum; /* ones' complement sum over bytes[0..len), as if it began at an even offset */
+	u8 bytes[SZ_ANSWER_MAX];
+};
+
+/* ---- ring records ---------------------------------------------------------------------------------- */
+
+/* One denial (or, where asked for, one admitted request); sz_events. */
+struct sz_event {
+	u64 time_ns;
+	u64 principal;
+	struct sz_flow_key flow;
+	u32 service;
+	u32 reason;
+	u16 route;  /* SZ_ROUTE_NONE where it was not found out */
+	u8 method;  /* 0xff where it was not read */
+	u8 monitor; /* 1: passed all the same */
+	u16 path_len;
+	u16 pad;
+	u8 path[96]; /* first bytes of the target */
+};
+
+/* One frame that is held for the daemon; sz_misses. `frame_len` bytes of frame follow. */
+struct sz_miss {
+	u64 time_ns;
+	struct sz_flow_key flow;
+	struct sz_digest token; /* where token_len != 0 */
+	u32 ifindex;
+	u32 rxq;
+	u32 service;
+	u32 seq;          /* host order: first undecided byte */
+	u32 reason;       /* enum sz_miss_why */
+	u32 frame_len;
+	u16 payload_off;  /* of the TCP payload in the frame */
+	u16 payload_len;
+	u16 undecided;    /* offset in the payload of the byte `seq` */
+	u16 token_off;    /* in the frame */
+	u16 token_len;
+	u16 route;        /* SZ_MISS_ROUTE only */
+	u8 method;
+	u8 monitor;       /* 1: a copy, the frame itself has passed */
+	u8 pad[10];
+	/* frame_len bytes of frame follow */
+};
+
+enum sz_miss_why {
+	SZ_MISS_TOKEN = 1,   /* clean head, token not known: verify, write a grant, reinject */
+	SZ_MISS_UNUSUAL = 2, /* head the kernel does not read itself: answer with tickets */
+	SZ_MISS_PARTIAL = 3, /* head that is not complete in this segment: tickets */
+	SZ_MISS_STREAM = 4,  /* the next segment of such a head or of a chunked body: tickets */
+	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
+};
+
+_Static_assert(sizeof(struct sz_config) == 128, "ABI");
+_Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
+_Static_assert(sizeof(struct sz_service) == 56, "ABI");
+_Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
+_Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
+_Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
+_Static_assert(sizeof(struct sz_grant) == 152, "ABI");
+_Static_assert(sizeof(struct sz_denied) == 24, "ABI");
+_Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 216, "ABI");
+_Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
+_Static_assert(sizeof(struct sz_ticket) == 56, "ABI");
+_Static_assert(sizeof(struct sz_source) == 64, "ABI");
+_Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
+_Static_assert(sizeof(struct sz_ban_key) == 20, "ABI");
+_Static_assert(sizeof(struct sz_ban) == 64, "ABI");
+_Static_assert(sizeof(struct sz_revoked) == 16, "ABI");
+_Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
+_Static_assert(sizeof(struct sz_name) == 128, "ABI");
+_Static_assert(sizeof(struct sz_answer) == 776, "ABI");
+_Static_assert(sizeof(struct sz_event) == 168, "ABI");
+_Static_assert(sizeof(struct sz_miss) == 112, "ABI");
+
+#endif

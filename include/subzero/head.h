@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The request-head scanner: reads the strict subset of HTTP/1.1 (RFC 9112) that every server reads
+ * the same way, in one pass, eight bytes at a step. It says one of
+ *
+ *   CLEAN       whole head, nothing unusual: the kernel may decide on it
+ *   PARTIAL     no end of head in these bytes
+ *   UNUSUAL     legal or nearly so, but not in the subset: the daemon looks at it
+ *   AMBIGUOUS   servers disagree about such bytes, or no server accepts them: 400
+ *
+ * All state lies in struct sz_scan (per-CPU map memory in BPF), never on the stack: the verifier
+ * then knows nothing about it and checks each step once instead of once per position.
+ *
+ * The bytes lie in a buffer of SZ_FRAME_MAX with at least 32 readable bytes behind it.
+ */
+#ifndef SZ_HEAD_H
+#define SZ_HEAD_H
+
+#include "subzero/abi.h"
+#include "subzero/compat.h"
+
+enum sz_head_status {
+	SZ_HEAD_PARTIAL = 0,
+	SZ_HEAD_CLEAN = 1,
+	SZ_HEAD_UNUSUAL = 2,
+	SZ_HEAD_AMBIGUOUS = 3,
+};
+
+#define SZ_HD_HOST 0x01u
+#define SZ_HD_LENGTH 0x02u   /* Content-Length */
+#define SZ_HD_AUTH 0x04u     /* Authorization */
+#define SZ_HD_BEARER 0x08u   /* and it is "Bearer" with one space */
+#define SZ_HD_CHUNKED 0x10u  /* Transfer-Encoding, whatever it says */
+#define SZ_HD_UPGRADE 0x20u
+#define SZ_HD_HTTP10 0x40u
+
+enum sz_scan_state {
+	SZ_SCAN_PATH,   /* in the path of the request target */
+	SZ_SCAN_QUERY,  /* behind its '?' */
+	SZ_SCAN_EOL,    /* at the end of the request line */
+	SZ_SCAN_NAME,   /* in a header's name, or at the empty line */
+	SZ_SCAN_VALUE,  /* in a header's value */
+};
+
+/* Result and state. Offsets are into the buffer. */
+struct sz_scan {
+	u64 content_length;
+	u32 pos, end;
+	u32 line;       /* where the current header line begins */
+	u32 value;      /* where its value begins (behind the colon) */
+	u32 state;      /* enum sz_scan_state */
+	u32 header;     /* SZ_HD_* of the current line, 0 = of no interest */
+	u32 status;     /* enum sz_head_status; valid at the end */
+	u32 unusual;    /* something unusual was seen */
+	u32 flags;      /* SZ_HD_* */
+	u32 method;     /* enum sz_method */
+	u32 path_off, path_len;     /* without query */
+	u32 target_len;             /* with it */
+	u32 token_off, token_len;   /* with SZ_HD_BEARER */
+	u32 head_end;   /* first byte behind the empty line */
+	u32 lines;
+	u32 pad;
+};
+
+/* What a step needs: only pointers, so that it can lie on a BPF stack. */
+struct sz_scan_arg {
+	struct sz_scan *s;
+	const u8 *buf;
+};
+
+#define SZ_LOW7 0x7f7f7f7f7f7f7f7full
+#define SZ_HIGH 0x8080808080808080ull
+#define SZ_ONES 0x0101010101010101ull
+/* High bit of each byte of the 7-bit words x that is >= c. */
+#define SZ_GE(x, c) ((x) + (0x80 - (c)) * SZ_ONES)
+
+/* High bit set in every byte that is not [A-Za-z0-9-]. */
+SZ_INLINE u64 sz_not_word(u64 w)
+{
+	u64 x = w & SZ_LOW7;
+	u64 f = x | 0x20 * SZ_ONES;
+	u64 alpha = SZ_GE(f, 'a') & ~SZ_GE(f, 'z' + 1);
+	u64 digit = SZ_GE(x, '0') & ~SZ_GE(x, '9' + 1);
+	u64 dash = SZ_GE(x, '-') & ~SZ_GE(x, '-' + 1);
+
+	/* f maps 0x41..0x5a and 0x61..0x7a to letters; 0x01..0x1a map below 0x3b, never to one */
+	return (~(alpha | digit | dash) | w) & SZ_HIGH;
+}
+
+/* High bit set in every byte below `low`, 0x7f or above. Exact. */
+SZ_INLINE u64 sz_not_text(u64 w, u32 low)
+{
+	u64 x = w & SZ_LOW7;
+
+	return (~SZ_GE(x, low) | SZ_GE(x, 0x7f) | w) & SZ_HIGH;
+}
+
+/* Index of the lowest byte whose high bit is set in m; m != 0, no other bits. */
+SZ_INLINE u32 sz_first(u64 m)
+{
+	return (u32)(((((m & -m) >> 7) - 1) & SZ_ONES) * SZ_ONES >> 56) & 7;
+}
+
+SZ_INLINE u8 sz_byte(const u8 *buf, u32 off)
+{
+	return buf[off & SZ_FRAME_MASK];
+}
+
+SZ_INLINE u64 sz_word(const u8 *buf, u32 off)
+{
+	return sz_load64(buf + (off & SZ_FRAME_MASK));
+}
+
+/* Eight characters as the little-endian word they load as. */
+#define SZ_W8(a, b, c, d, e, f, g, h)                                                              \
+	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |             \
+	 (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+
+SZ_INLINE long sz_scan_end(struct sz_scan *s, enum sz_head_status status)
+{
+	s->status = status;
+	return 1;
+}
+
+/* Which header a name of n bytes at `line` is. The name holds only [A-Za-z0-9-]. */
+SZ_INLINE u32 sz_scan_header(const struct sz_scan *s, const u8 *buf, u32 n)
+{
+	u64 a = sz_word(buf, s->line) | 0x20 * SZ_ONES, b, c;
+
+	if (n < 8)
+		a &= ~0ull >> (64 - 8 * n);
+	if (n == 4 && a == SZ_W8('h', 'o', 's', 't', 0, 0, 0, 0))
+		return SZ_HD_HOST;
+	if (n == 7 && a == SZ_W8('u', 'p', 'g', 'r', 'a', 'd', 'e', 0))
+		return SZ_HD_UPGRADE;
+	if (n == 6 && a == SZ_W8('e', 'x', 'p', 'e', 'c', 't', 0, 0))
+		return SZ_HD_HTTP10; /* stands for "unusual" here: no header sets that flag */
+	if (n < 13)
+		return 0;
+	b = sz_word(buf, s->line + n - 8) | 0x20 * SZ_ONES;
+	if (n == 13 && a == SZ_W8('a', 'u', 't', 'h', 'o', 'r', 'i', 'z') &&
+	    b == SZ_W8('r', 'i', 'z', 'a', 't', 'i', 'o', 'n'))
+		return SZ_HD_AUTH;
+	if (n == 14 && a == SZ_W8('c', 'o', 'n', 't', 'e', 'n', 't', '-') &&
+	    b == SZ_W8('t', '-', 'l', 'e', 'n', 'g', 't', 'h'))
+		return SZ_HD_LENGTH;
+	c = sz_word(buf, s->line + 8) | 0x20 * SZ_ONES;
+	if (n == 17 && a == SZ_W8('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') &&
+	    c == SZ_W8('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') &&
+	    b == SZ_W8('e', 'n', 'c', 'o', 'd', 'i', 'n', 'g'))
+		return SZ_HD_CHUNKED;
+	return 0;
+}
+
+/* A header's name ended at `colon`: note which one it is; AMBIGUOUS when it may not come twice. */
+SZ_INLINE long sz_scan_name(struct sz_scan *s, const u8 *buf, u32 colon)
+{
+	u32 h = sz_scan_header(s, buf, colon - s->line);
+
+	s->value = colon + 1;
+	s->header = h;
+	s->state = SZ_SCAN_VALUE;
+	s->pos = colon + 1;
+	if (h == SZ_HD_HTTP10) {
+		s->header = 0;
+		s->unusual = 1;
+		return 0;
+	}
+	if (h & s->flags)
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	s->flags |= h;
+	return 0;
+}
+
+#define SZ_LENGTH_DIGITS 13
+
+/* Content-Length: one optional space, then only digits (RFC 9112 section 6.3). */
+SZ_INLINE bool sz_scan_length(struct sz_scan *s, const u8 *buf, u32 end)
+{
+	u32 at = s->value, n, i;
+	u64 v = 0;
+
+	if (sz_byte(buf, at) == ' ')
+		at++;
+	n = end - at;
+	if (n < 1 || n > SZ_LENGTH_DIGITS)
+		return false;
+	for (i = 0; i < SZ_LENGTH_DIGITS; i++) {
+		u32 d;
+
+		if (i >= n)
+			break;
+		d = (u32)sz_byte(buf, at + i) - '0';
+		if (d > 9)
+			return false;
+		v = v * 10 + d;
+	}
+	s->content_length = v;
+	return v <= SZ_BODY_MAX;
+}
+
+/* A header's value ended at `end`, where CRLF stands. */
+SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
+{
+	u32 h = s->header;
+
+	s->line = s->pos = end + 2;
+	s->state = SZ_SCAN_NAME;
+	if (++s->lines > SZ_HEADERS_MAX)
+		s->unusual = 1;
+	if (h == SZ_HD_LENGTH && !sz_scan_length(s, buf, end))
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	if (h == SZ_HD_AUTH) {
+		u64 w = sz_word(buf, s->value) | 0x20 * SZ_ONES;
+
+		if (end - s->value > 8 && w == SZ_W8(' ', 'b', 'e', 'a', 'r', 'e', 'r', ' ') &&
+		    sz_byte(buf, s->value) == ' ' && sz_byte(buf, s->value + 7) == ' ' &&
+		    sz_byte(buf, s->value + 8) != ' ') {
+			s->token_off = s->value + 8;
+			s->token_len = end - s->token_off;
+			s->flags |= SZ_HD_BEARER;
+		} else {
+			s->unusual = 1;
+		}
+	}
+	return 0;
+}
+
+/* The empty line ended at `end`: judge the head as a whole. */
+SZ_INLINE long sz_scan_finish(struct sz_scan *s, u32 end)
+{
+	s->head_end = end;
+	if ((s->flags & SZ_HD_LENGTH) && (s->flags & SZ_HD_CHUNKED))
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	if (!(s->flags & (SZ_HD_HOST | SZ_HD_HTTP10)))
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	if (s->unusual || (s->flags & SZ_HD_CHUNKED))
+		return sz_scan_end(s, SZ_HEAD_UNUSUAL);
+	return sz_scan_end(s, SZ_HEAD_CLEAN);
+}
+
+/* The target ended at the space `at`: the version and CRLF must follow. */
+SZ_INLINE long sz_scan_version(struct sz_scan *s, const u8 *buf, u32 at)
+{
+	u64 v = sz_word(buf, at + 1);
+
+	s->target_len = at - s->path_off;
+	if (s->state == SZ_SCAN_PATH)
+		s->path_len = s->target_len;
+	if (at + 11 > s->end)
+		return sz_scan_end(s, SZ_HEAD_PARTIAL);
+	if (v == SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '0'))
+		s->flags |= SZ_HD_HTTP10;
+	else if (v != SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '1'))
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	if (sz_byte(buf, at + 9) != '\r' || sz_byte(buf, at + 10) != '\n')
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	s->line = s->pos = at + 11;
+	s->state = SZ_SCAN_NAME;
+	return 0;
+}
+
+/* A byte in the path that is not [A-Za-z0-9-]. */
+SZ_INLINE long sz_scan_path(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
+{
+	u8 next;
+
+	s->pos = at + 1;
+	switch (c) {
+	case '/':
+		if (at + 1 >= s->end)
+			return sz_scan_end(s, SZ_HEAD_PARTIAL);
+		next = sz_byte(buf, at + 1);
+		if (next == '/' || next == '.')
+			s->unusual = 1;
+		return 0;
+	case ' ':
+		return sz_scan_version(s, buf, at);
+	case '?':
+		s->path_len = at - s->path_off;
+		s->state = SZ_SCAN_QUERY;
+		return 0;
+	case '_': case '.': case '~': case '!': case '$': case '&': case '\'': case '(':
+	case ')': case '*': case '+': case ',': case '=': case ':': case '@':
+		return 0;
+	default:
+		if (c < 0x20 || c == 0x7f)
+			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		s->unusual = 1; /* % ; \ # and what should have been encoded */
+		return 0;
+	}
+}
+
+/* A byte in a header's value that is not printable ASCII. */
+SZ_INLINE long sz_scan_text(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
+{
+	if (c == '\r') {
+		if (at + 1 >= s->end)
+			return sz_scan_end(s, SZ_HEAD_PARTIAL);
+		if (sz_byte(buf, at + 1) != '\n')
+			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		return sz_scan_value(s, buf, at);
+	}
+	if (c != '\t' && c < 0x80)
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	s->unusual = 1;
+	s->pos = at + 1;
+	return 0;
+}
+
+/* A byte in a header's name that is not [A-Za-z0-9-]. */
+SZ_INLINE long sz_scan_name_byte(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
+{
+	if (c == ':' && at > s->line)
+		return sz_scan_name(s, buf, at);
+	if (c == '\r' && at == s->line) {
+		if (at + 1 >= s->end)
+			return sz_scan_end(s, SZ_HEAD_PARTIAL);
+		if (sz_byte(buf, at + 1) != '\n')
+			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		return sz_scan_finish(s, at + 2);
+	}
+	switch (c) {
+	/* The other token characters (RFC 9110 section 5.6.2). */
+	case '!': case '#': case '$': case '%': case '&': case '\'': case '*': case '+':
+	case '.': case '^': case '_': case '`': case '|': case '~':
+		s->unusual = 1;
+		s->pos = at + 1;
+		return 0;
+	default:
+		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	}
+}
+
+SZ_LOOP_FN sz_scan_step(u64 i, void *arg)
+{
+	struct sz_scan *s = ((struct sz_scan_arg *)arg)->s;
+	const u8 *buf = ((struct sz_scan_arg *)arg)->buf;
+	u32 pos = s->pos, left = s->end - pos, state = s->state, at;
+	u64 m, w;
+	u8 c;
+
+	(void)i;
+	if (pos >= s->end)
+		return sz_scan_end(s, SZ_HEAD_PARTIAL);
+	if (state == SZ_SCAN_VALUE && left >= 32) {
+		/* Most bytes of a head are header values: four words at once while all are text. */
+		u64 w0 = sz_word(buf, pos), w1 = sz_word(buf, pos + 8);
+		u64 w2 = sz_word(buf, pos + 16), w3 = sz_word(buf, pos + 24);
+
+		if (!(sz_not_text(w0, 0x20) | sz_not_text(w1, 0x20) | sz_not_text(w2, 0x20) |
+		      sz_not_text(w3, 0x20))) {
+			s->pos = pos + 32;
+			return 0;
+		}
+	}
+	w = sz_word(buf, pos);
+	if (state == SZ_SCAN_PATH || state == SZ_SCAN_NAME)
+		m = sz_not_word(w);
+	else
+		m = sz_not_text(w, state == SZ_SCAN_QUERY ? 0x21 : 0x20);
+	if (left < 8)
+		m &= ~0ull >> (64 - 8 * left);
+	if (!m) {
+		s->pos = pos + (left < 8 ? left : 8);
+		return 0;
+	}
+	at = pos + sz_first(m);
+	c = sz_byte(buf, at);
+	switch (state) {
+	case SZ_SCAN_PATH:
+		return sz_scan_path(s, buf, at, c);
+	case SZ_SCAN_QUERY:
+		if (c == ' ')
+			return sz_scan_version(s, buf, at);
+		s->unusual = 1;
+		s->pos = at + 1;
+		return c < 0x20 || c == 0x7f ? sz_scan_end(s, SZ_HEAD_AMBIGUOUS) : 0;
+	case SZ_SCAN_NAME:
+		return sz_scan_name_byte(s, buf, at, c);
+	default:
+		return sz_scan_text(s, buf, at, c);
+	}
+}
+
+/*
+ * The method at pos; moves pos behind its space. Only a word of capitals can be a method here:
+ * anything else is AMBIGUOUS. CONNECT and TRACE are never admitted; "PRI" is the HTTP/2 preface.
+ */
+SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
+{
+	u64 w = sz_word(buf, s->pos);
+	u32 left = s->end - s->pos, i, n;
+
+	if (left >= 4 && (u32)w == (u32)SZ_W8('G', 'E', 'T', ' ', 0, 0, 0, 0)) {
+		s->method = SZ_M_GET;
+		n = 4;
+	} else if (left >= 5 && (w & 0xffffffffffull) == SZ_W8('P', 'O', 'S', 'T', ' ', 0, 0, 0)) {
+		s->method = SZ_M_POST;
+		n = 5;
+	} else if (left >= 4 && (u32)w == (u32)SZ_W8('P', 'U', 'T', ' ', 0, 0, 0, 0)) {
+		s->method = SZ_M_PUT;
+		n = 4;
+	} else if (left >= 5 && (w & 0xffffffffffull) == SZ_W8('H', 'E', 'A', 'D', ' ', 0, 0, 0)) {
+		s->method = SZ_M_HEAD;
+		n = 5;
+	} else if (left >= 7 &&
+		   (w & 0xffffffffffffffull) == SZ_W8('D', 'E', 'L', 'E', 'T', 'E', ' ', 0)) {
+		s->method = SZ_M_DELETE;
+		n = 7;
+	} else if (left >= 6 && (w & 0xffffffffffffull) == SZ_W8('P', 'A', 'T', 'C', 'H', ' ', 0, 0)) {
+		s->method = SZ_M_PATCH;
+		n = 6;
+	} else if (left >= 8 && w == SZ_W8('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) {
+		s->method = SZ_M_OPTIONS;
+		n = 8;
+	} else {
+		s->method = SZ_M_OTHER;
+		n = 0;
+		for (i = 0; i < 8; i++) {
+			u8 c = sz_byte(buf, s->pos + i);
+
+			if (i >= left)
+				return sz_scan_end(s, SZ_HEAD_PARTIAL);
+			if (c == ' ' && i)
+				return sz_scan_end(s, SZ_HEAD_UNUSUAL);
+			if (c < 'A' || c > 'Z')
+				return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		}
+		return sz_scan_end(s, SZ_HEAD_UNUSUAL);
+	}
+	s->pos += n;
+	return 0;
+}
+
+/* Scans buf[off .. end); end <= SZ_FRAME_MAX. The result is in *s. */
+SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
+{
+	struct sz_scan_arg arg = { s, buf };
+
+	sz_memset(s, 0, sizeof(*s));
+	s->pos = off;
+	s->end = end;
+	if (sz_scan_method(s, buf))
+		return;
+	s->path_off = s->pos;
+	if (s->pos >= end) {
+		s->status = SZ_HEAD_PARTIAL;
+		return;
+	}
+	if (sz_byte(buf, s->pos) != '/') {
+		/* absolute-form, authority-form, asterisk-form: the daemon knows which are allowed */
+		s->status = SZ_HEAD_UNUSUAL;
+		return;
+	}
+	sz_loop(SZ_FRAME_MAX, sz_scan_step, &arg);
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every limit of Subzero, named once. Whoever reads outside input checks it against these at the
+ * door; whoever sizes a buffer uses these and nothing else.
+ */
+#ifndef SZ_LIMITS_H
+#define SZ_LIMITS_H
+
+/* Layout version of every pinned map; a program or tool that finds another one refuses to run. */
+#define SZ_ABI 1
+
+/* The packet core. */
+#define SZ_FRAME_MAX 16384       /* bytes of a frame that are scanned or handed to the daemon */
+#define SZ_FRAME_MASK (SZ_FRAME_MAX - 1)
+#define SZ_VLAN_MAX 2            /* stacked VLAN tags */
+#define SZ_EXTHDR_MAX 6          /* IPv6 extension headers walked */
+#define SZ_RANGES 8              /* admitted byte ranges a flow remembers until they are acked */
+#define SZ_WALK_MAX 16           /* ranges and heads looked at in one segment */
+#define SZ_BODY_STEP (1u << 30)  /* bytes of a body opened at once in sequence space */
+#define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
+#define SZ_BUCKET_TRIES 4        /* compare-and-swap attempts before a bucket counts as empty */
+#define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
+
+/* Policy. */
+#define SZ_ROUTES_MAX 256        /* routes of one service: one bit each in a grant */
+#define SZ_ROUTE_WORDS (SZ_ROUTES_MAX / 64)
+#define SZ_ROUTE_NONE 0xffff
+#define SZ_PATH_MAX 248          /* bytes of a path prefix in a route: an LPM key holds 256 */
+#define SZ_SERVICES_MAX 1024
+#define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
+
+/* The daemon. */
+#define SZ_HEAD_MAX 32768        /* bytes of a request head put together from several segments */
+#define SZ_HEADERS_MAX 100       /* header lines of a request */
+#define SZ_TOKEN_MAX 8192        /* bytes of a compact JWS */
+#define SZ_JSON_DEPTH_MAX 16
+#define SZ_SKEW_MAX 300          /* seconds of clock skew that may be configured */
+#define SZ_JWKS_MAX (1u << 20)   /* bytes of a JWKS file */
+#define SZ_KEYS_MAX 256          /* keys in one set */
+#define SZ_RSA_BITS_MIN 2048     /* RFC 7518 section 3.3 */
+#define SZ_RSA_BITS_MAX 8192
+
+/* The configuration file. */
+#define SZ_CONF_MAX (1u << 20)   /* bytes */
+#define SZ_CONF_DEPTH_MAX 16     /* nesting */
+#define SZ_CONF_TEXT_MAX 1024    /* bytes of one value */
+#define SZ_CONF_LIST_MAX 64      /* audiences, addresses, scopes or claims in one place */
+#define SZ_INTERFACES_MAX 16
+#define SZ_ISSUERS_MAX 64
+#define SZ_ENDPOINTS_MAX (2 * SZ_SERVICES_MAX) /* of all services */
+#define SZ_WORKERS_MAX 256
+
+/* Default map sizes; the configuration may set others before the maps are created. */
+#define SZ_MAX_GRANTS 1000000
+#define SZ_MAX_FLOWS 262144
+#define SZ_MAX_HALF 131072
+#define SZ_MAX_DENIED 131072
+#define SZ_MAX_SOURCES 262144
+#define SZ_MAX_PRINCIPALS 262144
+#define SZ_MAX_HITS 262144
+#define SZ_MAX_TICKETS 16384
+#define SZ_MAX_BANS 1000000
+#define SZ_MAX_REVOKED 1000000
+#define SZ_MAX_ROUTE_NODES 65536
+#define SZ_MISS_RING (8u << 20)  /* bytes; frames on their way to the daemon */
+#define SZ_EVENT_RING (4u << 20) /* bytes; denials on their way to the audit log */
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One record as the body of a JSON line; called once per record by the chain. Written by hand
+ * because it runs for every refused packet. Paths, claims and key names are the attacker's bytes:
+ * none may end a string, a line or a terminal's good behaviour.
+ */
+#include "audit/audit_priv.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <time.h>
+
+#include "codec/codec.h"
+
+static const char *const verdict_names[] = {
+	[SZ_DENY] = "deny",
+	[SZ_ALLOW] = "allow",
+	[SZ_ASK] = "ask",
+};
+
+static const char *const type_names[SZ_AUDIT_TYPE_COUNT] = {
+	[SZ_AUDIT_START] = "start",       [SZ_AUDIT_STOP] = "stop",
+	[SZ_AUDIT_RELOAD] = "reload",     [SZ_AUDIT_DECISION] = "decision",
+	[SZ_AUDIT_DENIAL] = "denial",     [SZ_AUDIT_REQUEST] = "request",
+	[SZ_AUDIT_SUMMARY] = "summary",   [SZ_AUDIT_LOST] = "lost",
+	[SZ_AUDIT_REVOKE] = "revoke",     [SZ_AUDIT_BAN] = "ban",
+	[SZ_AUDIT_ADMIN] = "admin",       [SZ_AUDIT_SEGMENT] = "segment",
+};
+
+const char *sz_audit_type_name(enum sz_audit_type t)
+{
+	return (size_t)t < SZ_AUDIT_TYPE_COUNT && type_names[t] ? type_names[t] : "unknown";
+}
+
+int sz_audit_utf8(const char *s, size_t n)
+{
+	const u8 *p = (const u8 *)s;
+	u8 low = 0x80, high = 0xbf;
+	int len, i;
+
+	if (!n)
+		return -1;
+	if (p[0] < 0x80)
+		return p[0] >= 0x20 && p[0] != 0x7f;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	switch (p[0]) {
+	case 0xc2: /* U+0080..U+009F are control characters that terminals obey */
+	case 0xe0: /* shorter forms exist */
+		low = 0xa0;
+		break;
+	case 0xed: /* surrogates */
+		high = 0x9f;
+		break;
+	case 0xf0: /* shorter forms exist */
+		low = 0x90;
+		break;
+	case 0xf4: /* beyond U+10FFFF */
+		high = 0x8f;
+		break;
+	}
+	for (i = 1; i < len; i++) {
+		if ((size_t)i == n)
+			return -1;
+		if (p[i] < low || p[i] > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return len;
+}
+
+static char *put_byte(char *o, u8 c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (c == '"' || c == '\\') {
+		*o++ = '\\';
+		*o++ = (char)c;
+		return o;
+	}
+	memcpy(o, "\\u00", 4);
+	o[4] = hex[c >> 4];
+	o[5] = hex[c & 15];
+	return o + 6;
+}
+
+/* The string between its quotes; \u00XX stands for the byte XX and for nothing else. */
+static void add_escaped(struct sz_buf *b, const char *s, size_t n)
+{
+	const char *end = s + n;
+	char *o;
+	int len;
+
+	sz_buf_reserve(b, 6 * n);
+	o = b->data + b->len;
+	while (s < end) {
+		len = *s == '"' || *s == '\\' ? 0 : sz_audit_utf8(s, (size_t)(end - s));
+		if (len <= 0) {
+			o = put_byte(o, (u8)*s++);
+			continue;
+		}
+		while (len--)
+			*o++ = *s++;
+	}
+	b->len = (size_t)(o - b->data);
+	*o = '\0';
+}
+
+#define ADD(b, literal) sz_buf_add(b, literal, sizeof(literal) - 1)
+
+static void add_text(struct sz_buf *b, const char *s)
+{
+	sz_buf_add(b, s, strlen(s));
+}
+
+static void add_number(struct sz_buf *b, u64 v)
+{
+	char t[20], *p = t + sizeof(t);
+
+	do {
+		*--p = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	sz_buf_add(b, p, (size_t)(t + sizeof(t) - p));
+}
+
+static void add_name(struct sz_buf *b, const char *name)
+{
+	ADD(b, ",\"");
+	add_text(b, name);
+	ADD(b, "\":");
+}
+
+static void add_bytes(struct sz_buf *b, const char *name, const char *s, size_t n)
+{
+	add_name(b, name);
+	ADD(b, "\"");
+	add_escaped(b, s, n);
+	ADD(b, "\"");
+}
+
+static void add_string(struct sz_buf *b, const char *name, const char *s)
+{
+	if (s)
+		add_bytes(b, name, s, strnlen(s, SZ_AUDIT_TEXT_MAX));
+}
+
+static void add_hex(struct sz_buf *b, const char *name, const u8 *p, size_t n)
+{
+	char hex[2 * SZ_AUDIT_HASH_LEN + 1];
+
+	sz_hex_encode(p, n, hex);
+	add_bytes(b, name, hex, 2 * n);
+}
+
+/* Hex with the first byte first, whatever the machine's byte order. */
+static void add_words(struct sz_buf *b, const char *name, const u64 *w, size_t n, bool big_endian)
+{
+	u8 bytes[16];
+	size_t i;
+
+	for (i = 0; i < 8 * n; i++)
+		bytes[i] = (u8)(w[i / 8] >> 8 * (big_endian ? 7 - i % 8 : i % 8));
+	add_hex(b, name, bytes, 8 * n);
+}
+
+static void add_endpoint(struct sz_buf *b, const char *name, const struct sz_addr *a, u16 port)
+{
+	char s[SZ_ADDR_STRLEN];
+	bool v6;
+
+	sz_addr_format(a, s);
+	v6 = strchr(s, ':');
+	add_name(b, name);
+	if (v6)
+		ADD(b, "\"[");
+	else
+		ADD(b, "\"");
+	add_text(b, s);
+	if (v6)
+		ADD(b, "]");
+	ADD(b, ":");
+	add_number(b, ntohs(port));
+	ADD(b, "\"");
+}
+
+static void put_digits(char *p, unsigned digits, u64 v)
+{
+	while (digits--) {
+		p[digits] = (char)('0' + v % 10);
+		v /= 10;
+	}
+}
+
+static void add_time(struct sz_buf *b, struct sz_audit_clock *c, u64 wall_ns)
+{
+	u64 second = wall_ns / 1000000000;
+	char fraction[11] = ".000000000Z";
+	struct tm tm;
+	time_t t;
+
+	if (second != c->second) {
+		t = (time_t)second;
+		gmtime_r(&t, &tm);
+		memcpy(c->text, "0000-00-00T00:00:00", sizeof(c->text));
+		put_digits(c->text, 4, (u64)tm.tm_year + 1900);
+		put_digits(c->text + 5, 2, (u64)tm.tm_mon + 1);
+		put_digits(c->text + 8, 2, (u64)tm.tm_mday);
+		put_digits(c->text + 11, 2, (u64)tm.tm_hour);
+		put_digits(c->text + 14, 2, (u64)tm.tm_min);
+		put_digits(c->text + 17, 2, (u64)tm.tm_sec);
+		c->second = second;
+	}
+	put_digits(fraction + 1, 9, wall_ns % 1000000000);
+	sz_buf_add(b, c->text, sizeof(c->text) - 1);
+	sz_buf_add(b, fraction, sizeof(fraction));
+}
+
+static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
+{
+	int http = sz_reason_http(r->reason);
+
+	if (r->has_verdict)
+		add_string(b, "verdict",
+			   verdict_names[r->verdict < SZ_ARRAY_LEN(verdict_names) ? r->verdict :
+										    SZ_DENY]);
+	if (r->reason != SZ_R_NONE)
+		add_string(b, "reason", sz_reason_label(r->reason));
+	if (http) {
+		add_name(b, "status");
+		add_number(b, (u64)http);
+	}
+	add_string(b, "service", r->service);
+	add_string(b, "route", r->route);
+	add_string(b, "method", r->method);
+	if (r->path)
+		add_bytes(b, "path", r->path, r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
+}
+
+static void add_identity(struct sz_buf *b, const struct sz_audit_record *r)
+{
+	add_string(b, "principal", r->principal);
+	if (r->principal_id)
+		add_words(b, "principal_id", &r->principal_id, 1, true);
+	add_string(b, "iss", r->issuer);
+	add_string(b, "sub", r->subject);
+	add_string(b, "jti", r->jti);
+	add_string(b, "kid", r->kid);
+	add_string(b, "alg", r->alg);
+	if (r->token.w[0] | r->token.w[1])
+		add_words(b, "token", r->token.w, 2, false);
+}
+
+void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
+		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN])
+{
+	ADD(b, "{\"seq\":");
+	add_number(b, seq);
+	ADD(b, ",\"time\":\"");
+	add_time(b, clock, r->wall_ns);
+	ADD(b, "\",\"type\":\"");
+	add_text(b, sz_audit_type_name(r->type));
+	ADD(b, "\"");
+	if (r->type == SZ_AUDIT_SEGMENT) {
+		add_name(b, "segment");
+		add_number(b, r->count);
+		add_hex(b, "prev", last, SZ_AUDIT_HASH_LEN);
+	}
+	add_decision(b, r);
+	add_identity(b, r);
+	if (r->flow) {
+		add_endpoint(b, "src", &r->flow->client, r->flow->client_port);
+		add_endpoint(b, "dst", &r->flow->server, r->flow->server_port);
+	}
+	/* A total says so even where it is 0; everything else leaves out what is absent. */
+	if (r->type == SZ_AUDIT_SUMMARY || r->type == SZ_AUDIT_LOST ||
+	    (r->count && r->type != SZ_AUDIT_SEGMENT)) {
+		add_name(b, "count");
+		add_number(b, r->count);
+	}
+	if (r->latency_ns) {
+		add_name(b, "latency_us");
+		add_number(b, r->latency_ns / 1000);
+		ADD(b, ".");
+		add_number(b, r->latency_ns % 1000 / 100);
+	}
+	if (r->monitor)
+		ADD(b, ",\"monitor\":true");
+	add_string(b, "detail", r->detail);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The whole chain, read once from the first record to the last, in constant memory: behind
+ * `subzeroctl audit verify`. It must never call a log sound that is not, and never change it.
+ */
+#include "audit/audit_priv.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK (64u << 10)
+
+/* -EBADMSG: where, which record, what does not fit, how far the log is sound, what to do. */
+static int SZ_PRINTF(3, 4) misfit(const struct sz_audit_check *c, struct sz_error *e,
+				  const char *fmt, ...)
+{
+	char what[200], sound[64] = "nothing before it verifies";
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (c->next_seq > 1)
+		snprintf(sound, sizeof(sound), "records 1 to %llu verify",
+			 (unsigned long long)c->next_seq - 1);
+	return sz_error_set(e, -EBADMSG,
+			    "%s:%llu: seq %llu: %s; %s; keep the files as they are and compare "
+			    "them with a backup from this record on",
+			    c->path, (unsigned long long)c->line, (unsigned long long)c->next_seq,
+			    what, sound);
+}
+
+static int check_place(const struct sz_audit_check *c, const struct sz_audit_line *l,
+		       struct sz_error *e)
+{
+	unsigned long long found = l->seq, next = c->next_seq;
+
+	if (found > next)
+		return misfit(c, e, "missing: record %llu stands here, so %llu to %llu were dropped "
+			      "or reordered", found, next, found - 1);
+	if (found < next)
+		return misfit(c, e, "reordered: record %llu stands here a second time or too late",
+			      found);
+	return 0;
+}
+
+static int check_segment_record(const struct sz_audit_check *c, const struct sz_audit_line *l,
+				struct sz_error *e)
+{
+	if (c->line > 1)
+		return l->type != SZ_AUDIT_SEGMENT ? 0 :
+			misfit(c, e, "changed: a segment record inside a segment");
+	if (l->type != SZ_AUDIT_SEGMENT)
+		return misfit(c, e, "missing: the segment does not begin with its segment record");
+	if (l->segment != c->segment)
+		return misfit(c, e, "reordered: this is segment %llu under the name of %u",
+			      (unsigned long long)l->segment, c->segment);
+	if (memcmp(l->prev, c->report->last, SZ_AUDIT_HASH_LEN))
+		return misfit(c, e, "changed: \"prev\" is not the hash of the record before");
+	return 0;
+}
+
+static int count_line(struct sz_audit_check *c, const struct sz_audit_line *l, struct sz_error *e)
+{
+	struct sz_audit_report *r = c->report;
+	u64 *sum = l->type == SZ_AUDIT_SUMMARY ? &r->admitted : &r->denied;
+	u64 n = l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST ? l->count :
+		l->type == SZ_AUDIT_DENIAL;
+
+	if (__builtin_add_overflow(*sum, n, sum))
+		return misfit(c, e, "changed: the counts add up to more than 2^64");
+	r->by_type[l->type]++;
+	r->records++;
+	r->first_seq = r->first_seq ? r->first_seq : l->seq;
+	r->last_seq = l->seq;
+	memcpy(r->last, l->hash, SZ_AUDIT_HASH_LEN);
+	c->next_seq++;
+	return 0;
+}
+
+static int check_line(struct sz_audit_check *c, const char *p, size_t n, struct sz_error *e)
+{
+	struct sz_audit_syntax bad;
+	struct sz_audit_line l;
+	u8 hash[SZ_AUDIT_HASH_LEN];
+	int err;
+
+	c->line++;
+	if (n >= SZ_AUDIT_LINE_MAX)
+		return misfit(c, e, "changed: a line of more than %u bytes", SZ_AUDIT_LINE_MAX);
+	if (sz_audit_parse(p, n, &l, &bad))
+		return misfit(c, e, "changed: not an audit record: column %zu should be %s",
+			      bad.column, bad.expected);
+	err = check_place(c, &l, e);
+	if (err)
+		return err;
+	sz_audit_hash(c->report->last, p, l.body_len, hash);
+	if (memcmp(hash, l.hash, SZ_AUDIT_HASH_LEN))
+		return misfit(c, e, "changed: the hash does not fit this record and the one before");
+	err = check_segment_record(c, &l, e);
+	return err ? err : count_line(c, &l, e);
+}
+
+/* What stands behind the last line end. */
+static int check_rest(struct sz_audit_check *c, const char *p, size_t n, struct sz_error *e)
+{
+	struct sz_audit_syntax bad;
+	struct sz_audit_line l;
+
+	if (!n && (c->line || c->newest))
+		return 0;
+	c->line++;
+	if (!n)
+		return misfit(c, e, "missing: the segment is empty, and it is not the newest");
+	if (!c->newest)
+		return misfit(c, e, "missing: the line is cut off, and this is not the newest segment");
+	if (sz_audit_parse(p, n, &l, &bad) == -EBADMSG)
+		return misfit(c, e, "changed: not the beginning of an audit record either: column "
+			      "%zu should be %s", bad.column, bad.expected);
+	c->report->torn_bytes = n;
+	return 0;
+}
+
+/* Checks whole lines at the front of the buffer and moves what is left there. */
+static int check_lines(struct sz_audit_check *c, struct sz_buf *b, struct sz_error *e)
+{
+	size_t done = 0;
+	const char *end;
+	int err;
+
+	while ((end = memchr(b->data + done, '\n', b->len - done))) {
+		err = check_line(c, b->data + done, (size_t)(end - b->data) - done, e);
+		if (err)
+			return err;
+		done = (size_t)(end - b->data) + 1;
+	}
+	b->len -= done;
+	memmove(b->data, b->data + done, b->len);
+	return b->len < SZ_AUDIT_LINE_MAX ? 0 : check_line(c, b->data, b->len, e);
+}
+
+int sz_audit_check_segment(struct sz_audit_check *c, int fd, struct sz_error *e)
+{
+	struct sz_buf b = { 0 };
+	ssize_t n;
+	int err = 0;
+
+	c->line = 0;
+	for (;;) {
+		sz_buf_reserve(&b, CHUNK);
+		n = read(fd, b.data + b.len, CHUNK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		b.len += (size_t)n;
+		c->bytes += (u64)n;
+		err = check_lines(c, &b, e);
+		if (err)
+			goto out;
+		if (c->progress)
+			c->progress(c->report->records, c->bytes, c->total_bytes, c->arg);
+	}
+	if (n < 0)
+		err = sz_error_set(e, -errno, "%s: cannot read: %s", c->path, strerror(errno));
+	else
+		err = check_rest(c, b.data, b.len, e);
+	if (!err && c->line)
+		c->report->segments++;
+out:
+	sz_buf_done(&b);
+	return err;
+}
+
+static int sum_sizes(const char *dir, const u32 *list, size_t n, u64 *ret, struct sz_error *e)
+{
+	char path[PATH_MAX];
+	u64 size;
+	size_t i;
+	int fd;
+
+	for (i = 0, *ret = 0; i < n; i++, *ret += size) {
+		sz_audit_segment_path(dir, list[i], path, sizeof(path));
+		fd = sz_audit_open(path, &size, e);
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return 0;
+}
+
+/* `path` holds PATH_MAX bytes and is what c->path points to. */
+static int check_all(struct sz_audit_check *c, const char *dir, const u32 *list, size_t n,
+		     char *path, struct sz_error *e)
+{
+	u64 size;
+	size_t i;
+	int fd, err;
+
+	for (i = 0; i < n; i++) {
+		c->segment = (u32)i + 1;
+		c->newest = i == n - 1;
+		sz_audit_segment_path(dir, c->segment, path, PATH_MAX);
+		if (list[i] != c->segment) {
+			c->line = 0;
+			return misfit(c, e, "missing: there is no such segment, but there is segment %u",
+				      list[i]);
+		}
+		fd = sz_audit_open(path, &size, e);
+		if (fd < 0)
+			return fd;
+		err = sz_audit_check_segment(c, fd, e);
+		close(fd);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
+		    void (*progress)(u64 records, u64 bytes, u64 total_bytes, void *arg), void *arg,
+		    struct sz_error *e)
+{
+	char path[PATH_MAX];
+	struct sz_audit_check c = {
+		.path = path, .next_seq = 1, .report = ret, .progress = progress, .arg = arg,
+	};
+	u32 *list;
+	size_t n;
+	int err;
+
+	*ret = (struct sz_audit_report){ 0 };
+	sz_audit_hash_init();
+	err = sz_audit_segments(dir, &list, &n, e);
+	if (err)
+		return err;
+	if (!n) {
+		free(list);
+		return sz_error_set(e, -ENOENT,
+				    "%s: no audit segment here; give the directory that holds "
+				    "00000001.jsonl", dir);
+	}
+	err = sum_sizes(dir, list, n, &c.total_bytes, e);
+	if (!err)
+		err = check_all(&c, dir, list, n, path, e);
+	free(list);
+	return err;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The top of the configuration file, its defaults, and what holds across sections. Called by the
+ * daemon at start and on reload, and by --check-config. A snapshot that was returned is complete
+ * and valid; nobody changes it afterwards.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config_priv.h"
+
+#define OFF(member) .off = offsetof(struct sz_conf, member)
+#define RATE(count, burst)                                                                         \
+	{                                                                                          \
+		1000000000ull / (count), 1000000000ull / (count) * (burst)                         \
+	}
+#define MAP_ENTRIES_MAX (1u << 26)
+#define SOCKET_PATH_MAX 107 /* sun_path without its NUL, see unix(7) */
+#define IFNAME_MAX      15  /* IFNAMSIZ without its NUL, see netdevice(7) */
+
+static int read_interfaces(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			   void *obj)
+{
+	struct sz_conf *c = obj;
+
+	if (sz_conf_read_texts(r, f, v, obj))
+		return -EINVAL;
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const char *s = c->interfaces[i];
+		u32 line = sz_conf_line(sz_conf_item(r, v, i));
+
+		if (strlen(s) > IFNAME_MAX || strpbrk(s, "/: ") || !strcmp(s, ".") ||
+		    !strcmp(s, ".."))
+			return sz_conf_fail(r, line,
+					    "\"%.64s\" cannot be the name of an interface; write "
+					    "one that \"ip link\" shows",
+					    s);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(c->interfaces[k], s))
+				return sz_conf_fail(r, line,
+						    "interface \"%s\" is given twice; keep one of "
+						    "the two",
+						    s);
+	}
+	return 0;
+}
+
+static int read_xdp(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		    void *obj)
+{
+	static const char *const modes[] = {
+		[SZ_XDP_AUTO] = "auto", [SZ_XDP_NATIVE] = "native", [SZ_XDP_GENERIC] = "generic"};
+	const char *s = sz_conf_scalar(r, f->key, v);
+	struct sz_conf *c = obj;
+
+	for (u32 i = 0; s && i < SZ_ARRAY_LEN(modes); i++)
+		if (!strcmp(s, modes[i])) {
+			c->xdp = (enum sz_conf_xdp)i;
+			return 0;
+		}
+	if (s)
+		sz_conf_fail(r, sz_conf_line(v),
+			     "xdp \"%.64s\" is not known; write auto, native or generic",
+			     s);
+	return -EINVAL;
+}
+
+static const struct sz_conf_field limit_fields[] = {
+	{"misses", sz_conf_read_rate, OFF(misses)},
+	{"source_misses", sz_conf_read_rate, OFF(source_misses)},
+};
+static const struct sz_conf_field map_fields[] = {
+	{"grants", sz_conf_read_u64, OFF(max_grants), .min = 1, .max = MAP_ENTRIES_MAX},
+	{"flows", sz_conf_read_u64, OFF(max_flows), .min = 1, .max = MAP_ENTRIES_MAX},
+};
+static const struct sz_conf_field audit_fields[] = {
+	{"dir", sz_conf_read_path, OFF(audit.dir)},
+	{"summary", sz_conf_read_s, OFF(audit.summary_s), .min = 1, .max = 3600},
+	{"rotate", sz_conf_read_bytes, OFF(audit.rotate_bytes), .min = 1 << 16, .max = 1ull << 40},
+};
+
+static int read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	return sz_conf_map(r, f->key, v, limit_fields, SZ_ARRAY_LEN(limit_fields), obj);
+}
+
+static int read_maps(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj)
+{
+	return sz_conf_map(r, f->key, v, map_fields, SZ_ARRAY_LEN(map_fields), obj);
+}
+
+static int read_audit(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj)
+{
+	return sz_conf_map(r, f->key, v, audit_fields, SZ_ARRAY_LEN(audit_fields), obj);
+}
+
+static const struct sz_conf_field top_fields[] = {
+	{"interfaces", read_interfaces, OFF(interfaces), .max = SZ_INTERFACES_MAX,
+	 .n_off = offsetof(struct sz_conf, n_interfaces), .required = true},
+	{"xdp", .read = read_xdp},
+	{"pin_dir", sz_conf_read_path, OFF(pin_dir)},
+	{"state_dir", sz_conf_read_path, OFF(state_dir)},
+	{"control", sz_conf_read_path, OFF(control), .max = SOCKET_PATH_MAX},
+	{"heartbeat_ttl", sz_conf_read_ms, OFF(heartbeat_ttl_ms), .min = 100, .max = 3600000},
+	{"workers", sz_conf_read_u32, OFF(workers), .min = 1, .max = SZ_WORKERS_MAX},
+	{"limits", .read = read_limits},
+	{"maps", .read = read_maps},
+	{"audit", .read = read_audit},
+	{"issuers", .read = sz_conf_read_issuers},
+	{"services", sz_conf_read_services, .required = true},
+};
+
+static u32 online_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > SZ_WORKERS_MAX ? SZ_WORKERS_MAX : (u32)n;
+}
+
+static void fill_defaults(struct sz_conf *c)
+{
+	struct sz_buf dir = {0};
+
+	if (!c->pin_dir)
+		c->pin_dir = sz_strdup("/sys/fs/bpf/subzero");
+	if (!c->state_dir)
+		c->state_dir = sz_strdup("/var/lib/subzero");
+	if (!c->control)
+		c->control = sz_strdup("/run/subzero/control.sock");
+	if (!c->workers)
+		c->workers = online_cpus();
+	if (c->audit.dir)
+		return;
+	sz_buf_printf(&dir, "%s/audit", c->state_dir);
+	c->audit.dir = dir.data;
+}
+
+/* A route that needs a token needs somebody whose tokens count; the kernel has room for so many. */
+static int check_routes(struct sz_conf_reader *r, const struct sz_conf *c)
+{
+	size_t nodes = 0;
+
+	for (size_t i = 0; i < c->n_services; i++) {
+		for (size_t k = 0; k < c->services[i].n_routes; k++) {
+			const struct sz_conf_route *t = &c->services[i].routes[k];
+
+			if (!t->public && !c->n_issuers)
+				return sz_conf_fail(
+					r, t->line,
+					"the route needs a token, but there are no "
+					"issuers; add \"issuers\", or \"public: true\" here");
+			nodes += t->path[strlen(t->path) - 1] == '/' ? 1 : 2;
+			if (nodes > SZ_MAX_ROUTE_NODES)
+				return sz_conf_fail(
+					r, t->line,
+					"more routes in all than the kernel's "
+					"table holds (%d entries, two for most routes); use "
+					"shorter prefixes",
+					SZ_MAX_ROUTE_NODES);
+		}
+	}
+	return 0;
+}
+
+static int read_top(struct sz_conf_reader *r, struct sz_conf *c)
+{
+	yaml_node_t *root = yaml_document_get_root_node(&r->doc);
+
+	if (sz_conf_map(r, "the file", root, top_fields, SZ_ARRAY_LEN(top_fields), c))
+		return -EINVAL;
+	return check_routes(r, c);
+}
+
+struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e)
+{
+	struct sz_conf_reader r = {.name = name, .e = e};
+	struct sz_conf *c;
+	int err;
+
+	if (sz_conf_open(&r, text, n))
+		return NULL;
+	c = sz_calloc(1, sizeof(*c));
+	*c = (struct sz_conf){
+		.path = sz_strdup(name),
+		.heartbeat_ttl_ms = 2000,
+		.misses = RATE(2000, 1000),
+		.source_misses = RATE(50, 100),
+		.max_grants = SZ_MAX_GRANTS,
+		.max_flows = SZ_MAX_FLOWS,
+		.audit = {.summary_s = 10, .rotate_bytes = 256ull << 20},
+	};
+	r.conf = c;
+	err = read_top(&r, c);
+	sz_conf_close(&r);
+	if (err) {
+		sz_conf_free(c);
+		return NULL;
+	}
+	fill_defaults(c);
+	return c;
+}
+
+struct sz_conf *sz_conf_load(const char *path, struct sz_error *e)
+{
+	struct sz_buf text = {0};
+	struct sz_conf *c = NULL;
+
+	if (!sz_file_read(path, SZ_CONF_MAX, &text, e))
+		c = sz_conf_parse(text.data, text.len, path, e);
+	sz_buf_done(&text);
+	return c;
+}
+
+void sz_conf_texts_free(char **texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+void sz_conf_free(struct sz_conf *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n_issuers; i++)
+		sz_conf_issuer_done(&c->issuers[i]);
+	for (size_t i = 0; i < c->n_services; i++)
+		sz_conf_service_done(&c->services[i]);
+	sz_conf_texts_free(c->interfaces, c->n_interfaces);
+	free(c->issuers);
+	free(c->services);
+	free(c->path);
+	free(c->pin_dir);
+	free(c->state_dir);
+	free(c->control);
+	free(c->audit.dir);
+	free(c);
+}
+
+const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id)
+{
+	return id >= 1 && id <= c->n_services ? &c->services[id - 1] : NULL;
+}
+
+const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_services; i++)
+		if (!strcmp(c->services[i].name, name))
+			return &c->services[i];
+	return NULL;
+}

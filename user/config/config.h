@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The configuration file: one YAML document read into an immutable snapshot. A reload reads a new
+ * snapshot and swaps it whole. Errors name file, line, what is wrong and what to write instead;
+ * unknown keys are errors (with the nearest known one suggested).
+ */
+#ifndef SZ_CONFIG_CONFIG_H
+#define SZ_CONFIG_CONFIG_H
+
+#include "core/core.h"
+
+struct sz_conf_rate {
+	u64 interval_ns; /* GCRA emission interval; 0 = no limit. "100/s" is 10,000,000 */
+	u64 burst_ns;    /* GCRA tolerance: burst requests times interval */
+};
+
+enum sz_conf_xdp { SZ_XDP_AUTO, SZ_XDP_NATIVE, SZ_XDP_GENERIC };
+
+struct sz_conf_issuer {
+	char *issuer;
+	char *jwks;          /* absolute; the file may give it relative to itself */
+	char **audiences;
+	size_t n_audiences;
+	u32 algs;            /* mask of 1 << enum sz_alg (jose.h); default EdDSA ES256 RS256 PS256 */
+	u32 skew_s;          /* default 30 */
+	u64 max_age_s;
+	bool require_at_jwt;
+	u32 line;
+};
+
+struct sz_conf_claim {
+	char *name;          /* member of the claims; dots descend ("realm.org") */
+	char *value;         /* as text; numbers and true/false compare by their JSON text */
+};
+
+struct sz_conf_route {
+	char *name;          /* default: methods and path, e.g. "GET,POST /orders" */
+	char *path;          /* prefix, by whole segments; starts with '/' */
+	u32 methods;         /* mask of 1 << enum sz_method; all where none was named */
+	bool public;
+	bool each;           /* "decide: each": the daemon decides every request */
+	char **scopes;       /* all of them, from "scope" (RFC 8693) or "scp" */
+	size_t n_scopes;
+	struct sz_conf_claim *claims; /* all of them; an array claim matches by membership */
+	size_t n_claims;
+	u32 line;
+};
+
+struct sz_conf_endpoint {
+	struct sz_addr addr; /* all zero: any */
+	u16 port;            /* network order */
+};
+
+struct sz_conf_service {
+	char *name;
+	u32 id;              /* 1.. in file order */
+	struct sz_conf_endpoint *endpoints;
+	size_t n_endpoints;
+	bool monitor;        /* "mode: monitor" */
+	bool audit_requests; /* one audit record per admitted request */
+	struct sz_conf_rate source, principal, connections;
+	struct sz_conf_route *routes; /* route id = index */
+	size_t n_routes;
+	u32 line;
+};
+
+struct sz_conf {
+	char *path;
+	char **interfaces;
+	size_t n_interfaces;
+	enum sz_conf_xdp xdp;
+	char *pin_dir;       /* default /sys/fs/bpf/subzero */
+	char *state_dir;     /* default /var/lib/subzero */
+	char *control;       /* control socket, default /run/subzero/control.sock */
+	u32 heartbeat_ttl_ms; /* default 2000 */
+	u32 workers;         /* verifier threads; default: online CPUs */
+	struct sz_conf_rate misses, source_misses;
+	u64 max_grants, max_flows; /* map sizes, used when the maps are created */
+	struct {
+		char *dir;           /* default <state_dir>/audit */
+		u32 summary_s;       /* period of the hit summaries; default 10 */
+		u64 rotate_bytes;    /* default 256 MiB */
+	} audit;
+	struct sz_conf_issuer *issuers;
+	size_t n_issuers;
+	struct sz_conf_service *services;
+	size_t n_services;
+};
+
+/* Reads and checks everything but the JWKS files' contents. NULL on error, with *e filled. */
+struct sz_conf *sz_conf_load(const char *path, struct sz_error *e);
+/* The same from memory; `name` stands for the path in messages. */
+struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e);
+void sz_conf_free(struct sz_conf *c); /* NULL is fine */
+
+const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id);
+const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Shared inside the config room: the reader that walks a YAML document by tables of known keys, and
+ * the readers of single values. Every function that returns int gives 0, or -EINVAL with the
+ * reader's error filled as "FILE:LINE: what is wrong; what to do".
+ */
+#ifndef SZ_CONFIG_CONFIG_PRIV_H
+#define SZ_CONFIG_CONFIG_PRIV_H
+
+#include <yaml.h>
+
+#include "config/config.h"
+
+/* SZ_CONF_ALGS(bit, name): algorithm names; the bit is that of enum sz_alg in jose/jose.h. */
+#define SZ_CONF_ALGS(X)                                                                            \
+	X(1, EdDSA)                                                                                \
+	X(2, ES256) X(3, ES384) X(4, ES512) X(5, RS256) X(6, RS384) X(7, RS512) X(8, PS256)        \
+		X(9, PS384) X(10, PS512) X(11, HS256) X(12, HS384) X(13, HS512)
+/* EdDSA, ES256, RS256, PS256. */
+#define SZ_CONF_ALGS_DEFAULT (1u << 1 | 1u << 2 | 1u << 5 | 1u << 8)
+
+struct sz_conf_reader {
+	yaml_document_t doc;
+	const char *name; /* of the file */
+	struct sz_error *e;
+	struct sz_conf *conf;
+	u32 endpoint_line[SZ_ENDPOINTS_MAX]; /* of every endpoint, in file order */
+	size_t n_endpoints;
+};
+
+/* One known key of a mapping. Bounds are in the unit of the member; max 0 = no bounds. */
+struct sz_conf_field {
+	const char *key;
+	int (*read)(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		    void *obj);
+	size_t off;   /* of the member in obj */
+	size_t n_off; /* of the member that counts it, for lists */
+	bool required;
+	u64 min, max;
+};
+#define SZ_CONF_FIELDS_MAX 16
+
+/* yaml.c: text to document, and the walk over mappings and lists */
+int sz_conf_fail(struct sz_conf_reader *r, u32 line, const char *fmt, ...) SZ_PRINTF(3, 4);
+int sz_conf_open(struct sz_conf_reader *r, const char *text, size_t n);
+void sz_conf_close(struct sz_conf_reader *r);
+u32 sz_conf_line(const yaml_node_t *v);
+/* Reads a mapping: unknown, repeated and missing keys are errors. `what` names it in messages. */
+int sz_conf_map(struct sz_conf_reader *r, const char *what, yaml_node_t *v,
+		const struct sz_conf_field *fields, size_t n, void *obj);
+/* Text of a scalar: not empty, not null, no control characters; NULL on error. */
+const char *sz_conf_scalar(struct sz_conf_reader *r, const char *key, yaml_node_t *v);
+/* Number of entries, 1..max. One plain value stands for a list of one. */
+int sz_conf_list(struct sz_conf_reader *r, const char *key, yaml_node_t *v, size_t max,
+		 size_t *ret_n);
+yaml_node_t *sz_conf_item(struct sz_conf_reader *r, yaml_node_t *v, size_t i);
+/* Valid UTF-8 bytes that make the character at p; 0 where there is none. */
+size_t sz_conf_utf8(const char *p, size_t n);
+
+/* value.c: readers for tables of fields, by the type of the member */
+int sz_conf_read_text(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj);
+int sz_conf_read_path(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj); /* absolute; at most `max` bytes */
+int sz_conf_read_texts(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj); /* char ** and size_t; at most `max` */
+int sz_conf_read_bool(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj);
+int sz_conf_read_u32(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj);
+int sz_conf_read_u64(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj);
+int sz_conf_read_ms(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		    void *obj); /* u32 milliseconds */
+int sz_conf_read_s(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		   void *obj); /* u32 seconds */
+int sz_conf_read_age(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj); /* u64 seconds; "none" is 0 */
+int sz_conf_read_bytes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj); /* u64 bytes */
+int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj); /* struct sz_conf_rate */
+/* [A-Za-z0-9._-]{1,63} */
+bool sz_conf_is_name(const char *s);
+
+/* issuer.c, service.c, route.c: the lists of the file */
+int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj);
+void sz_conf_issuer_done(struct sz_conf_issuer *i);
+int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj);
+void sz_conf_service_done(struct sz_conf_service *s);
+int sz_conf_read_routes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj);
+void sz_conf_route_done(struct sz_conf_route *t);
+void sz_conf_texts_free(char **texts, size_t n);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The "routes" of a service: path prefixes, methods and what a token must say. Called for each
+ * service. A path is taken in canonical form only, so that the kernel and the daemon compare the
+ * same bytes; two routes that could both decide a request are an error, never a matter of order.
+ */
+#include <string.h>
+
+#include "config/config_priv.h"
+
+#define OFF(member)           .off = offsetof(struct sz_conf_route, member)
+#define METHODS_ALL           ((1u << SZ_METHOD_COUNT) - 1)
+#define METHOD_NAMED(n, NAME) [n] = #NAME,
+static const char *const method_names[SZ_METHOD_COUNT] = {SZ_METHODS(METHOD_NAMED)};
+
+/* The first thing that keeps a path from being canonical, or NULL. */
+static const char *path_fault(const char *s)
+{
+	static const char *const never[] = {"%", "//", "/.", "\\", ";", "?", "#"};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(never); i++)
+		if (strstr(s, never[i]))
+			return never[i];
+	return NULL;
+}
+
+static int read_path(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v), *fault;
+	struct sz_conf_route *t = obj;
+
+	if (!s)
+		return -EINVAL;
+	if (s[0] != '/')
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "path \"%.64s\" does not begin with \"/\"; "
+				    "write it like /orders",
+				    s);
+	fault = path_fault(s);
+	if (fault)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "path \"%.64s\" contains \"%s\" and would never "
+				    "match; write the plain path as the service sees it",
+				    s, fault);
+	if (strlen(s) > SZ_PATH_MAX - 1)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "path \"%.64s...\" is longer than %d bytes; write "
+				    "a shorter prefix",
+				    s, SZ_PATH_MAX - 1);
+	t->path = sz_strdup(s);
+	return 0;
+}
+
+static int read_methods(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
+{
+	struct sz_conf_route *t = obj;
+	size_t n, i;
+
+	if (sz_conf_list(r, f->key, v, SZ_CONF_LIST_MAX, &n))
+		return -EINVAL;
+	t->methods = 0;
+	for (i = 0; i < n; i++) {
+		yaml_node_t *item = sz_conf_item(r, v, i);
+		const char *s = sz_conf_scalar(r, f->key, item);
+		enum sz_method m;
+
+		if (!s)
+			return -EINVAL;
+		m = sz_method_parse(s, strlen(s));
+		if (m == SZ_M_OTHER && strcmp(s, "*"))
+			return sz_conf_fail(
+				r, sz_conf_line(item),
+				"method \"%.64s\" is not known; write "
+				"GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS, or \"*\" for all",
+				s);
+		t->methods |= m == SZ_M_OTHER ? METHODS_ALL : 1u << m;
+	}
+	return 0;
+}
+
+static int read_scopes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	struct sz_conf_route *t = obj;
+
+	if (sz_conf_read_texts(r, f, v, obj))
+		return -EINVAL;
+	for (size_t i = 0; i < t->n_scopes; i++)
+		if (strpbrk(t->scopes[i], " \"\\"))
+			return sz_conf_fail(
+				r, sz_conf_line(sz_conf_item(r, v, i)),
+				"scope \"%.64s\" has a "
+				"space, quote or backslash in it; write several scopes as a list",
+				t->scopes[i]);
+	return 0;
+}
+
+static int read_claim(struct sz_conf_reader *r, const yaml_node_pair_t *pair,
+		      struct sz_conf_route *t)
+{
+	yaml_node_t *k = yaml_document_get_node(&r->doc, pair->key);
+	yaml_node_t *v = yaml_document_get_node(&r->doc, pair->value);
+	const char *name = sz_conf_scalar(r, "the name of a claim", k), *value;
+	size_t n;
+
+	if (!name)
+		return -EINVAL;
+	n = strlen(name);
+	if (name[0] == '.' || name[n - 1] == '.' || strstr(name, ".."))
+		return sz_conf_fail(r, sz_conf_line(k),
+				    "claim \"%.64s\" has nothing on one side of a dot; "
+				    "write it like realm.org",
+				    name);
+	for (size_t i = 0; i < t->n_claims; i++)
+		if (!strcmp(t->claims[i].name, name))
+			return sz_conf_fail(r, sz_conf_line(k),
+					    "claim \"%.64s\" is given twice; keep one of the two",
+					    name);
+	value = sz_conf_scalar(r, "a claim", v);
+	if (!value)
+		return -EINVAL;
+	t->claims[t->n_claims++] = (struct sz_conf_claim){sz_strdup(name), sz_strdup(value)};
+	return 0;
+}
+
+static int read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	struct sz_conf_route *t = obj;
+	yaml_node_pair_t *p;
+	size_t n;
+
+	if (v->type != YAML_MAPPING_NODE)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s must be \"name: value\" lines, like department: ops",
+				    f->key);
+	n = (size_t)(v->data.mapping.pairs.top - v->data.mapping.pairs.start);
+	if (!n)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s is empty; add a claim or remove the key", f->key);
+	if (n > SZ_CONF_LIST_MAX)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s has %zu entries; at most %d are allowed", f->key, n,
+				    SZ_CONF_LIST_MAX);
+	t->claims = sz_calloc(n, sizeof(*t->claims));
+	for (p = v->data.mapping.pairs.start; p < v->data.mapping.pairs.top; p++)
+		if (read_claim(r, p, t))
+			return -EINVAL;
+	return 0;
+}
+
+static int read_decide(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v);
+	struct sz_conf_route *t = obj;
+
+	if (!s)
+		return -EINVAL;
+	if (strcmp(s, "token") && strcmp(s, "each"))
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "decide \"%.64s\" is not known; write token (once "
+				    "per token) or each (every request)",
+				    s);
+	t->each = s[0] == 'e';
+	return 0;
+}
+
+static const struct sz_conf_field route_fields[] = {
+	{"path", read_path, .required = true},
+	{"methods", .read = read_methods},
+	{"scopes", read_scopes, OFF(scopes), .n_off = offsetof(struct sz_conf_route, n_scopes),
+	 .max = SZ_CONF_LIST_MAX},
+	{"claims", .read = read_claims},
+	{"public", sz_conf_read_bool, OFF(public)},
+	{"decide", .read = read_decide},
+	{"name", sz_conf_read_text, OFF(name), .max = SZ_NAME_MAX - 1},
+};
+
+/* "GET,POST /orders", or "* /orders" for all methods. */
+static char *default_name(const struct sz_conf_route *t)
+{
+	struct sz_buf b = {0};
+
+	if (t->methods == METHODS_ALL)
+		sz_buf_add(&b, "*", 1);
+	else
+		for (u32 m = 0; m < SZ_METHOD_COUNT; m++)
+			if (t->methods & 1u << m)
+				sz_buf_printf(&b, "%s%s", b.len ? "," : "", method_names[m]);
+	sz_buf_printf(&b, " %s", t->path);
+	return b.data;
+}
+
+static int check_overlap(struct sz_conf_reader *r, const struct sz_conf_route *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		u32 both = all[i].methods & all[n].methods;
+
+		if (!both || strcmp(all[i].path, all[n].path))
+			continue;
+		return sz_conf_fail(r, all[n].line,
+				    "this route and the one on line %u both cover %s "
+				    "%.64s; merge them, or name different methods",
+				    all[i].line, method_names[__builtin_ctz(both)], all[n].path);
+	}
+	return 0;
+}
+
+static int read_route(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_route *t)
+{
+	*t = (struct sz_conf_route){.methods = METHODS_ALL, .line = sz_conf_line(v)};
+	if (sz_conf_map(r, "the route", v, route_fields, SZ_ARRAY_LEN(route_fields), t))
+		return -EINVAL;
+	if (t->public && (t->n_scopes || t->n_claims))
+		return sz_conf_fail(r, t->line,
+				    "the route is public and asks for %s; remove \"public\" "
+				    "or \"%s\"",
+				    t->n_scopes ? "scopes" : "claims",
+				    t->n_scopes ? "scopes" : "claims");
+	if (!t->name)
+		t->name = default_name(t);
+	return 0;
+}
+
+int sz_conf_read_routes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
+{
+	struct sz_conf_service *s = obj;
+	size_t n, i;
+
+	if (sz_conf_list(r, f->key, v, SZ_ROUTES_MAX, &n))
+		return -EINVAL;
+	s->routes = sz_calloc(n, sizeof(*s->routes));
+	s->n_routes = n;
+	for (i = 0; i < n; i++)
+		if (read_route(r, sz_conf_item(r, v, i), &s->routes[i]) ||
+		    check_overlap(r, s->routes, i))
+			return -EINVAL;
+	return 0;
+}
+
+void sz_conf_route_done(struct sz_conf_route *t)
+{
+	free(t->name);
+	free(t->path);
+	sz_conf_texts_free(t->scopes, t->n_scopes);
+	for (size_t i = 0; i < t->n_claims; i++) {
+		free(t->claims[i].name);
+		free(t->claims[i].value);
+	}
+	free(t->claims);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * JOSE: keys (RFC 7517, 7518, 8037), signatures over compact JWS (RFC 7515) and the claims of a
+ * JWT (RFC 7519, 8725, 9068). Pure but for reading a key file: bytes and time in, verdict out.
+ * The algorithm is bound by the key, never chosen by the token; "none" does not exist here.
+ */
+#ifndef SZ_JOSE_JOSE_H
+#define SZ_JOSE_JOSE_H
+
+#include "codec/codec.h"
+#include "core/core.h"
+
+enum sz_alg {
+	SZ_ALG_NONE = 0, /* not an algorithm: what an unknown name parses to */
+	SZ_ALG_EDDSA,    /* Ed25519 only */
+	SZ_ALG_ES256, SZ_ALG_ES384, SZ_ALG_ES512,
+	SZ_ALG_RS256, SZ_ALG_RS384, SZ_ALG_RS512,
+	SZ_ALG_PS256, SZ_ALG_PS384, SZ_ALG_PS512,
+	SZ_ALG_HS256, SZ_ALG_HS384, SZ_ALG_HS512,
+	SZ_ALG_COUNT,
+};
+
+enum sz_alg sz_alg_parse(const char *name); /* SZ_ALG_NONE where unknown */
+const char *sz_alg_name(enum sz_alg alg);
+#define SZ_ALG_BIT(a) (1u << (a))
+
+/* One prepared key. Immutable, shared by threads. */
+struct sz_jwk;
+/* A set of them, as one JWKS file holds. Immutable, shared by threads. */
+struct sz_jwks;
+
+/*
+ * Keys that are not for signatures ("use":"enc", unknown kty) are left out; a broken key, RSA below
+ * 2048 bits, a private member in a public set or two keys with one kid refuse the whole set.
+ * `allow`: mask of SZ_ALG_BIT; keys whose algorithm is not in it are left out.
+ */
+int sz_jwks_parse(const char *json, size_t n, u32 allow, struct sz_jwks **ret, struct sz_error *e);
+int sz_jwks_load(const char *path, u32 allow, struct sz_jwks **ret, struct sz_error *e);
+void sz_jwks_free(struct sz_jwks *set);
+size_t sz_jwks_count(const struct sz_jwks *set);
+
+/* What a verified token says. Strings live as long as `claims`. */
+struct sz_token {
+	json_t *header;
+	json_t *claims;
+	const char *issuer, *subject, *jti; /* NULL where absent */
+	s64 exp, nbf, iat;                  /* seconds since the epoch; nbf, iat 0 where absent */
+	enum sz_alg alg;
+	const char *kid;
+};
+void sz_token_done(struct sz_token *t);
+
+/*
+ * The unverified "iss" of a compact JWS, to choose the key set; -EINVAL where it is not one. The
+ * header and claims of *ret are UNVERIFIED. Also what `token inspect` shows.
+ */
+int sz_token_peek(const char *jws, size_t n, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
+
+/* The rules one issuer's tokens must keep. */
+struct sz_token_rules {
+	const char *issuer;             /* exact "iss" */
+	const char *const *audiences;   /* any one of these in "aud" */
+	size_t n_audiences;
+	const struct sz_jwks *keys;
+	u32 algs;                       /* mask of SZ_ALG_BIT */
+	u32 skew_s;                     /* 0..SZ_SKEW_MAX */
+	u64 max_age_s;                  /* refuse when iat is older; 0 = no rule */
+	bool require_at_jwt;            /* RFC 9068: typ must be at+jwt */
+};
+
+/*
+ * Full check of one token at wall-clock second `now`. Returns SZ_R_NONE when it is valid and fills
+ * *ret; otherwise the reason (BAD_TOKEN, EXPIRED, NOT_YET, BAD_ISSUER, BAD_AUDIENCE, UNKNOWN_KEY)
+ * with detail in *e; *ret is then zero. "exp" is required. Unknown "crit" and b64=false refuse.
+ */
+enum sz_reason sz_token_verify(const char *jws, size_t n, const struct sz_token_rules *rules,
+			       s64 now, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
+
+/*
+ * Signature alone (conformance tests, `subzeroctl`): the payload is returned in *ret_payload.
+ * Returns 0, -EBADMSG for a bad signature or shape, -ENOKEY when no key fits.
+ */
+int sz_jws_verify(const char *jws, size_t n, const struct sz_jwks *keys, u32 algs,
+		  struct sz_buf *ret_payload, struct sz_error *e) SZ_MUST_CHECK;
+
+/* ---- for trying things out: `subzeroctl keys generate`, `token mint` -------------------------- */
+
+/* New key pair of an algorithm: private JWK (with kid = RFC 7638 thumbprint) and its public JWKS. */
+int sz_key_generate(enum sz_alg alg, json_t **ret_private, json_t **ret_public_jwks, struct sz_error *e);
+/* Compact JWS over the claims with typ "at+jwt". */
+int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret, struct sz_error *e);
+/* RFC 7638 SHA-256 thumbprint, base64url. */
+int sz_jwk_thumbprint(const json_t *jwk, char ret[44], struct sz_error *e);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Shared inside the room: the table of algorithms, a prepared key, the parts of a compact JWS.
+ * Nobody outside jose includes this.
+ */
+#ifndef SZ_JOSE_JOSE_PRIV_H
+#define SZ_JOSE_JOSE_PRIV_H
+
+#include <openssl/evp.h>
+
+#include "jose/jose.h"
+
+enum sz_family { SZ_FAMILY_NONE, SZ_FAMILY_EDDSA, SZ_FAMILY_EC, SZ_FAMILY_RSA, SZ_FAMILY_PSS, SZ_FAMILY_HMAC };
+
+/* What RFC 7518 section 3 and RFC 8037 say about one algorithm. */
+struct sz_alg_info {
+	const char *name;
+	enum sz_family family;
+	const char *kty;
+	const char *crv;            /* NULL where the key type has no curves */
+	const EVP_MD *(*md)(void);  /* NULL for EdDSA */
+	size_t hash_len;            /* bytes; the PSS salt length and the shortest HMAC key */
+	size_t coord_len;           /* bytes of an EC coordinate; half a signature */
+};
+
+/* Never NULL; family NONE for SZ_ALG_NONE and for numbers that are no algorithm. */
+const struct sz_alg_info *sz_alg_info(enum sz_alg alg);
+/* Algorithms that a key of this type and curve can serve; 0 where there is none. */
+u32 sz_alg_mask(const char *kty, const char *crv);
+
+#define SZ_SIG_MAX (SZ_RSA_BITS_MAX / 8)
+
+/* JWK member and OpenSSL parameter of each number of an RSA key; n and e come first. */
+extern const char *const sz_rsa_members[8][2];
+
+struct sz_jwk {
+	char *kid;         /* NULL where the JWK names none */
+	u32 algs;          /* SZ_ALG_BIT of each algorithm it may be used with */
+	EVP_PKEY *pkey;    /* RSA and EC */
+	u8 *octets;        /* Ed25519: 32-byte public or 64-byte secret key; oct: the secret */
+	size_t octets_len;
+};
+
+struct sz_jwks {
+	size_t n;
+	struct sz_jwk **keys;
+};
+
+/*
+ * Prepares one JWK. A public one that is not for verification, or not for an algorithm in `allow`,
+ * is left out: 0 with *ret NULL. With `private` the private half is prepared, for signing.
+ * -EINVAL with the cause in *e where the key is broken.
+ */
+int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **ret,
+		   struct sz_error *e);
+void sz_jwk_free(struct sz_jwk *key);
+
+/* The key has been matched with the algorithm by the caller. */
+bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n,
+		     const u8 *sig, size_t sig_len) SZ_MUST_CHECK;
+int sz_signature_make(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n,
+		      u8 sig[SZ_SIG_MAX], size_t *ret_len, struct sz_error *e);
+
+/* A compact JWS taken apart; nothing of it is verified. */
+struct sz_jws {
+	const char *signing; /* header "." payload, as they were sent */
+	size_t signing_len;
+	json_t *header;
+	enum sz_alg alg;     /* SZ_ALG_NONE where the name is unknown */
+	const char *kid;     /* NULL where absent */
+	const u8 *payload;   /* decoded, in bytes[] */
+	size_t payload_len;
+	const u8 *sig;
+	size_t sig_len;
+	u8 bytes[SZ_TOKEN_MAX];
+};
+
+/* Shape alone: three canonical base64url parts, a header object with a string "alg". -EINVAL. */
+int sz_jws_split(const char *s, size_t n, struct sz_jws *ret, struct sz_error *e);
+void sz_jws_done(struct sz_jws *jws);
+/* Header rules, choice of the key, signature: 0, -EBADMSG or -ENOKEY as sz_jws_verify(). */
+int sz_jws_check(const struct sz_jws *jws, const struct sz_jwks *keys, u32 algs,
+		 struct sz_error *e) SZ_MUST_CHECK;
+
+/* A name out of a token or key file, made fit for a message: printable, at most 63 bytes. */
+struct sz_shown {
+	char s[64];
+};
+struct sz_shown sz_show(const char *name);
+
+#endif

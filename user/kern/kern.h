@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's side: loads the BPF object, pins programs, links and maps, attaches and detaches,
+ * reads and writes maps, consumes the two rings and puts held frames back on the interface. The
+ * only room that includes libbpf. Used by the daemon and by the CLI; blocks only in system calls.
+ */
+#ifndef SZ_KERN_KERN_H
+#define SZ_KERN_KERN_H
+
+#include <stdio.h>
+
+#include "core/core.h"
+
+#define SZ_KERN_PIN_DIR "/sys/fs/bpf/subzero"
+
+enum sz_map {
+	SZ_MAP_CONFIG, SZ_MAP_SERVICES, SZ_MAP_ROUTES, SZ_MAP_GRANTS, SZ_MAP_DENIED, SZ_MAP_HALF,
+	SZ_MAP_FLOWS, SZ_MAP_TICKETS, SZ_MAP_SOURCES, SZ_MAP_PRINCIPALS, SZ_MAP_HITS, SZ_MAP_BANS,
+	SZ_MAP_REVOKED, SZ_MAP_NAMES, SZ_MAP_ANSWERS, SZ_MAP_COUNTERS, SZ_MAP_LOST, SZ_MAP_MISSES,
+	SZ_MAP_EVENTS, SZ_MAP_COUNT,
+};
+
+struct sz_kern; /* open maps (and, where loaded, programs) of one pin directory */
+
+struct sz_kern_options {
+	const char *pin_dir;
+	u64 max_grants, max_flows; /* 0 = default; only used when the maps do not exist yet */
+	/* Where nothing is pinned yet and one of these already carries an sz_ingress of its own
+	 * ('ip link set dev X xdp obj ...'), its maps are pinned and shared instead of new ones. */
+	const char *const *interfaces;
+	size_t n_interfaces;
+};
+
+/*
+ * Opens what is pinned; loads and pins what is not: maps, programs sz_ingress and sz_egress. The
+ * BPF object is built into the binary. Pinned maps of another layout (SZ_ABI, sizes) are refused
+ * with -EPROTO and a message that says how to go on. Mounts bpffs at /sys/fs/bpf where none is.
+ */
+int sz_kern_load(const struct sz_kern_options *o, struct sz_kern **ret, struct sz_error *e);
+/* Opens pinned maps only (the CLI); -ENOENT with a clear message where nothing is pinned. */
+int sz_kern_open(const char *pin_dir, struct sz_kern **ret, struct sz_error *e);
+void sz_kern_close(struct sz_kern *k); /* leaves everything pinned; NULL is fine */
+
+int sz_kern_map_fd(const struct sz_kern *k, enum sz_map m);
+const char *sz_kern_map_name(enum sz_map m);
+u32 sz_kern_map_capacity(const struct sz_kern *k, enum sz_map m);
+/* sz_config, mapped shared and writable. */
+struct sz_config *sz_kern_config(const struct sz_kern *k);
+
+/* ---- attachment ---------------------------------------------------------------------------------- */
+
+struct sz_attachment {
+	u32 ifindex;
+	char ifname[16];
+	bool native;       /* XDP in the driver; otherwise generic */
+	bool xdp_link;     /* by bpf_link pinned by us; otherwise by netlink (ip, bpftool) */
+	bool tcx;          /* egress by tcx link; otherwise clsact */
+	bool xdp, egress;  /* which of the two are there */
+	u32 xdp_prog_id, egress_prog_id;
+};
+
+/* mode: 0 auto (native, else generic), 1 native, 2 generic. Idempotent; replaces an older program
+ * of ours atomically, refuses (-EBUSY) to displace somebody else's. */
+int sz_kern_attach(struct sz_kern *k, const char *ifname, int mode, struct sz_attachment *ret,
+		   struct sz_error *e);
+/* Removes programs and links of ours from the interface; 0 also when there were none. */
+int sz_kern_detach(struct sz_kern *k, const char *ifname, struct sz_error *e);
+/* Interfaces that carry sz_ingress or sz_egress with these maps, however they were attached.
+ * Returns the number; *ret is a heap array. */
+int sz_kern_attachments(struct sz_kern *k, struct sz_attachment **ret, struct sz_error *e);
+/* Detaches from every interface and removes the pin directory. */
+int sz_kern_unload(const char *pin_dir, struct sz_error *e);
+
+/* ---- maps: 0, -ENOENT, -E2BIG (full) or another -errno ----------------------------------------- */
+
+int sz_map_get(const struct sz_kern *k, enum sz_map m, const void *key, void *ret_value);
+int sz_map_put(const struct sz_kern *k, enum sz_map m, const void *key, const void *value);
+int sz_map_put_new(const struct sz_kern *k, enum sz_map m, const void *key, const void *value);
+int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key);
+/*
+ * Every entry, in batches where the kernel has them. Per-CPU values arrive as an array of
+ * sz_kern_cpus() values. A callback that returns non-zero ends the walk with that value. Entries
+ * that come or go meanwhile may or may not be seen. Deleting the current key inside is allowed.
+ */
+typedef int (*sz_map_fn)(const void *key, const void *value, void *arg);
+int sz_map_each(const struct sz_kern *k, enum sz_map m, sz_map_fn fn, void *arg);
+int sz_kern_cpus(void);
+/* Sum over CPUs of sz_counters or sz_lost, one per reason. */
+int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX]);
+
+/* ---- rings ------------------------------------------------------------------------------------------ */
+
+/* Poll this fd (EPOLLIN semantics) through io_uring; it is the ring's own, not an epoll set. */
+int sz_ring_fd(const struct sz_kern *k, enum sz_map ring);
+typedef void (*sz_ring_fn)(const void *record, size_t len, void *arg);
+/* Consumes what is there, at most `max` records; returns how many. */
+int sz_ring_consume(struct sz_kern *k, enum sz_map ring, int max, sz_ring_fn fn, void *arg);
+
+/* ---- putting a held frame back -------------------------------------------------------------------- */
+
+/*
+ * Runs sz_ingress on the frame as if it had just arrived on the interface
+ * (BPF_PROG_TEST_RUN with BPF_F_TEST_XDP_LIVE_FRAMES). A partial TCP checksum (CHECKSUM_PARTIAL of
+ * a local sender) is completed first; a wrong one gives -EBADMSG. `frame` is changed in place.
+ */
+int sz_kern_inject(struct sz_kern *k, u32 ifindex, u8 *frame, size_t len);
+
+/* 1 = right, 2 = only the pseudo-header's sum is there, 0 = wrong or not TCP. Completes 2 in place. */
+int sz_frame_checksum(u8 *frame, size_t len);
+
+#endif

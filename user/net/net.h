@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The event loop: one io_uring (SINGLE_ISSUER, DEFER_TASKRUN) and typed completions. Everything
+ * the daemon waits for comes through here: rings, timers, signals, worker wake-ups, the control
+ * socket, audit writes and their fsync. The only room that includes liburing.
+ */
+#ifndef SZ_NET_NET_H
+#define SZ_NET_NET_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "core/core.h"
+
+struct sz_loop_ring; /* the loop */
+
+/* The thread that makes the loop is the one that runs and frees it. */
+int sz_net_new(unsigned entries, struct sz_loop_ring **ret, struct sz_error *e);
+/* Finishes appends under way (their fn is called), cancels everything else without a call. */
+void sz_net_free(struct sz_loop_ring *l);
+/* Runs until sz_net_stop. Returns 0 or -errno of the ring itself. */
+int sz_net_run(struct sz_loop_ring *l);
+void sz_net_stop(struct sz_loop_ring *l);
+
+/* fn on every readiness of fd (multishot poll); it must read all there is before it returns. */
+int sz_net_poll(struct sz_loop_ring *l, int fd, void (*fn)(void *arg), void *arg);
+/* fn every period_ns (multishot timeout where the kernel has it, rearmed otherwise). */
+int sz_net_every(struct sz_loop_ring *l, u64 period_ns, void (*fn)(void *arg), void *arg);
+/* fn with the signal's number; blocks those signals in this thread (call before making others). */
+int sz_net_signals(struct sz_loop_ring *l, const sigset_t *set, void (*fn)(int signo, void *arg), void *arg);
+
+/* Wakes the loop from any thread; fn runs in the loop. */
+struct sz_net_wake;
+struct sz_net_wake *sz_net_wake_new(struct sz_loop_ring *l, void (*fn)(void *arg), void *arg);
+void sz_net_wake(struct sz_net_wake *w);
+
+/*
+ * Appends `n` bytes at offset `off` of fd, then fdatasync, as linked requests; fn gets 0 or -errno
+ * once both are done. `p` must stay until then. Short writes are finished before the sync.
+ */
+int sz_net_append(struct sz_loop_ring *l, int fd, const void *p, size_t n, u64 off,
+		  void (*fn)(int res, void *arg), void *arg);
+
+/* ---- the control socket: one JSON object a line in, one out ------------------------------------ */
+
+struct sz_net_client; /* one connected peer */
+/* Listens on a UNIX stream socket (mode 0600, directory made 0700 where missing; a stale socket is
+ * removed). `fn` gets one whole line without its newline (at most 64 KiB; more closes the peer). */
+int sz_net_listen(struct sz_loop_ring *l, const char *path,
+		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg), void *arg,
+		  struct sz_error *e);
+/* Queues bytes to the peer; safe only inside the loop. The peer may be gone: then nothing happens. */
+void sz_net_send(struct sz_net_client *c, const void *p, size_t n);
+uid_t sz_net_client_uid(const struct sz_net_client *c);
+/* A peer is valid until `fn` returns. Who answers later holds it until the answer was queued. */
+struct sz_net_client *sz_net_client_hold(struct sz_net_client *c);
+void sz_net_client_release(struct sz_net_client *c);
+
+#endif

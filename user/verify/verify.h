@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One token, one decision: keys, signature, claims, policy. A verifier is an immutable snapshot of
+ * configuration and keys, counted by reference and shared by the worker threads and by the CLI's
+ * `explain`. Revocation is looked up through a callback, so that this room knows no maps.
+ */
+#ifndef SZ_VERIFY_VERIFY_H
+#define SZ_VERIFY_VERIFY_H
+
+#include "config/config.h"
+#include "core/core.h"
+#include "jose/jose.h"
+#include "policy/policy.h"
+
+struct sz_verifier;
+
+/* Takes over `conf` (also on error: freed). Reads every issuer's JWKS file. */
+int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_error *e);
+struct sz_verifier *sz_verifier_ref(struct sz_verifier *v);
+void sz_verifier_unref(struct sz_verifier *v); /* NULL is fine */
+const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v);
+
+/* True when the name is revoked (and not past its time). */
+typedef bool (*sz_revoked_fn)(const struct sz_id *id, void *arg);
+
+struct sz_decision {
+	enum sz_reason reason;   /* SZ_R_NONE: the token is valid */
+	struct sz_error detail;  /* in words */
+	struct sz_token token;   /* verified; empty when reason is set */
+	u64 principal;
+	struct sz_id id_token, id_jti, id_subject, id_issuer; /* zero where absent */
+	struct sz_policy_answer routes;
+};
+
+/* Decides a token for one service at wall-clock second `now`. */
+void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			struct sz_decision *ret);
+void sz_decision_done(struct sz_decision *d);
+
+#endif
