@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sz-load: an HTTP/1.1 load client that checks every response, for tests, the demo and the benchmark.
- * Many keep-alive connections, a mix of methods and body sizes, tokens used in turn; it counts every
- * status and exits 0 only when nothing at all was wrong. One thread around poll(). It must never hide
- * a failure: a reset, a malformed or a missing response is counted, shown and never tried again.
+ * sz-load: an HTTP/1.1 load client that checks every response, for tests, the demo and the
+ * benchmark. Many keep-alive connections, a mix of methods and body sizes, tokens used in turn; it
+ * counts every status and exits 0 only when nothing at all was wrong. One thread around poll(). It
+ * must never hide a failure: a reset, a malformed or a missing response is counted, shown and never
+ * tried again.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,11 +24,11 @@
 #include "histogram.h"
 #include "http_response.h"
 
-#define NS 1000000000ULL
+#define NS           1000000000ULL
 #define PIPELINE_MAX 64
-#define OUT_SIZE (64 * 1024)
+#define OUT_SIZE     (64 * 1024)
 #define PATTERN_SIZE (64 * 1024)
-#define KINDS_MAX 16
+#define KINDS_MAX    16
 
 enum wrong {
 	WRONG_STATUS,
@@ -43,12 +44,12 @@ enum wrong {
 static const char *const wrong_names[WRONG_KINDS] = {
 	[WRONG_STATUS] = "unexpected status", [WRONG_MALFORMED] = "malformed response",
 	[WRONG_RESET] = "connection reset",   [WRONG_CLOSED] = "closed without a response",
-	[WRONG_TIMEOUT] = "timeout",	      [WRONG_CONNECT] = "connect failed",
+	[WRONG_TIMEOUT] = "timeout",          [WRONG_CONNECT] = "connect failed",
 	[WRONG_ECHO] = "wrong body length",
 };
 static const char *const wrong_keys[WRONG_KINDS] = {
 	[WRONG_STATUS] = "status", [WRONG_MALFORMED] = "malformed", [WRONG_RESET] = "reset",
-	[WRONG_CLOSED] = "closed", [WRONG_TIMEOUT] = "timeout",	    [WRONG_CONNECT] = "connect",
+	[WRONG_CLOSED] = "closed", [WRONG_TIMEOUT] = "timeout",     [WRONG_CONNECT] = "connect",
 	[WRONG_ECHO] = "echo",
 };
 
@@ -92,7 +93,7 @@ static struct {
 	double rate;
 	unsigned int connections, pipeline;
 	bool json, check_echo;
-} opt = { .path = "/", .headers = "", .connections = 1, .pipeline = 1, .timeout = 10 * NS };
+} opt = {.path = "/", .headers = "", .connections = 1, .pipeline = 1, .timeout = 10 * NS};
 
 static struct {
 	uint64_t begun, done, ok, wrong[WRONG_KINDS], status[600], connects, bytes_in, bytes_out;
@@ -123,7 +124,8 @@ __attribute__((format(printf, 1, 2), noreturn)) static void die(const char *fmt,
 	exit(2);
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------
+ */
 
 static void count_wrong(enum wrong w, const char *detail)
 {
@@ -163,7 +165,8 @@ static void count_response(const struct response *r, const struct pending *p)
 	}
 }
 
-/* ---- connections -------------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------------------------------
+ */
 
 static void conn_close(struct conn *c)
 {
@@ -251,15 +254,16 @@ static void conn_append(struct conn *c, uint64_t now)
 			 (unsigned long long)k->body);
 	else
 		memcpy(framing, "\r\n", 3);
-	c->out_to += (size_t)snprintf(p, OUT_SIZE - c->out_to,
-				      "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s%s%s", k->method, opt.path,
-				      opt.host, token ? "Authorization: Bearer " : "",
-				      token ? token : "", token ? "\r\n" : "", opt.headers, framing);
+	c->out_to += (size_t)snprintf(
+		p, OUT_SIZE - c->out_to, "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%s%s%s", k->method,
+		opt.path, opt.host, token ? "Authorization: Bearer " : "", token ? token : "",
+		token ? "\r\n" : "", opt.headers, framing);
 	c->body_left = k->body;
 	c->tail = k->chunked ? "\r\n0\r\n\r\n" : NULL;
 	/* Open loop: the clock starts when the request was due, so that waiting counts. */
-	next->start = opt.rate > 0 ?
-		stats.start + (uint64_t)((double)stats.begun / opt.rate * (double)NS) : now;
+	next->start =
+		opt.rate > 0 ? stats.start + (uint64_t)((double)stats.begun / opt.rate * (double)NS)
+			     : now;
 	next->body = k->body;
 	next->has_body = has_body;
 	next->head = !strcmp(k->method, "HEAD");
@@ -287,11 +291,11 @@ static void conn_send(struct conn *c, uint64_t now)
 		size_t body = c->body_left < PATTERN_SIZE ? c->body_left : PATTERN_SIZE;
 		bool last = body == c->body_left && c->tail;
 		struct iovec iov[3] = {
-			{ c->out + c->out_from, head },
-			{ pattern, body },
-			{ (void *)(uintptr_t)c->tail, last ? strlen(c->tail) : 0 },
+			{c->out + c->out_from, head},
+			{pattern, body},
+			{(void *)(uintptr_t)c->tail, last ? strlen(c->tail) : 0},
 		};
-		struct msghdr m = { .msg_iov = iov, .msg_iovlen = 3 };
+		struct msghdr m = {.msg_iov = iov, .msg_iovlen = 3};
 		ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
 		size_t sent = n > 0 ? (size_t)n : 0;
 
@@ -358,7 +362,8 @@ static void conn_read(struct conn *c)
 		stats.bytes_in += (size_t)n;
 		for (size_t used = 0; used < (size_t)n;) {
 			if (!c->inflight)
-				return conn_fail(c, WRONG_MALFORMED, "bytes after the last response");
+				return conn_fail(c, WRONG_MALFORMED,
+						 "bytes after the last response");
 			used += response_feed(&c->response, buf + used, (size_t)n - used);
 			if (c->response.state == RESPONSE_BAD)
 				return conn_fail(c, WRONG_MALFORMED, c->response.why);
@@ -408,10 +413,11 @@ static bool finished(uint64_t now)
 /* Until something happens, the next request is due, or it is time to look for timeouts. */
 static void wait_for_events(struct pollfd *fds, uint64_t now)
 {
-	struct timespec ts = { .tv_nsec = (long)(NS / 100) };
+	struct timespec ts = {.tv_nsec = (long)(NS / 100)};
 
 	if (opt.rate > 0) {
-		double due = (double)stats.begun / opt.rate * (double)NS - (double)(now - stats.start);
+		double due =
+			(double)stats.begun / opt.rate * (double)NS - (double)(now - stats.start);
 
 		if (due > 0 && due < (double)ts.tv_nsec)
 			ts.tv_nsec = (long)due;
@@ -437,13 +443,15 @@ static void run(struct conn *conns, struct pollfd *fds)
 				fds[i].events |= POLLOUT;
 			fds[i].revents = 0;
 		}
-		wait_for_events(fds, now);
+		if (!finished(now))
+			wait_for_events(fds, now);
 		now = now_ns();
 	}
 	stats.end = now;
 }
 
-/* ---- report ------------------------------------------------------------------------------------- */
+/* ---- report -------------------------------------------------------------------------------------
+ */
 
 static double latency_us(double percent)
 {
@@ -460,7 +468,8 @@ static void report_json(double seconds)
 	       (unsigned long long)wrong_total(), seconds, (double)stats.latency.count / seconds,
 	       (unsigned long long)stats.connects, (unsigned long long)stats.bytes_out,
 	       (unsigned long long)stats.bytes_in);
-	printf("\"latency_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f},\"statuses\":{",
+	printf("\"latency_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f},\"statuses\":"
+	       "{",
 	       latency_us(50), latency_us(90), latency_us(99), latency_us(100));
 	for (int i = 100; i < 600; i++)
 		if (stats.status[i]) {
@@ -493,7 +502,8 @@ static void report_text(double seconds)
 		printf("first    %s\n", stats.example);
 }
 
-/* ---- options ------------------------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------------------------------
+ */
 
 static void usage(void)
 {
@@ -511,7 +521,8 @@ static void usage(void)
 	     "  -p, --path PATH       request target (default /)\n"
 	     "  -m, --method METHOD   request method (default GET)\n"
 	     "  -x, --mix MIX         instead: kind:weight,... where a kind is a method in small\n"
-	     "                        letters with a body size, 'chunked-' before it to send it so\n"
+	     "                        letters with a body size, 'chunked-' before it to send it "
+	     "so\n"
 	     "                        (get:70,post1k:20,post64k:8,chunked-post1m:2)\n"
 	     "  -H, --header LINE     a header line to add (repeatable)\n"
 	     "  -e, --expect STATUS   statuses that are right (200; a list 200,429 is allowed)\n"
@@ -647,7 +658,8 @@ static void parse_url(const char *url)
 	if (opt.addr.ss_family == AF_INET && inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
 		v4->sin_port = htons((uint16_t)port);
 		opt.addr_len = sizeof(*v4);
-	} else if (opt.addr.ss_family == AF_INET6 && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+	} else if (opt.addr.ss_family == AF_INET6 &&
+		   inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
 		v6->sin6_port = htons((uint16_t)port);
 		opt.addr_len = sizeof(*v6);
 	} else {
@@ -706,18 +718,19 @@ static void parse_option(int o, char *arg)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "requests", 1, NULL, 'n' },	 { "duration", 1, NULL, 'd' },
-		{ "connections", 1, NULL, 'c' }, { "rate", 1, NULL, 'r' },
-		{ "pipeline", 1, NULL, 'P' },	 { "token", 1, NULL, 't' },
-		{ "path", 1, NULL, 'p' },	 { "method", 1, NULL, 'm' },
-		{ "mix", 1, NULL, 'x' },	 { "header", 1, NULL, 'H' },
-		{ "expect", 1, NULL, 'e' },	 { "check-echo", 0, NULL, 'E' },
-		{ "timeout", 1, NULL, 'T' },	 { "json", 0, NULL, 'j' },
-		{ "help", 0, NULL, 'h' },	 { NULL, 0, NULL, 0 },
+		{"requests", 1, NULL, 'n'},    {"duration", 1, NULL, 'd'},
+		{"connections", 1, NULL, 'c'}, {"rate", 1, NULL, 'r'},
+		{"pipeline", 1, NULL, 'P'},    {"token", 1, NULL, 't'},
+		{"path", 1, NULL, 'p'},        {"method", 1, NULL, 'm'},
+		{"mix", 1, NULL, 'x'},         {"header", 1, NULL, 'H'},
+		{"expect", 1, NULL, 'e'},      {"check-echo", 0, NULL, 'E'},
+		{"timeout", 1, NULL, 'T'},     {"json", 0, NULL, 'j'},
+		{"help", 0, NULL, 'h'},        {NULL, 0, NULL, 0},
 	};
 	bool any = false;
 
-	for (int o; (o = getopt_long(argc, argv, "n:d:c:r:P:t:p:m:x:H:e:ET:jh", longs, NULL)) != -1;)
+	for (int o;
+	     (o = getopt_long(argc, argv, "n:d:c:r:P:t:p:m:x:H:e:ET:jh", longs, NULL)) != -1;)
 		parse_option(o, optarg);
 	if (optind + 1 != argc)
 		die("one address is needed, such as http://10.0.0.2:8080");

@@ -45,7 +45,9 @@ struct sz_config {
 	u64 src_miss_interval_ns; /* GCRA over the misses of one source; 0 = no limit */
 	u64 src_miss_burst_ns;
 	u64 revoke_epoch;      /* bumped by whoever writes sz_revoked */
-	u64 pad[4];
+	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
+	u64 key_id;            /* digest of the key sets that key_gen stands for */
+	u64 pad[2];
 };
 
 /* ---- sz_services: which address:port is protected ------------------------------------------- */

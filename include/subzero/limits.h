@@ -30,7 +30,7 @@
 #define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
 
 /* The daemon. */
-#define SZ_HEAD_MAX 32768        /* bytes of a request head put together from several segments */
+#define SZ_HEAD_MAX 16384        /* bytes of a request head put together from several segments */
 #define SZ_HEADERS_MAX 100       /* header lines of a request */
 #define SZ_TOKEN_MAX 8192        /* bytes of a compact JWS */
 #define SZ_JSON_DEPTH_MAX 16
@@ -48,7 +48,15 @@
 #define SZ_INTERFACES_MAX 16
 #define SZ_ISSUERS_MAX 64
 #define SZ_ENDPOINTS_MAX (2 * SZ_SERVICES_MAX) /* of all services */
-#define SZ_WORKERS_MAX 256
+
+#define SZ_PENDING_MAX 16384     /* connections that wait for a decision */
+#define SZ_PENDING_FRAMES 65     /* frames held for one of them */
+#define SZ_PENDING_BYTES (64u << 20) /* bytes of frames held for all */
+#define SZ_PENDING_NS 10000000000ull /* an incomplete head is given up after this */
+#define SZ_TICKET_NS 5000000000ull   /* life of a one-time verdict */
+#define SZ_DENIED_NS 60000000000ull  /* a bad token is remembered as bad this long */
+#define SZ_HEARTBEAT_NS 250000000ull /* how often the daemon says it lives */
+#define SZ_WORKERS_MAX 64
 
 /* Default map sizes; the configuration may set others before the maps are created. */
 #define SZ_MAX_GRANTS 1000000

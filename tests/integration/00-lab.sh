@@ -23,20 +23,21 @@ expect_eq "$(lab_client curl -s -H "Transfer-Encoding: chunked" -H Expect: \
 	"body 1048576" "the service reads a chunked body to its end"
 expect_eq "$(lab_client curl -s -X DELETE "$url/orders/1")" "body 0" \
 	"a method without a body is answered"
+expect_eq "$(cat "/proc/$(lab_pid nginx)/comm")" nginx "the recorded process is the service itself"
 expect_eq "$(lab_nginx_count)" 5 "the service logs every request"
 expect_eq "$(lab_nginx_count "POST /orders")" 2 "the log shows the original request line"
 
 expect_ok "a BPF file system is visible from the server's namespace" \
 	lab_server test -d "$LAB_PINS"
-expect_eq "$(lab_server ip -br link | awk '{ sub(/@.*/, "", $1); print $1 }' | sort | paste -sd' ')" \
-	"lo szs" "the server's namespace sees only its own interfaces"
+links=$(lab_server ip -br link | awk '{ sub(/@.*/, "", $1); print $1 }' | sort | paste -sd' ')
+expect_eq "$links" "lo szs" "the server's namespace sees only its own interfaces"
 
 # A guard answers with XDP_TX on szs; the client's end must hand such a frame to its stack at once.
 expect_contains "$(lab_client ip link show szc)" "xdp" \
 	"the client's end has the XDP program that makes XDP_TX on its peer arrive"
 
-out=$(bash -c '. tests/lib/netns.sh; lab_up && lab_nginx && echo "$LAB_SERVER_NS $LAB_DIR $LAB_PINS \
-	$(lab_pid nginx)"; exit 3')
+out=$(bash -c '. tests/lib/netns.sh; lab_up && lab_nginx &&
+	echo "$LAB_SERVER_NS $LAB_DIR $LAB_PINS $(lab_pid nginx)"; exit 3')
 expect_eq $? 3 "a script keeps its exit status through the cleanup"
 read -r ns dir pins pid <<<"$out"
 expect_eq "$([ -e "/run/netns/$ns" ] || [ -e "$dir" ] || [ -e "$pins" ] || echo gone)" gone \

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# at_exit COMMAND...: run it when the script ends, however it ends, last registered first. Sourced by
-# tap.sh and netns.sh. It must never change the script's exit status.
+# at_exit COMMAND...: run it when the script ends, however it ends, last registered first. Sourced
+# by tap.sh and netns.sh. A command sees the script's exit status in sz_exit_status; only one that
+# sets sz_exit_final changes it.
 
 [ -n "${sz_exit_loaded:-}" ] && return 0
 sz_exit_loaded=1

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A latency histogram of fixed size: 128 steps to a power of two, so that a percentile is at most 0.8 %
- * above the true value, and the maximum is exact. Used by the traffic client. It must never lose a
- * sample, however large.
+ * A latency histogram of fixed size: 128 steps to a power of two, so that a percentile is at most
+ * 0.8 % above the true value, and the maximum is exact. Used by the traffic client. It must never
+ * lose a sample, however large.
  */
 #ifndef SZ_TESTS_HISTOGRAM_H
 #define SZ_TESTS_HISTOGRAM_H
 
 #include <stdint.h>
 
-#define HISTOGRAM_BITS 7
+#define HISTOGRAM_BITS  7
 #define HISTOGRAM_STEPS (1U << HISTOGRAM_BITS)
-#define HISTOGRAM_SIZE ((65 - HISTOGRAM_BITS) * HISTOGRAM_STEPS)
+#define HISTOGRAM_SIZE  ((65 - HISTOGRAM_BITS) * HISTOGRAM_STEPS)
 
 struct histogram {
 	uint64_t count, max;

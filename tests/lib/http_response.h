@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A strict HTTP/1.1 response reader for the traffic client and its test. Bytes go in as they arrive;
- * it says where the response ends, and refuses what RFC 9112 does not allow a server to send. It must
- * never guess: a response that two clients could read differently is an error.
+ * A strict HTTP/1.1 response reader for the traffic client and its test. Bytes go in as they
+ * arrive; it says where the response ends, and refuses what RFC 9112 does not allow a server to
+ * send. It must never guess: a response that two clients could read differently is an error.
  */
 #ifndef SZ_TESTS_HTTP_RESPONSE_H
 #define SZ_TESTS_HTTP_RESPONSE_H
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define RESPONSE_HEAD_MAX 8192
+#define RESPONSE_HEAD_MAX  8192
 #define RESPONSE_BODY_KEPT 64
 
 enum response_state {
@@ -32,14 +32,14 @@ enum response_state {
 struct response {
 	enum response_state state;
 	int status;
-	bool close;		/* the server ends the connection after this response */
-	bool no_body;		/* set by the caller when the request was HEAD */
+	bool close;   /* the server ends the connection after this response */
+	bool no_body; /* set by the caller when the request was HEAD */
 	bool chunked, has_length;
-	uint64_t left;		/* bytes to come of the body or the chunk */
-	uint64_t body_length;	/* body bytes seen */
-	const char *why;	/* what was wrong, when state is RESPONSE_BAD */
+	uint64_t left;        /* bytes to come of the body or the chunk */
+	uint64_t body_length; /* body bytes seen */
+	const char *why;      /* what was wrong, when state is RESPONSE_BAD */
 	size_t line_length;
-	char line[RESPONSE_HEAD_MAX];	/* the head, a chunk-size line or a trailer line */
+	char line[RESPONSE_HEAD_MAX];      /* the head, a chunk-size line or a trailer line */
 	char body[RESPONSE_BODY_KEPT + 1]; /* how the body begins, NUL-terminated */
 };
 
@@ -68,10 +68,10 @@ static inline bool response_number(const char *s, size_t n, unsigned int base, u
 	uint64_t v = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = s[i], d = c - '0';
+		unsigned char c = s[i], letter = c | 32, d = c - '0';
 
 		if (d > 9)
-			d = base == 16 && (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 99;
+			d = letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : 99;
 		if (d >= base)
 			return false;
 		v = v * base + d;
@@ -248,7 +248,8 @@ static inline size_t response_feed(struct response *r, const char *p, size_t n)
 			continue;
 		if (r->state != RESPONSE_HEAD)
 			response_line(r);
-		else if (r->line_length >= 4 && !memcmp(r->line + r->line_length - 4, "\r\n\r\n", 4))
+		else if (r->line_length >= 4 &&
+			 !memcmp(r->line + r->line_length - 4, "\r\n\r\n", 4))
 			response_head(r);
 	}
 	return used;

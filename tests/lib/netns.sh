@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 #
 # The lab: a client and a server network namespace joined by a veth pair, with a real nginx as the
-# service. Sourced by the integration tests, the demo and the benchmark. Everything has a name of its
-# own per process and goes away when the script ends, however it ends. It must never touch the
+# service. Sourced by the integration tests, the demo and the benchmark. Everything has a name of
+# its own per process and goes away when the script ends, however it ends. It must never touch the
 # machine's own interfaces, nor stop a process it did not start.
 #
 #   client ns                       server ns
@@ -14,9 +14,10 @@
 #   lab_client CMD...             run in the client's namespace
 #   lab_server CMD...             run in the server's; /sys/fs/bpf stays visible
 #   lab_start NAME CMD...         run in the server's in the background: LAB_PID, $LAB_DIR/NAME.log
-#   lab_stop NAME [SIGNAL]        end what lab_start began (default TERM) and wait for it; its status
+#   lab_stop NAME [SIGNAL]        end what lab_start began (default TERM), wait for it; its status
 #   lab_pid NAME                  print its process id
-#   lab_nginx                     start the service and wait until it answers
+#   lab_nginx                     start the service and wait until it answers (LAB_NGINX_WORKERS,
+#                                 default 1; LAB_ACCESS_LOG=off for a benchmark)
 #   lab_nginx_count [TEXT]        requests the service has logged (whose line contains TEXT)
 #
 # The service: GET gives 200 and a small text at any path (/health, /orders, /admin, ...); a request
@@ -43,6 +44,7 @@ LAB_DIR=
 LAB_PID=
 declare -A lab_pids=()
 
+# nsenter, not `ip netns exec` or `ip -n`: those hide /sys/fs/bpf and do not work inside a chroot.
 lab_client() {
 	nsenter --net="/run/netns/$LAB_CLIENT_NS" -- "$@"
 }
@@ -62,21 +64,23 @@ lab_up() {
 	mkdir -p "$LAB_PINS" || return
 	ip netns add "$LAB_CLIENT_NS" || return
 	ip netns add "$LAB_SERVER_NS" || return
-	ip -n "$LAB_CLIENT_NS" link add szc type veth peer name szs netns "$LAB_SERVER_NS" || return
-	lab_end "$LAB_CLIENT_NS" szc 10.99.0.1/24 fd00:99::1/64 || return
-	lab_end "$LAB_SERVER_NS" szs 10.99.0.2/24 fd00:99::2/64 || return
-	"${CLANG:-clang-19}" -target bpf -O2 -c "$_lab_lib/xdp_pass.c" -o "$LAB_DIR/xdp_pass.o" || return
+	lab_client ip link add szc type veth peer name szs netns "$LAB_SERVER_NS" || return
+	lab_end client szc 10.99.0.1/24 fd00:99::1/64 || return
+	lab_end server szs 10.99.0.2/24 fd00:99::2/64 || return
+	"${CLANG:-clang-19}" -target bpf -O2 -c "$_lab_lib/xdp_pass.c" \
+		-o "$LAB_DIR/xdp_pass.o" || return
 	lab_client ip link set dev szc xdpdrv obj "$LAB_DIR/xdp_pass.o" sec xdp
 }
 
-# Addresses are usable at once: no duplicate detection, no router to wait for.
+# lab_end client|server INTERFACE IPV4 IPV6. Addresses are usable at once: no duplicate detection,
+# no router to wait for.
 lab_end() {
-	ip -n "$1" link set lo up &&
-		nsenter --net="/run/netns/$1" sysctl -qw "net.ipv6.conf.$2.accept_dad=0" \
+	"lab_$1" ip link set lo up &&
+		"lab_$1" sysctl -qw "net.ipv6.conf.$2.accept_dad=0" \
 			"net.ipv6.conf.$2.accept_ra=0" "net.ipv6.conf.$2.router_solicitations=0" &&
-		ip -n "$1" addr add "$3" dev "$2" &&
-		ip -n "$1" addr add "$4" dev "$2" nodad &&
-		ip -n "$1" link set "$2" up
+		"lab_$1" ip addr add "$3" dev "$2" &&
+		"lab_$1" ip addr add "$4" dev "$2" nodad &&
+		"lab_$1" ip link set "$2" up
 }
 
 lab_down() {
@@ -95,7 +99,9 @@ lab_down() {
 lab_start() {
 	local name=$1
 	shift
-	lab_server "$@" >>"$LAB_DIR/$name.log" 2>&1 </dev/null &
+	# exec, so that the process id is the command's own and not a waiting shell's.
+	(exec nsenter --net="/run/netns/$LAB_SERVER_NS" -- "$@") \
+		>>"$LAB_DIR/$name.log" 2>&1 </dev/null &
 	LAB_PID=$!
 	lab_pids[$name]=$LAB_PID
 }
@@ -128,7 +134,7 @@ error_log $LAB_DIR/nginx-error.log warn;
 events { worker_connections 4096; }
 http {
 	log_format lab '\$remote_addr:\$remote_port "\$request" \$status \$content_length';
-	access_log ${LAB_ACCESS_LOG:-$LAB_DIR/access.log} lab;
+	access_log ${LAB_ACCESS_LOG:-$LAB_DIR/access.log lab};
 	default_type text/plain;
 	keepalive_timeout 300s;
 	keepalive_requests 100000000;
@@ -173,13 +179,13 @@ END
 }
 
 lab_nginx() {
-	local i
+	local i ready=http://127.0.0.1:$LAB_PORT/.ready
 	lab_nginx_conf >"$LAB_DIR/nginx.conf" || return
 	: >>"$LAB_DIR/access.log"
 	lab_start nginx nginx -p "$LAB_DIR" -e "$LAB_DIR/nginx-error.log" -c "$LAB_DIR/nginx.conf"
 	for ((i = 0; i < 100; i++)); do
 		# Asked over loopback inside the server's namespace, where no guard stands.
-		if lab_server curl -fs -o /dev/null "http://127.0.0.1:$LAB_PORT/.ready" 2>/dev/null; then
+		if lab_server curl -fs -o /dev/null "$ready" 2>/dev/null; then
 			: >"$LAB_DIR/access.log"
 			return 0
 		fi

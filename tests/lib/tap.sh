@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# TAP for shell tests; the shell's counterpart of harness.h. A script sources it, makes assertions and
-# ends with done_testing (or begins with `plan N`). A script that ends early, asserts nothing or misses
-# its plan fails, so that no path through it can pass by accident.
+# TAP for shell tests; the shell's counterpart of harness.h. A script sources it, makes assertions
+# and ends with done_testing (or begins with `plan N`). A script that ends early, asserts nothing or
+# misses its plan fails, so that no path through it can pass by accident.
 #
 #   expect_eq ACTUAL EXPECTED NAME         the strings are equal
 #   expect_contains ACTUAL PART NAME       PART occurs in ACTUAL
 #   expect_lacks ACTUAL PART NAME          PART does not occur in ACTUAL
 #   expect_le A B NAME / expect_ge         numbers, fractions allowed
-#   expect_ok NAME COMMAND...              the command exits 0 (its output becomes diagnostics if not)
+#   expect_ok NAME COMMAND...              the command exits 0 (its output is shown if not)
 #   expect_fail NAME COMMAND...            the command exits 1 to 125: it ran and refused
 #   ok NAME / not_ok NAME [DIAGNOSTIC]     the outcome of anything else
 #   skip NAME WHY / skip_all WHY           what a person must do for it to run

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The traffic client's latency histogram: what it counts where, and how exact its percentiles are. */
+/* The traffic client's latency histogram: what it counts where, and how exact it is. */
 #include "harness.h"
 #include "histogram.h"
 

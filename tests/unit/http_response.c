@@ -99,7 +99,8 @@ TEST(ambiguous_or_malformed_responses_are_refused)
 	refused("HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n", "a control character in a header");
 	refused("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
 		"two Content-Length headers");
-	refused("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", "a Content-Length that is no number");
+	refused("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
+		"a Content-Length that is no number");
 	refused("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
 		"a Content-Length that is no number");
 	refused("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

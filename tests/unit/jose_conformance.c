@@ -57,7 +57,7 @@ static int verify_with(const json_t *jwk, const char *jws, struct sz_buf *payloa
 	return err;
 }
 
-/* Is this "invalid" case the very same key and token as a "valid" one? Then no verifier can agree. */
+/* Is this "invalid" case the very key and token of a "valid" one? Then no verifier can agree. */
 static bool contradicts_a_valid_one(const json_t *all, const json_t *t)
 {
 	const json_t *other;

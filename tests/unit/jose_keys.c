@@ -12,6 +12,9 @@
 #define EC_X "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\""
 #define EC_Y "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\""
 #define EC "\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X "," EC_Y
+#define A41 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define ED_IS(x) "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" x "\"}"
+#define P256_IS(x, y) "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" x "\",\"y\":\"" y "\"}"
 #define OCT32 "\"kty\":\"oct\",\"k\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\""
 
 static struct sz_error err;
@@ -31,6 +34,29 @@ static int taken(const char *keys, u32 allow)
 	sz_jwks_free(set);
 	sz_buf_done(&b);
 	return r;
+}
+
+static int parse(const char *json)
+{
+	struct sz_jwks *set = NULL;
+	int r = sz_jwks_parse(json, strlen(json), ALL, &set, &err);
+
+	sz_jwks_free(set);
+	return r;
+}
+
+TEST(a_key_set_is_an_object_with_keys_and_nothing_else_will_do)
+{
+	EXPECT_EQ(parse("{\"keys\":[]}"), 0);
+	EXPECT_EQ(parse("{" ED "}"), -EINVAL);
+	EXPECT_CONTAINS(err.msg, "single key");
+	EXPECT_EQ(parse("{}"), -EINVAL);
+	EXPECT_EQ(parse("{\"keys\":{}}"), -EINVAL);
+	EXPECT_EQ(parse("{\"keys\":[1]}"), -EINVAL);
+	EXPECT_CONTAINS(err.msg, "key 1: ");
+	EXPECT_EQ(parse("{\"keys\":[],\"keys\":[]}"), -EINVAL);
+	EXPECT_EQ(parse("{\"keys\":[{" ED "}]} "), 0);
+	EXPECT_EQ(parse("{\"keys\":[{" ED "}]}]"), -EINVAL);
 }
 
 /* An RSA key whose modulus has `n` bytes, the first and last as given, and 0xff between. */
@@ -110,17 +136,17 @@ TEST(broken_keys_refuse_the_whole_set_and_are_named)
 		"{" ED ",\"alg\":\"ES256\"}", "{" ED ",\"alg\":1}", "{" ED ",\"kid\":1}",
 		"{" ED ",\"use\":1}", "{" ED ",\"key_ops\":\"verify\"}", "{" ED ",\"key_ops\":[1]}",
 		"{" EC ",\"alg\":\"ES384\"}", "{" EC ",\"alg\":\"HS256\"}",
-		/* a point on another curve, off the curve, too short */
+		/* a point on another curve, off the curve, too short, infinity */
 		"{\"kty\":\"EC\",\"crv\":\"P-384\"," EC_X "," EC_Y "}",
-		"{\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X ",\"y\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\"}",
-		"{\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X ",\"y\":\"AAAA\"}",
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
-		"\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+		P256_IS("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+			"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
+		P256_IS("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "AAAA"),
+		P256_IS("AA" A41, "AA" A41),
 		/* Ed25519: small order (zero, one), not canonical, no point at all */
-		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"__________________________________________8\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+		ED_IS("AA" A41),
+		ED_IS("AQ" A41),
+		ED_IS("__________________________________________8"),
+		ED_IS("Ag" A41),
 	};
 	struct sz_buf b = {0};
 	size_t i;

@@ -60,8 +60,7 @@ static int read_xdp(struct sz_conf_reader *r, const struct sz_conf_field *f, yam
 		}
 	if (s)
 		sz_conf_fail(r, sz_conf_line(v),
-			     "xdp \"%.64s\" is not known; write auto, native or generic",
-			     s);
+			     "xdp \"%.64s\" is not known; write auto, native or generic", s);
 	return -EINVAL;
 }
 
@@ -104,7 +103,8 @@ static const struct sz_conf_field top_fields[] = {
 	{"pin_dir", sz_conf_read_path, OFF(pin_dir)},
 	{"state_dir", sz_conf_read_path, OFF(state_dir)},
 	{"control", sz_conf_read_path, OFF(control), .max = SOCKET_PATH_MAX},
-	{"heartbeat_ttl", sz_conf_read_ms, OFF(heartbeat_ttl_ms), .min = 100, .max = 3600000},
+	{"heartbeat_ttl", sz_conf_read_ms, OFF(heartbeat_ttl_ms),
+	 .min = 2 * SZ_HEARTBEAT_NS / 1000000, .max = 3600000},
 	{"workers", sz_conf_read_u32, OFF(workers), .min = 1, .max = SZ_WORKERS_MAX},
 	{"limits", .read = read_limits},
 	{"maps", .read = read_maps},

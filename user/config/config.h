@@ -21,9 +21,9 @@ struct sz_conf_issuer {
 	char *jwks;          /* absolute; the file may give it relative to itself */
 	char **audiences;
 	size_t n_audiences;
-	u32 algs;            /* mask of 1 << enum sz_alg (jose.h); default EdDSA ES256 RS256 PS256 */
+	u32 algs;            /* mask of 1 << enum sz_alg; default EdDSA ES256 RS256 PS256 */
 	u32 skew_s;          /* default 30 */
-	u64 max_age_s;
+	u64 max_age_s;       /* 0 = no rule, the default */
 	bool require_at_jwt;
 	u32 line;
 };

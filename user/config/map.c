@@ -73,8 +73,8 @@ static int read_pair(struct sz_conf_reader *r, const char *what, const yaml_node
 		return fail_unknown(r, sz_conf_line(k), what, key, fields, n);
 	if (seen[i])
 		return sz_conf_fail(r, sz_conf_line(k),
-				    "\"%s\" was given before, on line %u; keep one of the two",
-				    key, seen[i]);
+				    "\"%s\" was given before, on line %u; keep one of the two", key,
+				    seen[i]);
 	seen[i] = sz_conf_line(k);
 	return fields[i].read(r, &fields[i], v, obj);
 }
@@ -88,10 +88,11 @@ int sz_conf_map(struct sz_conf_reader *r, const char *what, yaml_node_t *v,
 	int err;
 
 	if (v->type != YAML_MAPPING_NODE)
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s must be \"key: value\" lines, the first "
-				    "key being for example \"%s\"",
-				    what, fields[0].key);
+		return sz_conf_fail(
+			r, sz_conf_line(v),
+			"%s must be keys with values; write \"key: value\" lines, beginning "
+			"for example with \"%s:\"",
+			what, fields[0].key);
 	for (p = v->data.mapping.pairs.start; p < v->data.mapping.pairs.top; p++) {
 		err = read_pair(r, what, p, fields, n, seen, obj);
 		if (err)

@@ -133,9 +133,11 @@ static int read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 	size_t n;
 
 	if (v->type != YAML_MAPPING_NODE)
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s must be \"name: value\" lines, like department: ops",
-				    f->key);
+		return sz_conf_fail(
+			r, sz_conf_line(v),
+			"%s must be names with values; write \"name: value\" lines, like "
+			"department: ops",
+			f->key);
 	n = (size_t)(v->data.mapping.pairs.top - v->data.mapping.pairs.start);
 	if (!n)
 		return sz_conf_fail(r, sz_conf_line(v),

@@ -48,7 +48,7 @@ int sz_file_read(const char *path, size_t max, struct sz_buf *ret, struct sz_err
 		return 0;
 	sz_buf_reset(ret);
 	if (err == -EFBIG)
-		return sz_error_set(e, err, "%s is larger than the %zu bytes allowed; make it smaller",
+		return sz_error_set(e, err, "%s has more than the %zu bytes allowed; shorten it",
 				    path, max);
 	return sz_error_set(e, err, "cannot read %s: %s", path, strerror(-err));
 }
@@ -116,8 +116,8 @@ int sz_file_replace(const char *path, const void *p, size_t n, unsigned mode, st
 	}
 	err = sync_dir_of(path);
 	if (err)
-		sz_error_set(e, err, "%s is written, but its directory could not be synced: %s", path,
-			     strerror(-err));
+		sz_error_set(e, err, "%s is written, but its directory could not be synced: %s",
+			     path, strerror(-err));
 out:
 	sz_buf_done(&tmp);
 	return err;

@@ -10,7 +10,14 @@
 
 #include "jose/jose.h"
 
-enum sz_family { SZ_FAMILY_NONE, SZ_FAMILY_EDDSA, SZ_FAMILY_EC, SZ_FAMILY_RSA, SZ_FAMILY_PSS, SZ_FAMILY_HMAC };
+enum sz_family {
+	SZ_FAMILY_NONE,
+	SZ_FAMILY_EDDSA,
+	SZ_FAMILY_EC,
+	SZ_FAMILY_RSA,
+	SZ_FAMILY_PSS,
+	SZ_FAMILY_HMAC,
+};
 
 /* What RFC 7518 section 3 and RFC 8037 say about one algorithm. */
 struct sz_alg_info {

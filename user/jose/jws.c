@@ -66,11 +66,13 @@ int sz_jws_split(const char *s, size_t n, struct sz_jws *ret, struct sz_error *e
 	if (!err)
 		err = decode_part(ret, ret->payload_len, dot2 + 1, n - (size_t)(dot2 + 1 - s),
 				  "signature", &ret->sig_len, e);
+	if (err) {
+		sz_jws_done(ret);
+		return err;
+	}
 	ret->payload = ret->bytes;
 	ret->sig = ret->bytes + ret->payload_len;
-	if (err)
-		sz_jws_done(ret);
-	return err;
+	return 0;
 }
 
 void sz_jws_done(struct sz_jws *jws)

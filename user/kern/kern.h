@@ -60,7 +60,9 @@ struct sz_attachment {
 };
 
 /* mode: 0 auto (native, else generic), 1 native, 2 generic. Idempotent; replaces an older program
- * of ours atomically, refuses (-EBUSY) to displace somebody else's. */
+ * of ours atomically, refuses (-EBUSY) to displace somebody else's. What 'ip', 'bpftool' or 'tc'
+ * attached stays attached that way (docs/attach.md). Acts in the current network namespace, as all
+ * of these do. */
 int sz_kern_attach(struct sz_kern *k, const char *ifname, int mode, struct sz_attachment *ret,
 		   struct sz_error *e);
 /* Removes programs and links of ours from the interface; 0 also when there were none. */
@@ -93,7 +95,10 @@ int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_M
 /* Poll this fd (EPOLLIN semantics) through io_uring; it is the ring's own, not an epoll set. */
 int sz_ring_fd(const struct sz_kern *k, enum sz_map ring);
 typedef void (*sz_ring_fn)(const void *record, size_t len, void *arg);
-/* Consumes what is there, at most `max` records; returns how many. */
+/*
+ * Consumes what is there, at most `max` records; returns how many. After `max` more may be waiting:
+ * the fd stays readable, but an edge-triggered or multishot poll does not fire again for them.
+ */
 int sz_ring_consume(struct sz_kern *k, enum sz_map ring, int max, sz_ring_fn fn, void *arg);
 
 /* ---- putting a held frame back -------------------------------------------------------------------- */
@@ -101,7 +106,9 @@ int sz_ring_consume(struct sz_kern *k, enum sz_map ring, int max, sz_ring_fn fn,
 /*
  * Runs sz_ingress on the frame as if it had just arrived on the interface
  * (BPF_PROG_TEST_RUN with BPF_F_TEST_XDP_LIVE_FRAMES). A partial TCP checksum (CHECKSUM_PARTIAL of
- * a local sender) is completed first; a wrong one gives -EBADMSG. `frame` is changed in place.
+ * a local sender) is completed first; a wrong one gives -EBADMSG. `frame` is changed in place. The
+ * kernel takes live frames of one page less its own headers: -EMSGSIZE beyond (with 4 KiB pages
+ * frames up to 3,072 bytes are always taken). Call it in the interface's network namespace.
  */
 int sz_kern_inject(struct sz_kern *k, u32 ifindex, u8 *frame, size_t len);
 

@@ -51,19 +51,40 @@ static int our_map(const struct sz_kern *k, u32 id)
 	return m;
 }
 
-/* A map that belongs to one load of the program, not to us. Constants would be part of the code. */
-static bool is_scratch(u32 map_id)
+/* The only element of the map of constants `id`, on the heap; NULL for any other map. */
+static void *constants(u32 id, u32 *ret_size)
 {
 	struct bpf_map_info info = { 0 };
-	u32 len = sizeof(info);
-	int fd = bpf_map_get_fd_by_id(map_id);
-	bool scratch;
+	u32 len = sizeof(info), zero = 0;
+	int fd = bpf_map_get_fd_by_id(id);
+	void *value = NULL;
 
 	if (fd < 0)
-		return false;
-	scratch = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strstr(info.name, ".rodata");
+		return NULL;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && strstr(info.name, ".rodata") &&
+	    info.type == BPF_MAP_TYPE_ARRAY && info.max_entries == 1) {
+		value = sz_calloc(1, info.value_size);
+		*ret_size = info.value_size;
+		if (bpf_map_lookup_elem(fd, &zero, value)) {
+			free(value);
+			value = NULL;
+		}
+	}
 	close(fd);
-	return scratch;
+	return value;
+}
+
+/* Maps of one load each: constants are part of the code, anything else is scratch space. */
+static bool private_maps_agree(u32 a, u32 b)
+{
+	u32 a_size = 0, b_size = 0;
+	void *a_value = constants(a, &a_size), *b_value = constants(b, &b_size);
+	bool agree = !a_value == !b_value && a_size == b_size &&
+		     (!a_value || !memcmp(a_value, b_value, a_size));
+
+	free(a_value);
+	free(b_value);
+	return agree;
 }
 
 bool sz_prog_same(const struct sz_kern *k, int fd, u32 id)
@@ -71,17 +92,17 @@ bool sz_prog_same(const struct sz_kern *k, int fd, u32 id)
 	struct sz_prog_info a, b;
 	u32 i;
 
-	if (sz_prog_info_read(fd, &a) || info_by_id(id, &b))
+	if (sz_prog_info_read(fd, &a))
 		return false;
-	if (a.id == b.id)
+	if (a.id == id)
 		return true;
-	if (memcmp(a.tag, b.tag, sizeof(a.tag)) || a.n_maps != b.n_maps)
+	if (info_by_id(id, &b) || memcmp(a.tag, b.tag, sizeof(a.tag)) || a.n_maps != b.n_maps)
 		return false;
 	for (i = 0; i < a.n_maps; i++) { /* the kernel lists them in order of first use */
 		int m = our_map(k, a.map_id[i]);
 
 		if (m != our_map(k, b.map_id[i]) ||
-		    (m == SZ_MAP_COUNT && !is_scratch(a.map_id[i])))
+		    (m == SZ_MAP_COUNT && !private_maps_agree(a.map_id[i], b.map_id[i])))
 			return false;
 	}
 	return true;
@@ -117,6 +138,22 @@ static bool config_is_live(u32 map_id)
 	return live;
 }
 
+/* What is pinned is ours, and known without the CAP_SYS_ADMIN that opening by id takes. */
+static bool is_pinned(const struct sz_kern *k, enum sz_prog p, u32 id)
+{
+	struct sz_prog_info info;
+	char path[PATH_MAX];
+	int link;
+
+	if (k->prog_fd[p] >= 0 && !sz_prog_info_read(k->prog_fd[p], &info) && info.id == id)
+		return true;
+	link = sz_link_find(k->pin_dir, p == SZ_PROG_INGRESS ? SZ_LINK_XDP : SZ_LINK_TCX, 0, id,
+			    path);
+	if (link >= 0)
+		close(link);
+	return link >= 0;
+}
+
 enum sz_owner sz_prog_owner(const struct sz_kern *k, enum sz_prog p, u32 id)
 {
 	struct sz_prog_info info;
@@ -124,6 +161,8 @@ enum sz_owner sz_prog_owner(const struct sz_kern *k, enum sz_prog p, u32 id)
 
 	if (!id)
 		return SZ_OWNER_NONE;
+	if (is_pinned(k, p, id))
+		return SZ_OWNER_US;
 	if (info_by_id(id, &info) || strcmp(info.name, sz_prog_name(p)))
 		return SZ_OWNER_OTHER;
 	if (uses_our_maps(k, &info))

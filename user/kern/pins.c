@@ -142,7 +142,7 @@ int sz_pin_replace(const char *pin_dir, const char *name, int fd)
 	return err;
 }
 
-/* ---- links ---------------------------------------------------------------------------------------- */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 /* xdp.ifindex and, in newer kernels, tcx.ifindex are the same bytes; 0 = the interface is gone. */
 static int link_read(const char *path, u32 *ret_ifindex, u32 *ret_prog_id)
@@ -188,7 +188,7 @@ int sz_link_find(const char *pin_dir, const char *prefix, u32 ifindex, u32 prog_
 		fd = link_read(ret_path, &at, &prog);
 		if (fd < 0)
 			continue;
-		if (at == ifindex && prog == prog_id)
+		if ((at == ifindex || !ifindex) && prog == prog_id)
 			found = fd;
 		else
 			close(fd);
@@ -249,24 +249,12 @@ void sz_link_sweep(const char *pin_dir)
 	closedir(dir);
 }
 
-/* ---- removal --------------------------------------------------------------------------------------- */
+/* ---- removal --------------------------------------------------------------------------------- */
 
+/* Ours, and what 'bpftool prog loadall ... pinmaps' adds from the same object. */
 static bool is_ours(const char *name)
 {
-	char fresh[SZ_PIN_NAME_MAX];
-	int i;
-
-	if (is_link(name))
-		return true;
-	for (i = 0; i < SZ_MAP_COUNT; i++)
-		if (!strcmp(name, sz_kern_map_name(i)))
-			return true;
-	for (i = 0; i < SZ_PROG_COUNT; i++) {
-		snprintf(fresh, sizeof(fresh), "%s_new", sz_prog_name(i));
-		if (!strcmp(name, sz_prog_name(i)) || !strcmp(name, fresh))
-			return true;
-	}
-	return false;
+	return is_link(name) || !strncmp(name, "sz_", 3) || !strncmp(name, "_rodata", 7);
 }
 
 static int pin_remove(const char *path, const char *name)

@@ -13,15 +13,24 @@
 #include "kern/kern_priv.h"
 
 static const char *const map_name[SZ_MAP_COUNT] = {
-	[SZ_MAP_CONFIG] = "sz_config",	     [SZ_MAP_SERVICES] = "sz_services",
-	[SZ_MAP_ROUTES] = "sz_routes",	     [SZ_MAP_GRANTS] = "sz_grants",
-	[SZ_MAP_DENIED] = "sz_denied",	     [SZ_MAP_HALF] = "sz_half",
-	[SZ_MAP_FLOWS] = "sz_flows",	     [SZ_MAP_TICKETS] = "sz_tickets",
-	[SZ_MAP_SOURCES] = "sz_sources",     [SZ_MAP_PRINCIPALS] = "sz_principals",
-	[SZ_MAP_HITS] = "sz_hits",	     [SZ_MAP_BANS] = "sz_bans",
-	[SZ_MAP_REVOKED] = "sz_revoked",     [SZ_MAP_NAMES] = "sz_names",
-	[SZ_MAP_ANSWERS] = "sz_answers",     [SZ_MAP_COUNTERS] = "sz_counters",
-	[SZ_MAP_LOST] = "sz_lost",	     [SZ_MAP_MISSES] = "sz_misses",
+	[SZ_MAP_CONFIG] = "sz_config",
+	[SZ_MAP_SERVICES] = "sz_services",
+	[SZ_MAP_ROUTES] = "sz_routes",
+	[SZ_MAP_GRANTS] = "sz_grants",
+	[SZ_MAP_DENIED] = "sz_denied",
+	[SZ_MAP_HALF] = "sz_half",
+	[SZ_MAP_FLOWS] = "sz_flows",
+	[SZ_MAP_TICKETS] = "sz_tickets",
+	[SZ_MAP_SOURCES] = "sz_sources",
+	[SZ_MAP_PRINCIPALS] = "sz_principals",
+	[SZ_MAP_HITS] = "sz_hits",
+	[SZ_MAP_BANS] = "sz_bans",
+	[SZ_MAP_REVOKED] = "sz_revoked",
+	[SZ_MAP_NAMES] = "sz_names",
+	[SZ_MAP_ANSWERS] = "sz_answers",
+	[SZ_MAP_COUNTERS] = "sz_counters",
+	[SZ_MAP_LOST] = "sz_lost",
+	[SZ_MAP_MISSES] = "sz_misses",
 	[SZ_MAP_EVENTS] = "sz_events",
 };
 
@@ -40,7 +49,7 @@ const char *sz_prog_name(enum sz_prog p)
 	return prog_name[p];
 }
 
-/* ---- libbpf's log ------------------------------------------------------------------------------- */
+/* ---- libbpf's log ---------------------------------------------------------------------------- */
 
 #define SAID_MAX 280 /* of the 512 bytes of a struct sz_error */
 
@@ -94,7 +103,7 @@ void sz_said_start(void)
 	sz_said_reset();
 }
 
-/* ---- state --------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 struct sz_kern *sz_kern_new(const char *pin_dir)
 {

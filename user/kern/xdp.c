@@ -37,7 +37,7 @@ static u32 mode_flag(bool native)
 
 static int refuse_foreign(const char *ifname, const struct sz_hook *x, struct sz_error *e)
 {
-	struct sz_prog_info info = { 0 };
+	struct sz_prog_info info = { .name = "unknown" };
 	int fd = bpf_prog_get_fd_by_id(x->prog_id);
 
 	if (fd >= 0) {
@@ -62,7 +62,8 @@ static int link_new(struct sz_kern *k, u32 ifindex, const char *ifname, bool nat
 	if (fd < 0)
 		return sz_error_set(e, fd, "%s refuses %s XDP: %s%s", ifname,
 				    native ? "native" : "generic", strerror(-fd),
-				    native ? "; lower its MTU, turn off LRO, or choose generic mode" :
+				    native ? "; lower its MTU, turn off LRO, or choose generic "
+					     "mode" :
 					     "");
 	err = sz_link_pin(k->pin_dir, SZ_LINK_XDP, ifname, fd);
 	close(fd);

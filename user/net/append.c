@@ -22,8 +22,9 @@ struct append {
 static void write_prep(struct net_op *op, struct io_uring_sqe *sqe)
 {
 	struct append *a = net_owner(op, struct append, write);
+	size_t n = a->n > WRITE_MAX ? WRITE_MAX : a->n;
 
-	io_uring_prep_write(sqe, a->fd, a->p, a->n > WRITE_MAX ? WRITE_MAX : (unsigned)a->n, a->off);
+	io_uring_prep_write(sqe, a->fd, a->p, (unsigned)n, a->off);
 }
 
 static void sync_prep(struct net_op *op, struct io_uring_sqe *sqe)
@@ -47,7 +48,7 @@ static void append_arm(struct sz_loop_ring *l, struct append *a)
 /* Both halves of the round have ended, in whatever order. */
 static void append_settle(struct sz_loop_ring *l, struct append *a)
 {
-	/* A sync that follows a short write was cancelled with the link: its result says nothing. */
+	/* A sync that followed a short write was cancelled with the link and says nothing. */
 	int res = a->written < 0 || a->n ? a->written : a->synced;
 
 	if (passing(res) || (res >= 0 && a->n)) {

@@ -64,7 +64,7 @@ static const struct net_kind pause_kind = {
 	.opcode = NET_TIMER, .prep = pause_prep, .done = pause_done
 };
 
-/* ---- the socket's file ----------------------------------------------------------------------------- */
+/* ---- the socket's file ----------------------------------------------------------------------- */
 
 static int make_dir_of(const char *path, struct sz_error *e)
 {
@@ -76,8 +76,8 @@ static int make_dir_of(const char *path, struct sz_error *e)
 		return 0;
 	dir = sz_strndup(path, (size_t)(slash - path));
 	if (mkdir(dir, 0700) && errno != EEXIST)
-		err = sz_error_set(e, -errno, "cannot make the directory %s of the control socket: %m",
-				   dir);
+		err = sz_error_set(e, -errno,
+				   "cannot make the directory %s of the control socket: %m", dir);
 	free(dir);
 	return err;
 }
@@ -99,7 +99,8 @@ static int clear_stale(const char *path, const struct sockaddr_un *sa, struct sz
 		return sz_error_set(e, -errno, "cannot create a socket: %m");
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno != ECONNREFUSED)
 		err = sz_error_set(e, -EADDRINUSE,
-				   "another process listens on %s; stop it or name another path", path);
+				   "another process listens on %s; stop it or name another path",
+				   path);
 	else if (unlink(path))
 		err = sz_error_set(e, -errno, "cannot remove the stale socket %s: %m", path);
 	close(fd);
@@ -129,7 +130,7 @@ int sz_net_listen(struct sz_loop_ring *l, const char *path,
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct net_listener *s;
-	struct stat st;
+	struct stat st = { 0 };
 	int fd, err;
 
 	if (!*path || strlen(path) >= sizeof(sa.sun_path))
@@ -161,7 +162,7 @@ int sz_net_listen(struct sz_loop_ring *l, const char *path,
 	return 0;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void net_listeners_shut(struct sz_loop_ring *l)
 {

@@ -30,13 +30,13 @@ static const struct net_kind cancel_kind = {
 
 int sz_net_new(unsigned entries, struct sz_loop_ring **ret, struct sz_error *e)
 {
-	struct io_uring_params p = { .flags = IORING_SETUP_SINGLE_ISSUER |
-					      IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL };
+	struct io_uring_params p = { 0 };
 	struct sz_loop_ring *l = sz_calloc(1, sizeof(*l));
 	int err;
 
 	entries = entries < ENTRIES_MIN ? ENTRIES_MIN : entries;
 	entries = entries > ENTRIES_MAX ? ENTRIES_MAX : entries;
+	p.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL;
 	err = io_uring_queue_init_params(entries, &l->ring, &p);
 	if (err == -EINVAL) {
 		p = (struct io_uring_params){ 0 };
@@ -45,9 +45,8 @@ int sz_net_new(unsigned entries, struct sz_loop_ring **ret, struct sz_error *e)
 	if (err) {
 		free(l);
 		return sz_error_set(e, err,
-				    "cannot create an io_uring: %s; Linux 6.1 or later is needed, with "
-				    "sysctl kernel.io_uring_disabled at 0 for this process",
-				    strerror(-err));
+				    "cannot create an io_uring: %s; Linux 6.1 or later is needed, "
+				    "with sysctl kernel.io_uring_disabled at 0", strerror(-err));
 	}
 	l->wait_last = &l->wait_first;
 	l->cancel.kind = &cancel_kind;
@@ -55,7 +54,7 @@ int sz_net_new(unsigned entries, struct sz_loop_ring **ret, struct sz_error *e)
 	return 0;
 }
 
-/* ---- submission --------------------------------------------------------------------------------- */
+/* ---- submission ------------------------------------------------------------------------------ */
 
 static void fill(struct sz_loop_ring *l, struct net_op *op, bool linked)
 {
@@ -111,7 +110,7 @@ static void submit_waiting(struct sz_loop_ring *l)
 	}
 }
 
-/* ---- completion ---------------------------------------------------------------------------------- */
+/* ---- completion ------------------------------------------------------------------------------ */
 
 void net_fatal(struct sz_loop_ring *l, int err)
 {
@@ -190,7 +189,7 @@ void sz_net_stop(struct sz_loop_ring *l)
 	l->stop = true;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void *net_source_new(struct sz_loop_ring *l, size_t size, const struct net_kind *kind, int fd)
 {

@@ -49,7 +49,8 @@ u64 sz_hist_percentile(const struct sz_hist *h, double p)
 		return 0;
 	if (p >= 100)
 		return h->max;
-	rank = p > 0 ? (u64)(p / 100 * (double)h->count) : 0; /* samples that lie below the answer */
+	/* How many samples lie below the answer. */
+	rank = p > 0 ? (u64)(p / 100 * (double)h->count) : 0;
 	for (i = 0; i < SZ_HIST_BUCKETS - 1; i++) {
 		seen += h->n[i];
 		if (seen > rank)

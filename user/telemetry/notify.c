@@ -32,7 +32,8 @@ int sz_notify(const char *state)
 		return -errno;
 	/* An abstract name is all of its bytes, so its length excludes the NUL. */
 	n += offsetof(struct sockaddr_un, sun_path) + (path[0] == '/');
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa, (socklen_t)n) < 0)
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&sa,
+		   (socklen_t)n) < 0)
 		err = -errno;
 	close(fd);
 	return err;

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The native side of the shim under subzero/guard.h: the maps of bpf/maps.h as small tables in
+ * memory, the rings as lists, a clock that the test sets. Runs the whole decision under the
+ * sanitizers. An element that is deleted or replaced stays readable until the call has ended, as
+ * RCU has it in the kernel, and is gone afterwards.
+ */
+#ifndef SZ_TESTS_NATIVE_H
+#define SZ_TESTS_NATIVE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "subzero/abi.h"
+
+enum native_kind { NATIVE_HASH, NATIVE_LRU, NATIVE_ARRAY, NATIVE_LPM };
+
+struct native_elem {
+	struct native_elem *next; /* newest first */
+	u8 *key, *value;
+};
+
+struct native_map {
+	enum native_kind kind;
+	u32 key_size, value_size, max, n;
+	struct native_elem *list;
+	struct native_map *chain; /* every map that was ever used */
+};
+
+struct native_record {
+	u32 len;
+	u8 *bytes;
+};
+
+struct native_ring {
+	u32 max, n; /* records */
+	struct native_record *rec;
+};
+
+#define NATIVE_MAP(name, k, key_t, value_t, m)                                                     \
+	static struct native_map name = {                                                          \
+		.kind = (k), .key_size = sizeof(key_t), .value_size = sizeof(value_t), .max = (m)  \
+	}
+NATIVE_MAP(sz_config, NATIVE_ARRAY, u32, struct sz_config, 1);
+NATIVE_MAP(sz_services, NATIVE_HASH, struct sz_service_key, struct sz_service, 16);
+NATIVE_MAP(sz_routes, NATIVE_LPM, struct sz_route_key, struct sz_route_node, 64);
+NATIVE_MAP(sz_grants, NATIVE_HASH, struct sz_grant_key, struct sz_grant, 64);
+NATIVE_MAP(sz_denied, NATIVE_LRU, struct sz_grant_key, struct sz_denied, 16);
+NATIVE_MAP(sz_half, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
+NATIVE_MAP(sz_flows, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
+NATIVE_MAP(sz_tickets, NATIVE_HASH, struct sz_ticket_key, struct sz_ticket, 64);
+NATIVE_MAP(sz_sources, NATIVE_LRU, struct sz_addr, struct sz_source, 16);
+NATIVE_MAP(sz_principals, NATIVE_LRU, u64, struct sz_principal, 16);
+NATIVE_MAP(sz_hits, NATIVE_HASH, struct sz_hit_key, u64, 64);
+NATIVE_MAP(sz_bans, NATIVE_LPM, struct sz_ban_key, struct sz_ban, 16);
+NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer, SZ_REASON_MAX);
+NATIVE_MAP(sz_counters, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
+NATIVE_MAP(sz_lost, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
+
+static struct native_ring sz_misses = { .max = 64 }, sz_events = { .max = 64 };
+static u64 native_now = 1000000000000ull;
+
+static struct native_elem *native_graves;
+
+static inline void native_bury(struct native_elem *e)
+{
+	e->next = native_graves;
+	native_graves = e;
+}
+
+/* The grace period is over. */
+static inline void native_reap(void)
+{
+	while (native_graves) {
+		struct native_elem *e = native_graves;
+
+		native_graves = e->next;
+		free(e->key);
+		free(e->value);
+		free(e);
+	}
+}
+
+static inline struct native_elem *native_elem_new(struct native_map *m, const void *key,
+						  const void *value)
+{
+	struct native_elem *e = malloc(sizeof(*e));
+
+	if (!e || !(e->key = malloc(m->key_size)) || !(e->value = calloc(1, m->value_size)))
+		abort();
+	memcpy(e->key, key, m->key_size);
+	if (value)
+		memcpy(e->value, value, m->value_size);
+	e->next = m->list;
+	m->list = e;
+	m->n++;
+	return e;
+}
+
+static inline bool native_bits_equal(const u8 *a, const u8 *b, u32 bits)
+{
+	if (memcmp(a, b, bits / 8))
+		return false;
+	return !(bits & 7) || !((a[bits / 8] ^ b[bits / 8]) & (0xff00 >> (bits & 7)));
+}
+
+static inline struct native_elem **native_slot(struct native_map *m, const void *key)
+{
+	struct native_elem **p;
+
+	for (p = &m->list; *p; p = &(*p)->next)
+		if (!memcmp((*p)->key, key, m->key_size))
+			break;
+	return p;
+}
+
+static inline struct native_elem *native_lpm(struct native_map *m, const void *key)
+{
+	struct native_elem *e, *best = NULL;
+	u32 want, bits, found = 0;
+
+	memcpy(&want, key, 4);
+	for (e = m->list; e; e = e->next) {
+		memcpy(&bits, e->key, 4);
+		if (bits <= want && (!best || bits > found) &&
+		    native_bits_equal(e->key + 4, (const u8 *)key + 4, bits)) {
+			best = e;
+			found = bits;
+		}
+	}
+	return best;
+}
+
+static inline void *sz_map_get(struct native_map *m, const void *key)
+{
+	struct native_elem **p, *e;
+	u32 index;
+
+	if (m->kind == NATIVE_LPM) {
+		e = native_lpm(m, key);
+		return e ? e->value : NULL;
+	}
+	p = native_slot(m, key);
+	e = *p;
+	if (!e && m->kind == NATIVE_ARRAY) {
+		memcpy(&index, key, 4);
+		return index < m->max ? native_elem_new(m, key, NULL)->value : NULL;
+	}
+	if (e && m->kind == NATIVE_LRU) {
+		*p = e->next;
+		e->next = m->list;
+		m->list = e;
+	}
+	return e ? e->value : NULL;
+}
+
+static inline int sz_map_unset(struct native_map *m, const void *key)
+{
+	struct native_elem **p = native_slot(m, key), *e = *p;
+
+	if (!e || m->kind == NATIVE_ARRAY)
+		return -1;
+	*p = e->next;
+	m->n--;
+	native_bury(e);
+	return 0;
+}
+
+static inline int sz_map_set(struct native_map *m, const void *key, const void *value)
+{
+	struct native_elem **p;
+	void *v;
+
+	if (m->kind == NATIVE_ARRAY) {
+		v = sz_map_get(m, key);
+		if (!v)
+			return -1;
+		memcpy(v, value, m->value_size);
+		return 0;
+	}
+	sz_map_unset(m, key);
+	if (m->n >= m->max) {
+		if (m->kind != NATIVE_LRU)
+			return -1;
+		for (p = &m->list; (*p)->next;)
+			p = &(*p)->next;
+		native_bury(*p);
+		*p = NULL;
+		m->n--;
+	}
+	native_elem_new(m, key, value);
+	return 0;
+}
+
+static inline void native_map_clear(struct native_map *m)
+{
+	while (m->list) {
+		struct native_elem *e = m->list;
+
+		m->list = e->next;
+		native_bury(e);
+	}
+	m->n = 0;
+	native_reap();
+}
+
+static inline int native_ring_put(struct native_ring *r, const void *rec, u32 len, u32 max)
+{
+	struct native_record *n;
+
+	if (len < 1 || len > max || r->n >= r->max)
+		return -1;
+	r->rec = realloc(r->rec, (r->n + 1) * sizeof(*r->rec));
+	n = r->rec ? &r->rec[r->n] : NULL;
+	if (!n || !(n->bytes = malloc(len)))
+		abort();
+	memcpy(n->bytes, rec, len);
+	n->len = len;
+	r->n++;
+	return 0;
+}
+
+static inline void native_ring_clear(struct native_ring *r)
+{
+	while (r->n)
+		free(r->rec[--r->n].bytes);
+	free(r->rec);
+	r->rec = NULL;
+}
+
+/* A frame as an XDP context: `len` bytes in a buffer of `room`. */
+struct sz_ctx {
+	u8 *data;
+	u32 len, room;
+};
+
+static inline int native_copy(struct sz_ctx *ctx, u32 off, void *to, const void *from, u32 len, u32 max)
+{
+	if (len < 1 || len > max || off > ctx->len || len > ctx->len - off)
+		return -1;
+	if (to)
+		memcpy(to, ctx->data + off, len);
+	else
+		memcpy(ctx->data + off, from, len);
+	return 0;
+}
+
+static inline int native_resize(struct sz_ctx *ctx, u32 len)
+{
+	if (len < 14 || len > ctx->room)
+		return -1;
+	if (len > ctx->len)
+		memset(ctx->data + ctx->len, 0, len - ctx->len);
+	ctx->len = len;
+	return 0;
+}
+
+#define sz_now() (native_now)
+#define sz_ctx_len(ctx) ((ctx)->len)
+#define sz_ctx_load(ctx, off, to, len, max) native_copy(ctx, off, to, NULL, len, max)
+#define sz_ctx_store(ctx, off, from, len, max) native_copy(ctx, off, NULL, from, len, max)
+#define sz_ctx_resize(ctx, len) native_resize(ctx, len)
+#define sz_ring_put(ring, rec, len, max) native_ring_put(ring, rec, len, max)
+
+#include "subzero/guard.h"
+
+static struct sz_scratch native_scratch[2];
+
+static inline int native_ingress(struct sz_ctx *ctx)
+{
+	int act = sz_guard_ingress(ctx, &native_scratch[0], 3, 1);
+
+	native_reap();
+	return act;
+}
+
+static inline void native_egress(const u8 *frame, u32 len)
+{
+	struct sz_scratch *s = &native_scratch[1];
+	u32 n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
+
+	if (n < 54)
+		return;
+	memcpy(s->frame, frame, n);
+	sz_guard_egress(s->frame, n, len, s);
+	native_reap();
+}
+
+static inline u64 native_count(u32 reason)
+{
+	return *(u64 *)sz_map_get(&sz_counters, &reason);
+}
+
+static inline u64 native_lost(u32 reason)
+{
+	return *(u64 *)sz_map_get(&sz_lost, &reason);
+}
+
+static inline void native_clear(void)
+{
+	struct native_map *all[] = { &sz_config, &sz_services, &sz_routes, &sz_grants, &sz_denied,
+				     &sz_half, &sz_flows, &sz_tickets, &sz_sources, &sz_principals,
+				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };
+
+	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)
+		native_map_clear(all[i]);
+	native_ring_clear(&sz_misses);
+	native_ring_clear(&sz_events);
+	memset(native_scratch, 0, sizeof(native_scratch));
+	native_now = 1000000000000ull;
+}
+
+#endif

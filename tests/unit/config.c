@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The configuration file: what a good one becomes, and the defaults.
+ */
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#include "config/config_priv.h"
+#include "harness.h"
+#include "jose/jose.h"
+
+static struct sz_error error;
+
+static struct sz_conf *parse(const char *text)
+{
+	error.msg[0] = 0;
+	return sz_conf_parse(text, strlen(text), "t.yaml", &error);
+}
+
+TEST(smallest_file_gets_every_default)
+{
+	struct sz_conf *c = parse("interfaces: [eth0]\n"
+				  "services:\n"
+				  "  - name: web\n"
+				  "    address: 10.0.0.5:80\n"
+				  "    routes: [{path: /, public: true}]\n");
+	const struct sz_conf_service *s;
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_STREQ(c->path, "t.yaml");
+	EXPECT_EQ(c->n_interfaces, 1);
+	EXPECT_EQ(c->xdp, SZ_XDP_AUTO);
+	EXPECT_STREQ(c->pin_dir, "/sys/fs/bpf/subzero");
+	EXPECT_STREQ(c->state_dir, "/var/lib/subzero");
+	EXPECT_STREQ(c->control, "/run/subzero/control.sock");
+	EXPECT_EQ(c->heartbeat_ttl_ms, 2000);
+	EXPECT_EQ(c->workers, sysconf(_SC_NPROCESSORS_ONLN));
+	EXPECT_EQ(c->misses.interval_ns, 500000);
+	EXPECT_EQ(c->misses.burst_ns, 500000000);
+	EXPECT_EQ(c->source_misses.interval_ns, 20000000);
+	EXPECT_EQ(c->source_misses.burst_ns, 2000000000);
+	EXPECT_EQ(c->max_grants, 1000000);
+	EXPECT_EQ(c->max_flows, 262144);
+	EXPECT_STREQ(c->audit.dir, "/var/lib/subzero/audit");
+	EXPECT_EQ(c->audit.summary_s, 10);
+	EXPECT_EQ(c->audit.rotate_bytes, 256 << 20);
+	EXPECT_EQ(c->n_issuers, 0);
+	ASSERT_EQ(c->n_services, 1);
+	s = &c->services[0];
+	EXPECT_EQ(s->id, 1);
+	EXPECT_EQ(s->line, 3);
+	EXPECT_TRUE(!s->monitor && !s->audit_requests);
+	EXPECT_EQ(s->source.interval_ns, 0);
+	EXPECT_EQ(s->principal.interval_ns, 0);
+	EXPECT_EQ(s->connections.interval_ns, 0);
+	ASSERT_EQ(s->n_routes, 1);
+	EXPECT_TRUE(s->routes[0].public && !s->routes[0].each);
+	EXPECT_EQ(s->routes[0].methods, 0xff);
+	EXPECT_STREQ(s->routes[0].name, "* /");
+	sz_conf_free(c);
+}
+
+static const char full[] = "interfaces: [eth0, eth1]\n"
+			   "xdp: native\n"
+			   "pin_dir: /sys/fs/bpf/sz\n"
+			   "state_dir: /srv/sz\n"
+			   "control: /run/sz.sock\n"
+			   "heartbeat_ttl: 1500ms\n"
+			   "workers: 3\n"
+			   "limits:\n"
+			   "  misses: {rate: 100/m, burst: 5}\n"
+			   "  source_misses: none\n"
+			   "maps: {grants: 5000, flows: 6000}\n"
+			   "audit: {summary: 1m, rotate: 1GiB}\n"
+			   "issuers:\n"
+			   "  - issuer: https://login.example.com/\n"
+			   "    jwks: keys/jwks.json\n"
+			   "    audiences: [https://api.example.com, other]\n"
+			   "    algorithms: [EdDSA, ES512]\n"
+			   "    clock_skew: 5m\n"
+			   "    max_age: 12h\n"
+			   "    require_at_jwt: true\n"
+			   "  - {issuer: second, jwks: /etc/k.json, audiences: a, max_age: none}\n"
+			   "services:\n"
+			   "  - name: orders\n"
+			   "    address: [10.0.0.5:8080, \"*:81\", \"[2001:db8::1]:80\"]\n"
+			   "    mode: monitor\n"
+			   "    audit_requests: true\n"
+			   "    limits:\n"
+			   "      source: {rate: 500/s, burst: 1000}\n"
+			   "      principal: 3600/h\n"
+			   "      connections: \"0\"\n"
+			   "    routes:\n"
+			   "      - path: /orders\n"
+			   "        methods: [POST, GET]\n"
+			   "        scopes: [orders:read, orders:list]\n"
+			   "        claims: {department: ops, level: 3, realm.org: \"a b\"}\n"
+			   "        decide: each\n"
+			   "      - {path: /orders, methods: \"*\", name: rest}\n"
+			   "  - name: second.one_2-x\n"
+			   "    address: 127.0.0.1:1\n"
+			   "    routes: [{path: /x/, scopes: one}]\n";
+
+TEST(star_covers_the_methods_that_another_route_names)
+{
+	EXPECT_TRUE(!parse(full));
+	EXPECT_CONTAINS(error.msg,
+			"t.yaml:37: this route and the one on line 32 both cover GET /orders");
+}
+
+/* The file above without its mistake. */
+static struct sz_conf *parse_full(void)
+{
+	char *text = sz_strdup(full), *star = strstr(text, "\"*\", name");
+	struct sz_conf *c;
+
+	memcpy(star, "PUT", 3);
+	c = parse(text);
+	free(text);
+	return c;
+}
+
+TEST(top_of_a_full_file_is_read_as_written)
+{
+	struct sz_conf *c = parse_full();
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_EQ(c->n_interfaces, 2);
+	EXPECT_STREQ(c->interfaces[1], "eth1");
+	EXPECT_EQ(c->xdp, SZ_XDP_NATIVE);
+	EXPECT_STREQ(c->pin_dir, "/sys/fs/bpf/sz");
+	EXPECT_STREQ(c->control, "/run/sz.sock");
+	EXPECT_EQ(c->heartbeat_ttl_ms, 1500);
+	EXPECT_EQ(c->workers, 3);
+	EXPECT_EQ(c->misses.interval_ns, 600000000);
+	EXPECT_EQ(c->misses.burst_ns, 3000000000);
+	EXPECT_EQ(c->source_misses.interval_ns, 0);
+	EXPECT_EQ(c->source_misses.burst_ns, 0);
+	EXPECT_EQ(c->max_grants, 5000);
+	EXPECT_EQ(c->max_flows, 6000);
+	EXPECT_STREQ(c->audit.dir, "/srv/sz/audit");
+	EXPECT_EQ(c->audit.summary_s, 60);
+	EXPECT_EQ(c->audit.rotate_bytes, 1 << 30);
+	sz_conf_free(c);
+}
+
+TEST(issuers_are_read_as_written)
+{
+	struct sz_conf *c = parse_full();
+	char *cwd = getcwd(NULL, 0);
+	struct sz_buf jwks = {0};
+
+	ASSERT_TRUE(c && cwd);
+	ASSERT_EQ(c->n_issuers, 2);
+	sz_buf_printf(&jwks, "%s/keys/jwks.json", cwd);
+	EXPECT_STREQ(c->issuers[0].jwks, jwks.data);
+	EXPECT_STREQ(c->issuers[0].issuer, "https://login.example.com/");
+	ASSERT_EQ(c->issuers[0].n_audiences, 2);
+	EXPECT_STREQ(c->issuers[0].audiences[1], "other");
+	EXPECT_EQ(c->issuers[0].algs, SZ_ALG_BIT(SZ_ALG_EDDSA) | SZ_ALG_BIT(SZ_ALG_ES512));
+	EXPECT_EQ(c->issuers[0].skew_s, 300);
+	EXPECT_EQ(c->issuers[0].max_age_s, 12 * 3600);
+	EXPECT_TRUE(c->issuers[0].require_at_jwt);
+	EXPECT_EQ(c->issuers[0].line, 14);
+	EXPECT_STREQ(c->issuers[1].jwks, "/etc/k.json");
+	EXPECT_EQ(c->issuers[1].algs, SZ_ALG_BIT(SZ_ALG_EDDSA) | SZ_ALG_BIT(SZ_ALG_ES256) |
+					      SZ_ALG_BIT(SZ_ALG_RS256) | SZ_ALG_BIT(SZ_ALG_PS256));
+	EXPECT_EQ(c->issuers[1].skew_s, 30);
+	EXPECT_EQ(c->issuers[1].max_age_s, 0);
+	free(cwd);
+	sz_buf_done(&jwks);
+	sz_conf_free(c);
+}
+
+TEST(services_are_read_as_written)
+{
+	static const struct sz_addr any;
+	struct sz_conf *c = parse_full();
+	const struct sz_conf_service *s;
+	const struct sz_conf_route *t;
+
+	ASSERT_TRUE(c != NULL);
+	ASSERT_EQ(c->n_services, 2);
+	s = sz_conf_service_by_name(c, "orders");
+	ASSERT_TRUE(s == &c->services[0]);
+	EXPECT_TRUE(sz_conf_service_by_id(c, 2) == &c->services[1]);
+	EXPECT_TRUE(!sz_conf_service_by_id(c, 0) && !sz_conf_service_by_id(c, 3));
+	EXPECT_TRUE(!sz_conf_service_by_name(c, "order"));
+	EXPECT_TRUE(s->monitor && s->audit_requests);
+	ASSERT_EQ(s->n_endpoints, 3);
+	EXPECT_EQ(s->endpoints[0].port, htons(8080));
+	EXPECT_EQ(s->endpoints[0].addr.b[15], 5);
+	EXPECT_EQ(s->endpoints[0].addr.b[10], 0xff);
+	EXPECT_MEMEQ(&s->endpoints[1].addr, &any, sizeof(any));
+	EXPECT_EQ(s->endpoints[2].addr.b[0], 0x20);
+	EXPECT_EQ(s->source.interval_ns, 2000000);
+	EXPECT_EQ(s->source.burst_ns, 2000000000);
+	EXPECT_EQ(s->principal.interval_ns, 1000000000);
+	EXPECT_EQ(s->principal.burst_ns, 3600ll * 1000000000);
+	EXPECT_EQ(s->connections.interval_ns, 0);
+	ASSERT_EQ(s->n_routes, 2);
+	t = &s->routes[0];
+	EXPECT_STREQ(t->name, "GET,POST /orders");
+	EXPECT_STREQ(t->path, "/orders");
+	EXPECT_EQ(t->methods, 1 << SZ_M_GET | 1 << SZ_M_POST);
+	ASSERT_EQ(t->n_scopes, 2);
+	EXPECT_STREQ(t->scopes[1], "orders:list");
+	ASSERT_EQ(t->n_claims, 3);
+	EXPECT_STREQ(t->claims[1].name, "level");
+	EXPECT_STREQ(t->claims[1].value, "3");
+	EXPECT_STREQ(t->claims[2].value, "a b");
+	EXPECT_TRUE(t->each && !t->public);
+	EXPECT_EQ(t->line, 32);
+	EXPECT_STREQ(s->routes[1].name, "rest");
+	EXPECT_EQ(c->services[1].id, 2);
+	EXPECT_STREQ(c->services[1].routes[0].scopes[0], "one");
+	sz_conf_free(c);
+}
+
+TEST(example_file_is_valid)
+{
+	struct sz_conf *c = sz_conf_load("docs/examples/subzero.yaml", &error);
+
+	if (!EXPECT_TRUE(c != NULL))
+		printf("# %s\n", error.msg);
+	sz_conf_free(c);
+}
+
+TEST(algorithm_bits_are_those_of_jose)
+{
+#define CHECK_ALG(n, name) EXPECT_EQ(sz_alg_parse(#name), n);
+	SZ_CONF_ALGS(CHECK_ALG)
+#define COUNT_ALG(n, name) +1
+	EXPECT_EQ(SZ_CONF_ALGS(COUNT_ALG), SZ_ALG_COUNT - 1);
+}

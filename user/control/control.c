@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * {"cmd":"status"}, {"cmd":"reload"}, {"cmd":"flush"}, {"cmd":"record","type":"ban","detail":"…"}:
+ * each answered by {"ok":true,…} or {"ok":false,"error":"…"}.
+ */
+#include "control/control.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/codec.h"
+
+/* Takes over `o`. */
+static void answer(struct sz_net_client *c, json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	if (text) {
+		struct sz_buf line = {};
+
+		sz_buf_printf(&line, "%s\n", text);
+		sz_net_send(c, line.data, line.len);
+		sz_buf_done(&line);
+	}
+	free(text);
+	json_decref(o);
+}
+
+static void answer_error(struct sz_net_client *c, const char *why)
+{
+	answer(c, json_pack("{s:b, s:s}", "ok", 0, "error", why));
+}
+
+static void flushed(void *arg)
+{
+	struct sz_net_client *c = arg;
+
+	answer(c, json_pack("{s:b}", "ok", 1));
+	sz_net_client_release(c);
+}
+
+static void cmd_status(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	json_t *o = sz_gateway_status(g);
+
+	(void)req;
+	json_object_set_new(o, "ok", json_true());
+	answer(c, o);
+}
+
+static void cmd_reload(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	struct sz_error e = {};
+
+	(void)req;
+	if (sz_gateway_reload(g, &e))
+		answer_error(c, e.msg);
+	else
+		answer(c, json_pack("{s:b}", "ok", 1));
+}
+
+static void cmd_flush(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	(void)req;
+	sz_gateway_flush(g, flushed, sz_net_client_hold(c));
+}
+
+static void cmd_record(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	const char *type = json_string_value(json_object_get(req, "type"));
+	const char *detail = json_string_value(json_object_get(req, "detail"));
+
+	if (!type || !detail) {
+		answer_error(c, "'record' needs \"type\" and \"detail\"");
+		return;
+	}
+	if (strcmp(type, "ban") && strcmp(type, "admin")) {
+		answer_error(c, "\"type\" is \"ban\" or \"admin\"");
+		return;
+	}
+	sz_gateway_record(g, type[0] == 'b' ? SZ_AUDIT_BAN : SZ_AUDIT_ADMIN, detail);
+	answer(c, json_pack("{s:b}", "ok", 1));
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct sz_gateway *g, struct sz_net_client *c, const json_t *req);
+} commands[] = {
+	{ "status", cmd_status },
+	{ "reload", cmd_reload },
+	{ "flush", cmd_flush },
+	{ "record", cmd_record },
+};
+
+static void on_line(struct sz_net_client *c, const char *line, size_t n, void *arg)
+{
+	uid_t uid = sz_net_client_uid(c);
+	struct sz_error e = {};
+	const char *cmd;
+	json_t *req;
+	size_t i;
+
+	if (uid != 0 && uid != geteuid()) {
+		answer_error(c, "only root and the daemon's own user may use this socket");
+		return;
+	}
+	req = sz_json_parse(line, n, &e);
+	if (!req) {
+		answer_error(c, e.msg);
+		return;
+	}
+	cmd = json_string_value(json_object_get(req, "cmd"));
+	for (i = 0; cmd && i < SZ_ARRAY_LEN(commands); i++) {
+		if (!strcmp(cmd, commands[i].name)) {
+			commands[i].fn(arg, c, req);
+			break;
+		}
+	}
+	if (!cmd || i == SZ_ARRAY_LEN(commands))
+		answer_error(c, "\"cmd\" is one of status, reload, flush, record");
+	json_decref(req);
+}
+
+int sz_control_listen(struct sz_loop_ring *loop, struct sz_gateway *g, struct sz_error *e)
+{
+	return sz_net_listen(loop, sz_gateway_control_path(g), on_line, g, e);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The gateway's life: start, heartbeat, reload, status, stop.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NS 1000000000ull
+#define RING_BATCH 256
+#define CLOCK_STEP_NS 1000000000ll
+
+void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail)
+{
+	struct sz_audit_record r = { .type = type, .wall_ns = sz_wall_ns(), .detail = detail };
+
+	sz_journal_add(g->journal, &r);
+}
+
+/* ---- what the loop calls ------------------------------------------------------------------------------ */
+
+static void on_misses(void *arg)
+{
+	struct sz_gateway *g = arg;
+
+	while (sz_ring_consume(g->kern, SZ_MAP_MISSES, RING_BATCH, sz_guard_on_miss, g) > 0)
+		;
+}
+
+static void on_events(void *arg)
+{
+	struct sz_gateway *g = arg;
+
+	while (sz_ring_consume(g->kern, SZ_MAP_EVENTS, RING_BATCH, sz_summary_on_event, g) > 0)
+		;
+}
+
+static void beat(struct sz_gateway *g)
+{
+	if (!g->stopping)
+		__atomic_store_n(&g->cfg->heartbeat_ns, sz_boot_ns(), __ATOMIC_RELEASE);
+}
+
+/* Grants hold the clock's difference as it was when they were made: a step voids them all. */
+static void watch_clock(struct sz_gateway *g)
+{
+	s64 offset = (s64)(sz_wall_ns() - sz_boot_ns());
+	s64 step = offset - g->wall_offset_ns;
+
+	g->wall_offset_ns = offset;
+	if (step > -CLOCK_STEP_NS && step < CLOCK_STEP_NS)
+		return;
+	__atomic_add_fetch(&g->cfg->key_gen, 1, __ATOMIC_SEQ_CST);
+	sz_log(SZ_LOG_WARNING, "the clock was set by %lld ms; every token is verified again",
+	       (long long)(step / 1000000));
+	sz_gateway_record(g, SZ_AUDIT_ADMIN, "the wall clock was set; all grants voided");
+}
+
+static void on_beat(void *arg)
+{
+	struct sz_gateway *g = arg;
+	u64 now = sz_boot_ns();
+
+	beat(g);
+	watch_clock(g);
+	sz_revocations_tick(g);
+	sz_guard_expire(g, now);
+	/* A wake-up that was coalesced away must not leave records lying. */
+	on_misses(g);
+	on_events(g);
+	if (now >= g->next_summary_ns && !g->stopping) {
+		sz_summary_write(g);
+		g->next_summary_ns = now + g->conf->audit.summary_s * NS;
+	}
+}
+
+/* ---- start ----------------------------------------------------------------------------------------------- */
+
+static int make_state_dir(const char *dir, struct sz_error *e)
+{
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return sz_error_set(e, -errno, "cannot make the state folder %s: %s; create it or set "
+				    "state_dir", dir, strerror(errno));
+	return 0;
+}
+
+static int load_snapshot(const char *path, struct sz_verifier **ret, struct sz_error *e)
+{
+	struct sz_conf *c = sz_conf_load(path, e);
+
+	return c ? sz_verifier_new(c, ret, e) : -EINVAL;
+}
+
+static void use_snapshot(struct sz_gateway *g, struct sz_verifier *v)
+{
+	sz_verifier_unref(g->verifier);
+	g->verifier = v;
+	g->conf = sz_verifier_conf(v);
+}
+
+static int open_kernel(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_kern_options o = {
+		.pin_dir = g->conf->pin_dir,
+		.max_grants = g->conf->max_grants,
+		.max_flows = g->conf->max_flows,
+		.interfaces = (const char *const *)g->conf->interfaces,
+		.n_interfaces = g->conf->n_interfaces,
+	};
+	int r = sz_kern_load(&o, &g->kern, e);
+
+	if (!r)
+		g->cfg = sz_kern_config(g->kern);
+	return r;
+}
+
+static int start(struct sz_gateway *g, struct sz_error *e)
+{
+	char detail[256];
+	int r = load_snapshot(g->conf_path, &g->verifier, e);
+
+	if (r)
+		return r;
+	g->conf = sz_verifier_conf(g->verifier);
+	r = make_state_dir(g->conf->state_dir, e);
+	if (!r)
+		r = sz_journal_open(g->loop, g->conf->audit.dir, g->conf->audit.rotate_bytes,
+				    &g->journal, e);
+	if (!r)
+		r = open_kernel(g, e);
+	if (!r)
+		r = sz_revocations_open(g, e);
+	if (!r)
+		r = sz_publish(g, g->verifier, e);
+	if (!r)
+		r = sz_baseline_open(g, e);
+	if (!r)
+		r = sz_pool_new(g->loop, g->conf->workers, sz_guard_on_job, g, &g->pool, e);
+	if (r)
+		return r;
+	snprintf(detail, sizeof(detail), "subzerod " SZ_VERSION " with %s: %zu services, policy "
+		 "generation %u, key generation %u", g->conf_path, g->conf->n_services,
+		 g->cfg->policy_gen, g->cfg->key_gen);
+	sz_gateway_record(g, SZ_AUDIT_START, detail);
+	beat(g);
+	r = sz_publish_interfaces(g, e);
+	if (!r)
+		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_MISSES), on_misses, g);
+	if (!r)
+		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_EVENTS), on_events, g);
+	if (!r)
+		r = sz_net_every(g->loop, SZ_HEARTBEAT_NS, on_beat, g);
+	if (r && !e->msg[0])
+		sz_error_set(e, r, "cannot set up the event loop: %s", strerror(-r));
+	return r;
+}
+
+int sz_gateway_new(const char *conf_path, struct sz_loop_ring *loop, struct sz_gateway **ret,
+		   struct sz_error *e)
+{
+	struct sz_gateway *g = sz_calloc(1, sizeof(*g));
+	int r;
+
+	g->loop = loop;
+	g->conf_path = sz_strdup(conf_path);
+	g->started_ns = sz_boot_ns();
+	g->wall_offset_ns = (s64)(sz_wall_ns() - g->started_ns);
+	r = start(g, e);
+	if (r) {
+		sz_gateway_free(g);
+		return r;
+	}
+	g->next_summary_ns = g->started_ns + g->conf->audit.summary_s * NS;
+	*ret = g;
+	return 0;
+}
+
+void sz_gateway_free(struct sz_gateway *g)
+{
+	if (!g)
+		return;
+	sz_pool_free(g->pool);
+	sz_guard_done(g);
+	sz_journal_free(g->journal);
+	sz_baseline_free(g->baseline);
+	sz_revocations_free(g->revocations);
+	sz_kern_close(g->kern);
+	sz_verifier_unref(g->verifier);
+	free(g->conf_path);
+	free(g);
+}
+
+/* ---- reload ------------------------------------------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b)
+{
+	return !strcmp(a, b);
+}
+
+/* What cannot change while running; the message says so instead of half applying it. */
+static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, struct sz_error *e)
+{
+	const char *what = NULL;
+
+	if (!same(old->pin_dir, new->pin_dir))
+		what = "pin_dir";
+	else if (!same(old->state_dir, new->state_dir))
+		what = "state_dir";
+	else if (!same(old->control, new->control))
+		what = "control";
+	else if (!same(old->audit.dir, new->audit.dir))
+		what = "audit.dir";
+	else if (old->max_grants != new->max_grants || old->max_flows != new->max_flows)
+		what = "maps";
+	else if (old->workers != new->workers)
+		what = "workers";
+	return what ? sz_error_set(e, -EBUSY, "%s: '%s' changed; it needs a restart: set it back or "
+				   "run 'systemctl restart subzero'", new->path, what) : 0;
+}
+
+static int reload(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_verifier *v;
+	int r = load_snapshot(g->conf_path, &v, e);
+
+	if (r)
+		return r;
+	r = check_fixed(g->conf, sz_verifier_conf(v), e);
+	if (!r)
+		r = sz_publish(g, v, e);
+	if (r) {
+		sz_verifier_unref(v);
+		return r;
+	}
+	sz_guard_rebase(g, sz_verifier_conf(v));
+	use_snapshot(g, v);
+	return sz_publish_interfaces(g, e);
+}
+
+int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
+{
+	char detail[640];
+	int r = reload(g, e);
+
+	if (r) {
+		g->stats.reload_failures++;
+		snprintf(detail, sizeof(detail), "refused: %s", e->msg);
+	} else {
+		g->stats.reloads++;
+		snprintf(detail, sizeof(detail), "policy generation %u, key generation %u",
+			 g->cfg->policy_gen, g->cfg->key_gen);
+	}
+	sz_gateway_record(g, SZ_AUDIT_RELOAD, detail);
+	return r;
+}
+
+/* ---- flush and stop ------------------------------------------------------------------------------------------- */
+
+struct flush {
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void flushed(int res, void *arg)
+{
+	struct flush *f = arg;
+
+	(void)res;
+	f->done(f->arg);
+	free(f);
+}
+
+void sz_gateway_flush(struct sz_gateway *g, void (*done)(void *arg), void *arg)
+{
+	struct flush *f = sz_calloc(1, sizeof(*f));
+
+	f->done = done;
+	f->arg = arg;
+	on_events(g);
+	sz_summary_write(g);
+	sz_journal_when_synced(g->journal, flushed, f);
+}
+
+static void stopped(void *arg)
+{
+	struct sz_gateway *g = arg;
+	struct sz_error e = {};
+
+	if (g->detach && sz_kern_unload(g->conf->pin_dir, &e))
+		sz_log(SZ_LOG_ERR, "could not detach: %s", e.msg);
+	sz_net_stop(g->loop);
+}
+
+void sz_gateway_stop(struct sz_gateway *g, bool detach)
+{
+	if (g->stopping)
+		return;
+	g->stopping = true;
+	g->detach = detach;
+	/* Unknown tokens get their 503 from now on instead of waiting for nobody. */
+	__atomic_store_n(&g->cfg->heartbeat_ns, 0, __ATOMIC_RELEASE);
+	sz_summary_write(g);
+	sz_gateway_record(g, SZ_AUDIT_STOP, detach ? "stopped and detached" :
+			  "stopped; enforcement stays in the kernel");
+	sz_gateway_flush(g, stopped, g);
+}
+
+/* ---- status --------------------------------------------------------------------------------------------------- */
+
+json_t *sz_gateway_status(const struct sz_gateway *g)
+{
+	const struct sz_gateway_stats *s = &g->stats;
+
+	return json_pack("{s:s, s:I, s:f, s:s, s:i, s:i, s:I, s:I,"
+			 " s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I},"
+			 " s:{s:I, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I}",
+			 "version", SZ_VERSION,
+			 "pid", (json_int_t)getpid(),
+			 "uptime_s", (double)(sz_boot_ns() - g->started_ns) / 1e9,
+			 "config", g->conf_path,
+			 "policy_generation", (int)g->cfg->policy_gen,
+			 "key_generation", (int)g->cfg->key_gen,
+			 "waiting_connections", (json_int_t)g->n_pending,
+			 "verifications_in_flight", (json_int_t)g->n_jobs,
+			 "misses",
+			 "total", (json_int_t)s->misses, "verified", (json_int_t)s->verified,
+			 "refused", (json_int_t)s->refused, "tickets", (json_int_t)s->tickets,
+			 "injected", (json_int_t)s->injected,
+			 "inject_failed", (json_int_t)s->inject_failed,
+			 "expired", (json_int_t)s->expired_pending,
+			 "dropped", (json_int_t)s->dropped,
+			 "miss_latency_us",
+			 "count", (json_int_t)sz_hist_count(&g->latency),
+			 "p50", (double)sz_hist_percentile(&g->latency, 50) / 1e3,
+			 "p99", (double)sz_hist_percentile(&g->latency, 99) / 1e3,
+			 "max", (double)sz_hist_max(&g->latency) / 1e3,
+			 "audit",
+			 "first_seq", (json_int_t)sz_journal_first(g->journal),
+			 "last_seq", (json_int_t)sz_journal_seq(g->journal),
+			 "synced_seq", (json_int_t)sz_journal_synced(g->journal),
+			 "reloads", (json_int_t)s->reloads,
+			 "reload_failures", (json_int_t)s->reload_failures);
+}
+
+const char *sz_gateway_control_path(const struct sz_gateway *g)
+{
+	return g->conf->control;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Shared inside the gateway: its one object and the rooms' inner functions. Only the loop's thread
+ * touches any of this, except struct sz_job while a worker has it.
+ */
+#ifndef SZ_GATEWAY_PRIV_H
+#define SZ_GATEWAY_PRIV_H
+
+#include "gateway/gateway.h"
+#include "http/http.h"
+#include "kern/kern.h"
+#include "telemetry/telemetry.h"
+#include "verify/verify.h"
+
+/* ---- verification jobs: pool.c ----------------------------------------------------------------- */
+
+struct sz_pending;
+
+/* One token being verified for one service, and everybody who waits for it. */
+struct sz_job {
+	struct sz_job *next;          /* in the pool's queues */
+	struct sz_job *hash_next;     /* among the jobs in flight */
+	struct sz_grant_key key;
+	struct sz_verifier *verifier; /* reference */
+	const struct sz_conf_service *svc;
+	sz_revoked_fn revoked;
+	void *revoked_arg;
+	struct sz_decision decision;
+	struct sz_pending *waiters;   /* linked by job_next */
+	struct sz_pending *last_waiter;
+	u64 started_ns;
+	bool monitor;                 /* somebody only watches: decide even without waiters */
+	struct sz_flow_key flow;      /* of the first who asked, for the audit record */
+	size_t len;
+	char token[];
+};
+
+struct sz_pool;
+int sz_pool_new(struct sz_loop_ring *loop, unsigned workers, void (*done)(struct sz_job *j, void *arg),
+		void *arg, struct sz_pool **ret, struct sz_error *e);
+void sz_pool_submit(struct sz_pool *p, struct sz_job *j);
+void sz_pool_free(struct sz_pool *p); /* ends the threads; unfinished jobs are freed */
+void sz_job_free(struct sz_job *j);
+
+/* ---- the audit log on disk: journal.c ---------------------------------------------------------- */
+
+struct sz_journal;
+int sz_journal_open(struct sz_loop_ring *loop, const char *dir, u64 rotate_bytes,
+		    struct sz_journal **ret, struct sz_error *e);
+u64 sz_journal_add(struct sz_journal *j, const struct sz_audit_record *r);
+/* fn once every record added so far is on disk (0) or could not be written (-errno). */
+void sz_journal_when_synced(struct sz_journal *j, void (*fn)(int res, void *arg), void *arg);
+u64 sz_journal_seq(const struct sz_journal *j);    /* of the last record added */
+u64 sz_journal_synced(const struct sz_journal *j); /* of the last record on disk */
+u64 sz_journal_first(const struct sz_journal *j);  /* of the first record of this run */
+void sz_journal_free(struct sz_journal *j);
+
+/* ---- connections that wait: guard.c, stream.c ---------------------------------------------------- */
+
+enum sz_pending_state {
+	SZ_PENDING_TOKEN,   /* a clean head waits for its token's grant */
+	SZ_PENDING_HEAD,    /* a head is being put together */
+	SZ_PENDING_REQUEST, /* a whole head waits for its token's decision */
+	SZ_PENDING_CHUNKS,  /* inside a chunked body */
+};
+
+struct sz_held {
+	struct sz_held *next;
+	struct sz_miss miss;
+	u8 frame[];
+};
+
+struct sz_pending {
+	struct sz_pending *hash_next;
+	struct sz_pending *job_next;
+	struct sz_flow_key key;
+	enum sz_pending_state state;
+	const struct sz_conf_service *svc;
+	u64 started_ns;
+	u32 seq;               /* first byte of the request, or the next one of a chunked body */
+	struct sz_held *first, *last;
+	unsigned n_held;
+	bool orphaned;         /* its service is no longer configured */
+	struct sz_buf head;    /* bytes put together so far */
+	struct sz_http_head *http;
+	struct sz_http_chunks chunks;
+};
+
+#define SZ_PENDING_BUCKETS 4096
+#define SZ_JOB_BUCKETS 1024
+
+struct sz_baseline; /* summary.c */
+struct sz_revocations; /* revoke.c */
+
+struct sz_gateway_stats {
+	u64 misses, verified, refused, tickets, injected, inject_failed, expired_pending, dropped;
+	u64 reloads, reload_failures;
+};
+
+struct sz_gateway {
+	struct sz_loop_ring *loop;
+	struct sz_kern *kern;
+	struct sz_config *cfg;          /* mapped */
+	struct sz_verifier *verifier;   /* the current snapshot */
+	const struct sz_conf *conf;     /* of the current snapshot */
+	char *conf_path;
+	struct sz_pool *pool;
+	struct sz_journal *journal;
+	struct sz_pending *pending[SZ_PENDING_BUCKETS];
+	struct sz_job *jobs[SZ_JOB_BUCKETS];
+	size_t n_pending, held_bytes, n_jobs;
+	struct sz_hist latency;         /* from a frame's arrival to its return */
+	struct sz_gateway_stats stats;
+	struct sz_baseline *baseline;
+	struct sz_revocations *revocations;
+	u64 started_ns;
+	s64 wall_offset_ns;             /* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	u64 next_summary_ns;
+	bool stopping, detach;
+};
+
+/* publish.c: the snapshot into the maps; bumps generations where it differs from what is there. */
+int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e);
+/* Attaches to every interface of the snapshot; detaches from those it no longer names. */
+int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e);
+
+/* guard.c */
+void sz_guard_on_miss(const void *record, size_t len, void *arg);
+void sz_guard_on_job(struct sz_job *j, void *arg);
+void sz_guard_expire(struct sz_gateway *g, u64 now);
+void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */
+/* Before a snapshot goes: frees who does not wait for a worker, and moves the rest to `conf`. */
+void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf);
+struct sz_pending *sz_pending_find(struct sz_gateway *g, const struct sz_flow_key *key);
+struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
+				  const struct sz_conf_service *svc, enum sz_pending_state state);
+bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame);
+/* Puts the held frames back in order and forgets the connection. */
+void sz_pending_release(struct sz_gateway *g, struct sz_pending *p);
+void sz_pending_free(struct sz_gateway *g, struct sz_pending *p);
+void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
+/* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on. */
+void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const char *token, size_t n, const struct sz_digest *digest);
+
+/* stream.c */
+void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		     const struct sz_conf_service *svc);
+void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		    const u8 *frame);
+/* The head's token has been decided: d is NULL where there was none to decide. */
+void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
+/* Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. */
+void sz_stream_refuse(struct sz_gateway *g, const struct sz_conf_service *svc,
+		      struct sz_held *h, enum sz_reason reason);
+
+/* grants.c: the decision on a token into the maps, and its audit record. */
+int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);
+void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
+
+/* revoke.c */
+int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);
+bool sz_revocations_check(const struct sz_id *id, void *gateway); /* any thread */
+void sz_revocations_tick(struct sz_gateway *g);
+void sz_revocations_free(struct sz_revocations *r);
+
+/* summary.c */
+int sz_baseline_open(struct sz_gateway *g, struct sz_error *e);
+void sz_summary_write(struct sz_gateway *g);
+void sz_summary_on_event(const void *record, size_t len, void *arg);
+void sz_baseline_free(struct sz_baseline *b);
+
+#endif

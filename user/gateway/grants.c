@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A decision on a token becomes an entry in the kernel's maps and a record in the audit log.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
+{
+	struct sz_name_key key = { .kind = SZ_NAME_PRINCIPAL, .id = d->principal };
+	struct sz_name name = { .seen_ns = sz_boot_ns() };
+
+	snprintf(name.s, sizeof(name.s), "%s (%s)", d->token.subject ? d->token.subject : "-",
+		 d->token.issuer);
+	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
+}
+
+static u32 issuer_skew(const struct sz_gateway *g, const char *issuer)
+{
+	size_t i;
+
+	for (i = 0; i < g->conf->n_issuers; i++)
+		if (!strcmp(g->conf->issuers[i].issuer, issuer))
+			return g->conf->issuers[i].skew_s;
+	return 0;
+}
+
+static int write_good(struct sz_gateway *g, const struct sz_job *j)
+{
+	const struct sz_decision *d = &j->decision;
+	struct sz_grant grant = {
+		.expires_ns = sz_wall_to_boot_ns(d->token.exp + issuer_skew(g, d->token.issuer)),
+		.policy_gen = g->cfg->policy_gen,
+		.key_gen = g->cfg->key_gen,
+		.principal = d->principal,
+		.created_ns = sz_boot_ns(),
+		.jti = d->id_jti,
+		.subject = d->id_subject,
+		.issuer = d->id_issuer,
+	};
+	int r;
+
+	memcpy(grant.allow, d->routes.allow, sizeof(grant.allow));
+	memcpy(grant.ask, d->routes.ask, sizeof(grant.ask));
+	name_principal(g, d);
+	r = sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
+	if (r)
+		return r;
+	/*
+	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is written
+	 * first and sz_revoked looked at second. So one of the two always sees the other.
+	 */
+	if (sz_revocations_check(&d->id_token, g) || sz_revocations_check(&d->id_issuer, g) ||
+	    (d->token.jti && sz_revocations_check(&d->id_jti, g)) ||
+	    (d->token.subject && sz_revocations_check(&d->id_subject, g))) {
+		grant.flags = SZ_GRANT_REVOKED;
+		return sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
+	}
+	return 0;
+}
+
+/* Returns 0 or -errno; -E2BIG when the map is full. */
+int sz_grant_write(struct sz_gateway *g, const struct sz_job *j)
+{
+	struct sz_denied bad = {
+		.expires_ns = sz_boot_ns() + SZ_DENIED_NS,
+		.policy_gen = g->cfg->policy_gen,
+		.key_gen = g->cfg->key_gen,
+		.reason = j->decision.reason,
+	};
+
+	if (j->decision.reason == SZ_R_NONE)
+		return write_good(g, j);
+	/* What time will heal is remembered for a second only. */
+	if (j->decision.reason == SZ_R_NOT_YET)
+		bad.expires_ns = sz_boot_ns() + 1000000000ull;
+	sz_map_del(g->kern, SZ_MAP_GRANTS, &j->key);
+	return sz_map_put(g->kern, SZ_MAP_DENIED, &j->key, &bad);
+}
+
+void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now)
+{
+	const struct sz_decision *d = &j->decision;
+	bool good = d->reason == SZ_R_NONE;
+	char principal[SZ_NAME_MAX];
+	struct sz_audit_record r = {
+		.type = SZ_AUDIT_DECISION,
+		.wall_ns = sz_wall_ns(),
+		.reason = d->reason,
+		.verdict = good ? SZ_ALLOW : SZ_DENY,
+		.has_verdict = true,
+		.service = j->svc->name,
+		.token = j->key.token,
+		.flow = &j->flow,
+		.latency_ns = now - j->started_ns,
+		.monitor = j->svc->monitor,
+		.detail = d->detail.msg[0] ? d->detail.msg : NULL,
+	};
+
+	if (d->token.issuer) {
+		snprintf(principal, sizeof(principal), "%s (%s)",
+			 d->token.subject ? d->token.subject : "-", d->token.issuer);
+		r.principal = principal;
+		r.principal_id = d->principal;
+		r.issuer = d->token.issuer;
+		r.subject = d->token.subject;
+		r.jti = d->token.jti;
+		r.kid = d->token.kid;
+		r.alg = sz_alg_name(d->token.alg);
+	}
+	sz_journal_add(g->journal, &r);
+}

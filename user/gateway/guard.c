@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Held frames: who waits for what, and putting them back in order. One connection has at most one
+ * question open; frames that follow queue behind it. Equal tokens in flight share one job.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static u32 hash_bytes(const void *p, size_t n)
+{
+	const u8 *b = p;
+	u64 h = 0xcbf29ce484222325ull; /* FNV-1a; the keys are kernel-made or keyed digests */
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3ull;
+	return (u32)(h ^ h >> 32);
+}
+
+/* ---- connections that wait ------------------------------------------------------------------------ */
+
+static struct sz_pending **pending_slot(struct sz_gateway *g, const struct sz_flow_key *key)
+{
+	return &g->pending[hash_bytes(key, sizeof(*key)) % SZ_PENDING_BUCKETS];
+}
+
+struct sz_pending *sz_pending_find(struct sz_gateway *g, const struct sz_flow_key *key)
+{
+	struct sz_pending *p = *pending_slot(g, key);
+
+	while (p && memcmp(&p->key, key, sizeof(*key)))
+		p = p->hash_next;
+	return p;
+}
+
+struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
+				  const struct sz_conf_service *svc, enum sz_pending_state state)
+{
+	struct sz_pending **slot = pending_slot(g, &m->flow), *p;
+
+	if (g->n_pending >= SZ_PENDING_MAX) {
+		g->stats.dropped++;
+		return NULL;
+	}
+	p = sz_calloc(1, sizeof(*p));
+	p->key = m->flow;
+	p->svc = svc;
+	p->state = state;
+	p->seq = m->seq;
+	p->started_ns = m->time_ns;
+	p->hash_next = *slot;
+	*slot = p;
+	g->n_pending++;
+	return p;
+}
+
+bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame)
+{
+	size_t size = sizeof(struct sz_held) + m->frame_len;
+	struct sz_held *h;
+
+	if (p->n_held >= SZ_PENDING_FRAMES || g->held_bytes + size > SZ_PENDING_BYTES) {
+		g->stats.dropped++;
+		return false;
+	}
+	h = sz_calloc(1, size);
+	h->miss = *m;
+	memcpy(h->frame, frame, m->frame_len);
+	if (p->last)
+		p->last->next = h;
+	else
+		p->first = h;
+	p->last = h;
+	p->n_held++;
+	g->held_bytes += size;
+	return true;
+}
+
+static void free_held(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_held *h;
+
+	while ((h = p->first)) {
+		p->first = h->next;
+		g->held_bytes -= sizeof(*h) + h->miss.frame_len;
+		free(h);
+	}
+	p->last = NULL;
+	p->n_held = 0;
+}
+
+void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_pending **at = pending_slot(g, &p->key);
+
+	while (*at != p)
+		at = &(*at)->hash_next;
+	*at = p->hash_next;
+	g->n_pending--;
+	free_held(g, p);
+	sz_buf_done(&p->head);
+	free(p->http);
+	free(p);
+}
+
+void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
+{
+	int r;
+
+	if (h->miss.monitor)
+		return; /* the frame itself has passed long ago */
+	r = sz_kern_inject(g->kern, h->miss.ifindex, h->frame, h->miss.frame_len);
+	if (r) {
+		g->stats.inject_failed++;
+		sz_log(SZ_LOG_DEBUG, "a held frame could not be put back: %s", strerror(-r));
+		return;
+	}
+	g->stats.injected++;
+	sz_hist_add(&g->latency, sz_boot_ns() - h->miss.time_ns);
+}
+
+void sz_pending_release(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_held *h;
+
+	for (h = p->first; h; h = h->next)
+		sz_guard_inject(g, h);
+	sz_pending_free(g, p);
+}
+
+/* ---- verification --------------------------------------------------------------------------------- */
+
+static struct sz_job **job_slot(struct sz_gateway *g, const struct sz_grant_key *key)
+{
+	return &g->jobs[hash_bytes(key, sizeof(*key)) % SZ_JOB_BUCKETS];
+}
+
+static void job_unlink(struct sz_gateway *g, struct sz_job *j)
+{
+	struct sz_job **at = job_slot(g, &j->key);
+
+	while (*at != j)
+		at = &(*at)->hash_next;
+	*at = j->hash_next;
+	g->n_jobs--;
+}
+
+void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const char *token, size_t n, const struct sz_digest *digest)
+{
+	struct sz_grant_key key = { .token = *digest, .service = m->service };
+	struct sz_job **slot = job_slot(g, &key), *j;
+
+	for (j = *slot; j && memcmp(&j->key, &key, sizeof(key)); j = j->hash_next)
+		;
+	if (!j) {
+		j = sz_calloc(1, sizeof(*j) + n);
+		j->key = key;
+		j->verifier = sz_verifier_ref(g->verifier);
+		j->svc = sz_conf_service_by_id(sz_verifier_conf(j->verifier), m->service);
+		j->revoked = sz_revocations_check;
+		j->revoked_arg = g;
+		j->started_ns = m->time_ns;
+		j->flow = m->flow;
+		j->len = n;
+		memcpy(j->token, token, n);
+		j->hash_next = *slot;
+		*slot = j;
+		g->n_jobs++;
+		sz_pool_submit(g->pool, j);
+	}
+	p->job_next = NULL;
+	if (j->last_waiter)
+		j->last_waiter->job_next = p;
+	else
+		j->waiters = p;
+	j->last_waiter = p;
+}
+
+/* The configuration changed while the worker was at it: the same question to the new snapshot. */
+static bool ask_again(struct sz_gateway *g, struct sz_job *j)
+{
+	const struct sz_conf_service *svc;
+
+	if (j->verifier == g->verifier)
+		return false;
+	svc = sz_conf_service_by_id(g->conf, j->key.service);
+	if (!svc)
+		return false;
+	sz_decision_done(&j->decision);
+	sz_verifier_unref(j->verifier);
+	j->verifier = sz_verifier_ref(g->verifier);
+	j->svc = svc;
+	sz_pool_submit(g->pool, j);
+	return true;
+}
+
+void sz_guard_on_job(struct sz_job *j, void *arg)
+{
+	struct sz_gateway *g = arg;
+	struct sz_pending *p, *next;
+	u64 now = sz_boot_ns();
+	int r;
+
+	if (ask_again(g, j))
+		return;
+	job_unlink(g, j);
+	if (j->verifier != g->verifier) { /* the service is gone */
+		for (p = j->waiters; p; p = next) {
+			next = p->job_next;
+			sz_pending_free(g, p);
+		}
+		sz_job_free(j);
+		return;
+	}
+	if (j->decision.reason == SZ_R_NONE)
+		g->stats.verified++;
+	else
+		g->stats.refused++;
+	r = sz_grant_write(g, j);
+	sz_grant_audit(g, j, now);
+	if (r)
+		sz_log(SZ_LOG_WARNING, "a verdict could not be written to the kernel: %s%s",
+		       strerror(-r), r == -E2BIG ? "; raise maps.grants" : "");
+	for (p = j->waiters; p; p = next) {
+		next = p->job_next;
+		if (p->orphaned) {
+			sz_pending_free(g, p);
+		} else if (r) {
+			if (p->first)
+				sz_stream_refuse(g, p->svc, p->first, SZ_R_STATE_FULL);
+			sz_pending_free(g, p);
+		} else if (p->state == SZ_PENDING_REQUEST) {
+			sz_stream_decided(g, p, &j->decision);
+		} else {
+			sz_pending_release(g, p);
+		}
+	}
+	sz_job_free(j);
+}
+
+/* ---- records of the miss ring ----------------------------------------------------------------------- */
+
+static bool record_ok(const struct sz_miss *m, size_t len)
+{
+	return len >= sizeof(*m) && m->frame_len <= SZ_FRAME_MAX &&
+	       len >= sizeof(*m) + m->frame_len && m->payload_off <= m->frame_len &&
+	       m->payload_len <= m->frame_len - m->payload_off && m->undecided <= m->payload_len &&
+	       (size_t)m->token_off + m->token_len <= m->frame_len;
+}
+
+/* A segment behind a question that is no longer open: XDP decides about it anew. */
+static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		   const struct sz_conf_service *svc)
+{
+	struct sz_held *h = sz_calloc(1, sizeof(*h) + m->frame_len);
+	struct sz_flow f;
+	bool lost;
+
+	h->miss = *m;
+	memcpy(h->frame, frame, m->frame_len);
+	/* Unless it continues a request whose beginning this daemon never saw. */
+	lost = !sz_map_get(g->kern, SZ_MAP_FLOWS, &m->flow, &f) && (f.flags & SZ_FLOW_STREAM) &&
+	       f.next == m->seq;
+	if (lost)
+		sz_stream_refuse(g, svc, h, SZ_R_OVERLOAD);
+	else
+		sz_guard_inject(g, h);
+	free(h);
+}
+
+void sz_guard_on_miss(const void *record, size_t len, void *arg)
+{
+	struct sz_gateway *g = arg;
+	const struct sz_miss *m = record;
+	const struct sz_conf_service *svc;
+	const u8 *frame = (const u8 *)(m + 1);
+	struct sz_pending *p;
+
+	if (!record_ok(m, len))
+		return;
+	g->stats.misses++;
+	svc = sz_conf_service_by_id(g->conf, m->service);
+	p = sz_pending_find(g, &m->flow);
+	if (p && p->svc->id != m->service) {
+		sz_pending_free(g, p);
+		p = NULL;
+	}
+	if (!svc)
+		return;
+	if (p && (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)) {
+		sz_stream_more(g, p, m, frame);
+		return;
+	}
+	if (p) {
+		sz_pending_hold(g, p, m, frame);
+		return;
+	}
+	switch (m->reason) {
+	case SZ_MISS_TOKEN:
+		if (!m->token_len || m->token_len > SZ_TOKEN_MAX)
+			break;
+		p = sz_pending_new(g, m, svc, SZ_PENDING_TOKEN);
+		if (p && sz_pending_hold(g, p, m, frame))
+			sz_guard_verify(g, p, m, (const char *)frame + m->token_off, m->token_len,
+					&m->token);
+		else if (p)
+			sz_pending_free(g, p);
+		return;
+	case SZ_MISS_STREAM:
+		orphan(g, m, frame, svc);
+		return;
+	default:
+		break;
+	}
+	sz_stream_begin(g, m, frame, svc);
+}
+
+/* A waiter of a job is freed when the job comes back; only incomplete requests grow old. */
+void sz_guard_expire(struct sz_gateway *g, u64 now)
+{
+	struct sz_pending *p, *next;
+	size_t i;
+
+	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
+		for (p = g->pending[i]; p; p = next) {
+			next = p->hash_next;
+			if ((p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS) &&
+			    now > p->started_ns + SZ_PENDING_NS) {
+				g->stats.expired_pending++;
+				sz_pending_free(g, p);
+			}
+		}
+	}
+}
+
+/*
+ * Waiting connections point at services of the old snapshot. Their job keeps that snapshot alive
+ * until it is asked again; here they move to the same service of the new one, by name. Those whose
+ * service is gone stay with the old pointer only as long as their job holds it.
+ */
+void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf)
+{
+	struct sz_pending *p, *next;
+	size_t i;
+
+	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
+		for (p = g->pending[i]; p; p = next) {
+			const struct sz_conf_service *svc = sz_conf_service_by_id(conf, p->svc->id);
+
+			next = p->hash_next;
+			if (svc && !strcmp(svc->name, p->svc->name))
+				p->svc = svc;
+			else if (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)
+				sz_pending_free(g, p);
+			else
+				p->orphaned = true;
+		}
+	}
+}
+
+void sz_guard_done(struct sz_gateway *g)
+{
+	size_t i;
+
+	for (i = 0; i < SZ_PENDING_BUCKETS; i++)
+		while (g->pending[i])
+			sz_pending_free(g, g->pending[i]);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The snapshot into the maps. A policy that differs from the one the maps hold bumps the
+ * generation first, which voids every grant at once; then routes, answers and services follow.
+ * Until all of them are written no grant of the new generation exists, so nothing but public routes
+ * can be admitted in between. A restart with the same policy and keys leaves the generations, and
+ * so every grant, as they are.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "subzero/answer.h"
+
+/* First 8 bytes of BLAKE2b over a file; 0 never. */
+static int file_id(crypto_generichash_state *h, const char *path, struct sz_error *e)
+{
+	struct sz_buf b = {};
+	int r = sz_file_read(path, 16u << 20, &b, e);
+
+	if (!r)
+		crypto_generichash_update(h, (const unsigned char *)(b.data ? b.data : ""), b.len);
+	sz_buf_done(&b);
+	return r;
+}
+
+static u64 finish_id(crypto_generichash_state *h)
+{
+	unsigned char out[16];
+	u64 id;
+
+	crypto_generichash_final(h, out, sizeof(out));
+	memcpy(&id, out, sizeof(id));
+	return id ? id : 1;
+}
+
+/* What policy and keys the files hold now. */
+static int ids(const struct sz_conf *c, u64 *ret_policy, u64 *ret_keys, struct sz_error *e)
+{
+	crypto_generichash_state h;
+	size_t i;
+	int r;
+
+	crypto_generichash_init(&h, NULL, 0, 16);
+	r = file_id(&h, c->path, e);
+	if (r)
+		return r;
+	*ret_policy = finish_id(&h);
+	crypto_generichash_init(&h, NULL, 0, 16);
+	for (i = 0; i < c->n_issuers; i++) {
+		r = file_id(&h, c->issuers[i].jwks, e);
+		if (r)
+			return r;
+	}
+	*ret_keys = finish_id(&h);
+	return 0;
+}
+
+static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const char *s)
+{
+	struct sz_name_key key = { .kind = kind, .service = service, .id = id };
+	struct sz_name name = { .seen_ns = sz_boot_ns() };
+
+	snprintf(name.s, sizeof(name.s), "%s", s);
+	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
+}
+
+static int put_answers(struct sz_gateway *g, struct sz_error *e)
+{
+	u32 reason;
+
+	for (reason = 0; reason < SZ_REASON_MAX; reason++) {
+		struct sz_answer a = {};
+		char text[SZ_ANSWER_MAX];
+		int r;
+
+		if (sz_reason_http(reason)) {
+			a.len = (u32)sz_http_answer((enum sz_reason)reason, text);
+			memcpy(a.bytes, text, a.len);
+			/* An odd last byte is summed with the zero behind it. */
+			a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
+		}
+		r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
+		if (r)
+			return sz_error_set(e, r, "cannot write answer %u to the kernel: %s", reason,
+					    strerror(-r));
+	}
+	return 0;
+}
+
+/* ---- routes: write the new nodes, then remove those that are no longer there --------------------- */
+
+struct node_set {
+	struct sz_gateway *g;
+	struct sz_policy_node *nodes;
+	size_t n;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct sz_route_key));
+}
+
+static int drop_stale_route(const void *key, const void *value, void *arg)
+{
+	struct node_set *set = arg;
+
+	(void)value;
+	if (!set->n || !bsearch(key, set->nodes, set->n, sizeof(*set->nodes), by_key))
+		sz_map_del(set->g->kern, SZ_MAP_ROUTES, key);
+	return 0;
+}
+
+static int put_routes(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
+{
+	struct node_set all = { .g = g };
+	size_t i, k, n;
+	int r = 0;
+
+	for (i = 0; i < c->n_services; i++) {
+		const struct sz_conf_service *svc = &c->services[i];
+		struct sz_policy_node *nodes = sz_policy_compile(svc, &n);
+
+		put_name(g, SZ_NAME_SERVICE, svc->id, svc->id, svc->name);
+		for (k = 0; k < svc->n_routes; k++)
+			put_name(g, SZ_NAME_ROUTE, svc->id, k, svc->routes[k].name);
+		all.nodes = sz_realloc(all.nodes, all.n + n + 1, sizeof(*nodes));
+		memcpy(all.nodes + all.n, nodes, n * sizeof(*nodes));
+		all.n += n;
+		free(nodes);
+	}
+	for (i = 0; i < all.n && !r; i++)
+		r = sz_map_put(g->kern, SZ_MAP_ROUTES, &all.nodes[i].key, &all.nodes[i].node);
+	if (r)
+		sz_error_set(e, r, "cannot write %zu route nodes to the kernel: %s; at most %u fit",
+			     all.n, strerror(-r), SZ_MAX_ROUTE_NODES);
+	qsort(all.nodes, all.n, sizeof(*all.nodes), by_key);
+	if (!r)
+		sz_map_each(g->kern, SZ_MAP_ROUTES, drop_stale_route, &all);
+	free(all.nodes);
+	return r;
+}
+
+/* ---- services --------------------------------------------------------------------------------------- */
+
+struct endpoint_set {
+	struct sz_gateway *g;
+	const struct sz_conf *c;
+};
+
+static int drop_stale_service(const void *key, const void *value, void *arg)
+{
+	const struct sz_service_key *k = key;
+	const struct endpoint_set *set = arg;
+	size_t i, n;
+
+	(void)value;
+	for (i = 0; i < set->c->n_services; i++) {
+		const struct sz_conf_service *svc = &set->c->services[i];
+
+		for (n = 0; n < svc->n_endpoints; n++)
+			if (!memcmp(&k->addr, &svc->endpoints[n].addr, sizeof(k->addr)) &&
+			    (!k->port || k->port == svc->endpoints[n].port))
+				return 0;
+	}
+	sz_map_del(set->g->kern, SZ_MAP_SERVICES, key);
+	return 0;
+}
+
+static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
+{
+	struct endpoint_set set = { g, c };
+	size_t i, n;
+	int r = 0;
+
+	for (i = 0; i < c->n_services && !r; i++) {
+		const struct sz_conf_service *svc = &c->services[i];
+		struct sz_service v = {
+			.id = svc->id,
+			.flags = (svc->monitor ? SZ_SVC_MONITOR : 0) |
+				 (svc->audit_requests ? SZ_SVC_EVENT_HITS : 0),
+			.src_interval_ns = svc->source.interval_ns,
+			.src_burst_ns = svc->source.burst_ns,
+			.pri_interval_ns = svc->principal.interval_ns,
+			.pri_burst_ns = svc->principal.burst_ns,
+			.syn_interval_ns = svc->connections.interval_ns,
+			.syn_burst_ns = svc->connections.burst_ns,
+		};
+
+		for (n = 0; n < svc->n_endpoints && !r; n++) {
+			struct sz_service_key key = { .addr = svc->endpoints[n].addr,
+						      .port = svc->endpoints[n].port };
+
+			r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
+			key.port = 0;
+			if (!r)
+				r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
+		}
+	}
+	if (r)
+		return sz_error_set(e, r, "cannot write the services to the kernel: %s", strerror(-r));
+	sz_map_each(g->kern, SZ_MAP_SERVICES, drop_stale_service, &set);
+	return 0;
+}
+
+int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
+{
+	const struct sz_conf *c = sz_verifier_conf(v);
+	struct sz_config *cfg = g->cfg;
+	u64 policy, keys;
+	int r = ids(c, &policy, &keys, e);
+
+	if (r)
+		return r;
+	if (!cfg->abi)
+		randombytes_buf(cfg->key, sizeof(cfg->key));
+	/* An interrupted publish leaves policy_id at 0: the next one starts a generation of its own. */
+	if (cfg->policy_id != policy) {
+		cfg->policy_id = 0;
+		__atomic_add_fetch(&cfg->policy_gen, 1, __ATOMIC_SEQ_CST);
+	}
+	if (cfg->key_id != keys) {
+		cfg->key_id = 0;
+		__atomic_add_fetch(&cfg->key_gen, 1, __ATOMIC_SEQ_CST);
+	}
+	cfg->heartbeat_ttl_ns = (u64)c->heartbeat_ttl_ms * 1000000;
+	cfg->miss_interval_ns = c->misses.interval_ns;
+	cfg->miss_burst_ns = c->misses.burst_ns;
+	cfg->src_miss_interval_ns = c->source_misses.interval_ns;
+	cfg->src_miss_burst_ns = c->source_misses.burst_ns;
+	r = put_answers(g, e);
+	if (!r)
+		r = put_routes(g, c, e);
+	if (!r)
+		r = put_services(g, c, e);
+	if (r)
+		return r;
+	cfg->policy_id = policy;
+	cfg->key_id = keys;
+	__atomic_store_n(&cfg->abi, SZ_ABI, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static bool named(const struct sz_conf *c, const char *ifname)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_interfaces; i++)
+		if (!strcmp(c->interfaces[i], ifname))
+			return true;
+	return false;
+}
+
+int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_attachment *list = NULL, a;
+	int n, i, r;
+	size_t k;
+
+	for (k = 0; k < g->conf->n_interfaces; k++) {
+		r = sz_kern_attach(g->kern, g->conf->interfaces[k], (int)g->conf->xdp, &a, e);
+		if (r)
+			return r;
+		sz_log(SZ_LOG_INFO, "guarding %s: XDP %s, egress by %s", a.ifname,
+		       a.native ? "in the driver" : "generic (slower: the driver has no XDP)",
+		       a.tcx ? "tcx" : "clsact");
+	}
+	n = sz_kern_attachments(g->kern, &list, e);
+	for (i = 0; i < n; i++) {
+		struct sz_error why = {};
+
+		if (!named(g->conf, list[i].ifname) && sz_kern_detach(g->kern, list[i].ifname, &why))
+			sz_log(SZ_LOG_WARNING, "%s is no longer configured, but: %s", list[i].ifname,
+			       why.msg);
+	}
+	free(list);
+	return n < 0 ? n : 0;
+}

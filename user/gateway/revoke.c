@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Revocations live in the pinned map sz_revoked, where the CLI writes them and workers look them
+ * up. The map is gone after a reboot, so it is kept in <state_dir>/revocations too: read into a
+ * fresh map at start, written whenever somebody changed the map. New entries are audited.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/codec.h"
+
+#define LINE_LEN 80
+
+struct sz_revocations {
+	char path[PATH_MAX];
+	u64 epoch;       /* the map's state that is on disk */
+	struct sz_id *known; /* sorted; what has been audited */
+	size_t n_known;
+};
+
+static bool past(const struct sz_revoked *v)
+{
+	return v->until_s && v->until_s <= sz_wall_ns() / 1000000000ull;
+}
+
+bool sz_revocations_check(const struct sz_id *id, void *gateway)
+{
+	const struct sz_gateway *g = gateway;
+	struct sz_revoked v;
+
+	return !sz_map_get(g->kern, SZ_MAP_REVOKED, id, &v) && !past(&v);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct sz_id));
+}
+
+struct collect {
+	struct sz_gateway *g;
+	struct sz_buf text;
+	struct sz_id *ids;
+	size_t n, cap;
+	bool audit;
+};
+
+static const char *kind_name(u32 kind)
+{
+	static const char *const names[] = { "?", "token", "jti", "subject", "issuer" };
+
+	return names[kind < SZ_ARRAY_LEN(names) ? kind : 0];
+}
+
+static int collect_one(const void *key, const void *value, void *arg)
+{
+	const struct sz_revoked *v = value;
+	struct collect *c = arg;
+	const struct sz_revocations *r = c->g->revocations;
+	char hex[2 * sizeof(struct sz_id) + 1], detail[128];
+
+	if (past(v)) {
+		sz_map_del(c->g->kern, SZ_MAP_REVOKED, key);
+		return 0;
+	}
+	sz_hex_encode(key, sizeof(struct sz_id), hex);
+	sz_buf_printf(&c->text, "%s %u %llu\n", hex, v->kind, (unsigned long long)v->until_s);
+	if (c->n == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 64;
+		c->ids = sz_realloc(c->ids, c->cap, sizeof(*c->ids));
+	}
+	memcpy(&c->ids[c->n++], key, sizeof(*c->ids));
+	if (c->audit && (!r->n_known ||
+			 !bsearch(key, r->known, r->n_known, sizeof(*r->known), by_id))) {
+		struct sz_audit_record rec = { .type = SZ_AUDIT_REVOKE, .wall_ns = sz_wall_ns(),
+					       .reason = SZ_R_REVOKED, .detail = detail };
+
+		snprintf(detail, sizeof(detail), "%s %s until %llu", kind_name(v->kind), hex,
+			 (unsigned long long)v->until_s);
+		sz_journal_add(c->g->journal, &rec);
+	}
+	return 0;
+}
+
+/* Takes the map's content as known, writes it to disk. */
+static int save(struct sz_gateway *g, bool audit)
+{
+	struct sz_revocations *r = g->revocations;
+	struct collect c = { .g = g, .audit = audit };
+	struct sz_error e = {};
+	u64 epoch = __atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE);
+	int res;
+
+	sz_map_each(g->kern, SZ_MAP_REVOKED, collect_one, &c);
+	qsort(c.ids, c.n, sizeof(*c.ids), by_id);
+	res = sz_file_replace(r->path, c.text.data ? c.text.data : "", c.text.len, 0600, &e);
+	if (res)
+		sz_log(SZ_LOG_ERR, "revocations are in force but not kept for the next boot: %s", e.msg);
+	else
+		r->epoch = epoch;
+	free(r->known);
+	r->known = c.ids;
+	r->n_known = c.n;
+	sz_buf_done(&c.text);
+	return res;
+}
+
+static int read_line(struct sz_gateway *g, const char *line, size_t n)
+{
+	struct sz_revoked v = {};
+	unsigned long long until;
+	char tail[LINE_LEN];
+	struct sz_id id;
+	unsigned kind;
+
+	if (n < 33 || n >= sizeof(tail) || sz_hex_decode(line, 32, id.b))
+		return -EINVAL;
+	memcpy(tail, line + 32, n - 32);
+	tail[n - 32] = 0;
+	if (sscanf(tail, " %u %llu", &kind, &until) != 2 || kind < 1 || kind > SZ_REVOKE_ISSUER)
+		return -EINVAL;
+	v.kind = kind;
+	v.until_s = until;
+	return past(&v) ? 0 : sz_map_put(g->kern, SZ_MAP_REVOKED, &id, &v);
+}
+
+int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_revocations *r = sz_calloc(1, sizeof(*r));
+	struct sz_buf text = {};
+	const char *p, *nl;
+	unsigned line = 0;
+	int res;
+
+	g->revocations = r;
+	snprintf(r->path, sizeof(r->path), "%s/revocations", g->conf->state_dir);
+	res = sz_file_read(r->path, (size_t)SZ_MAX_REVOKED * LINE_LEN, &text, e);
+	if (res && res != -ENOENT)
+		return res;
+	for (p = text.data; !(res && res != -ENOENT) && p && *p; p = nl + 1) {
+		line++;
+		nl = strchr(p, '\n');
+		if (!nl || read_line(g, p, (size_t)(nl - p))) {
+			res = sz_error_set(e, -EBADMSG, "%s:%u: not a revocation; restore the file or "
+					   "remove it (then those tokens are valid again)", r->path, line);
+			sz_buf_done(&text);
+			return res;
+		}
+	}
+	sz_buf_done(&text);
+	return save(g, false);
+}
+
+void sz_revocations_tick(struct sz_gateway *g)
+{
+	if (__atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE) != g->revocations->epoch)
+		save(g, true);
+}
+
+void sz_revocations_free(struct sz_revocations *r)
+{
+	if (!r)
+		return;
+	free(r->known);
+	free(r);
+}

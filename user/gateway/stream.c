@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Requests the kernel does not read itself: heads over several segments, unusual targets, chunked
+ * bodies, routes that are decided request by request. The bytes are put together here, decided
+ * once, and admitted segment by segment through tickets that name exactly those bytes.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "subzero/digest.h"
+
+/* What is admitted, for the ticket that ends the head. */
+struct verdict {
+	enum sz_reason reason; /* SZ_R_TICKET, or why not */
+	u64 principal;
+	u16 route;
+	u8 method;
+};
+
+static u64 digest_of(const struct sz_gateway *g, const u8 *p, size_t n)
+{
+	u8 buf[SZ_FRAME_MAX + 64];
+
+	memcpy(buf, p, n);
+	memset(buf + n, 0, 64);
+	return sz_segment_digest(g->cfg->key, buf, 0, (u32)n);
+}
+
+static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_ticket *t, size_t len)
+{
+	struct sz_ticket_key key = { .flow = h->miss.flow, .seq = h->miss.seq };
+
+	t->digest = digest_of(g, h->frame + h->miss.payload_off + h->miss.undecided, len);
+	t->expires_ns = sz_boot_ns() + SZ_TICKET_NS;
+	t->len = (u32)len;
+	t->service = h->miss.service;
+	g->stats.tickets++;
+	return sz_map_put(g->kern, SZ_MAP_TICKETS, &key, t);
+}
+
+static size_t held_len(const struct sz_held *h)
+{
+	return (size_t)h->miss.payload_len - h->miss.undecided;
+}
+
+void sz_stream_refuse(struct sz_gateway *g, const struct sz_conf_service *svc,
+		      struct sz_held *h, enum sz_reason reason)
+{
+	struct sz_ticket t = { .reason = reason, .route = SZ_ROUTE_NONE, .method = 0xff };
+
+	(void)svc;
+	if (held_len(h) && !put_ticket(g, h, &t, held_len(h)))
+		sz_guard_inject(g, h);
+}
+
+/* One record for a request that was decided here. */
+static void audit_request(struct sz_gateway *g, const struct sz_pending *p, const struct verdict *v,
+			  const struct sz_decision *d, const char *why)
+{
+	const struct sz_http_head *http = p->http;
+	bool known = v->route != SZ_ROUTE_NONE && v->route < p->svc->n_routes;
+	struct sz_audit_record r = {
+		.type = SZ_AUDIT_DECISION,
+		.wall_ns = sz_wall_ns(),
+		.reason = v->reason,
+		.verdict = v->reason == SZ_R_TICKET ? SZ_ALLOW : SZ_DENY,
+		.has_verdict = true,
+		.service = p->svc->name,
+		.route = known ? p->svc->routes[v->route].name : NULL,
+		.flow = &p->key,
+		.latency_ns = sz_boot_ns() - p->started_ns,
+		.monitor = p->svc->monitor,
+		.detail = why,
+	};
+
+	if (http) {
+		r.method = sz_method_name(http->method);
+		r.path = http->target;
+		r.path_len = http->target_len;
+	}
+	if (d && d->token.issuer) {
+		r.principal_id = d->principal;
+		r.issuer = d->token.issuer;
+		r.subject = d->token.subject;
+		r.jti = d->token.jti;
+		r.kid = d->token.kid;
+		r.alg = sz_alg_name(d->token.alg);
+	}
+	sz_journal_add(g->journal, &r);
+}
+
+/* ---- tickets for a whole head ---------------------------------------------------------------------- */
+
+/*
+ * The last segment of the head also holds the beginning of a chunked body, perhaps all of it.
+ * Returns the bytes of the segment the ticket covers, or -EBADMSG.
+ */
+static ssize_t begin_chunks(struct sz_pending *p, struct sz_held *h, size_t in_head,
+			    struct sz_ticket *t, bool *ret_done)
+{
+	const char *rest = (const char *)h->frame + h->miss.payload_off + h->miss.undecided + in_head;
+	size_t used = 0;
+	enum sz_http_status s;
+
+	sz_http_chunks_init(&p->chunks);
+	s = sz_http_chunks_feed(&p->chunks, rest, held_len(h) - in_head, &used);
+	if (s == SZ_HTTP_BAD)
+		return -EBADMSG;
+	*ret_done = s == SZ_HTTP_OK;
+	if (!*ret_done) {
+		t->flags |= SZ_TK_STREAM;
+		t->more = p->chunks.left;
+		p->chunks.left = 0;
+	}
+	return (ssize_t)(in_head + used);
+}
+
+/* Writes one ticket for each held segment of the head. Returns 0 or the reason to refuse. */
+static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
+				   const struct verdict *v, bool *ret_done)
+{
+	size_t left = p->http->head_len;
+	struct sz_held *h;
+
+	*ret_done = true;
+	for (h = p->first; h && left; h = h->next) {
+		struct sz_ticket t = { .reason = SZ_R_TICKET, .principal = v->principal,
+				       .route = v->route, .method = v->method };
+		size_t len = held_len(h);
+		ssize_t used;
+
+		if (len < left) {
+			t.flags = SZ_TK_STREAM;
+			left -= len;
+		} else {
+			t.flags = SZ_TK_REQUEST;
+			used = (ssize_t)left;
+			if (p->http->chunked)
+				used = begin_chunks(p, h, left, &t, ret_done);
+			else
+				t.more = p->http->content_length;
+			if (used < 0)
+				return SZ_R_BAD_REQUEST;
+			left = 0;
+			len = (size_t)used;
+			p->seq = h->miss.seq + (u32)len + (u32)t.more;
+		}
+		if (put_ticket(g, h, &t, len))
+			return SZ_R_STATE_FULL;
+	}
+	return SZ_R_NONE;
+}
+
+/* Puts back what is held; frames that arrive for the rest of a chunked body find the state. */
+static void inject_held(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_held *h;
+
+	while ((h = p->first)) {
+		p->first = h->next;
+		if (!p->first)
+			p->last = NULL;
+		p->n_held--;
+		g->held_bytes -= sizeof(*h) + h->miss.frame_len;
+		sz_guard_inject(g, h);
+		free(h);
+	}
+}
+
+static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
+{
+	if (p->first)
+		sz_stream_refuse(g, p->svc, p->first, reason);
+	sz_pending_free(g, p);
+}
+
+static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdict *v)
+{
+	enum sz_reason r;
+	bool done;
+
+	if (p->svc->monitor) {
+		sz_pending_free(g, p);
+		return;
+	}
+	r = head_tickets(g, p, v, &done);
+	if (r != SZ_R_NONE) {
+		refuse(g, p, r);
+		return;
+	}
+	inject_held(g, p);
+	if (done) {
+		sz_pending_free(g, p);
+		return;
+	}
+	p->state = SZ_PENDING_CHUNKS;
+	p->started_ns = sz_boot_ns();
+	sz_buf_done(&p->head);
+	free(p->http);
+	p->http = NULL;
+}
+
+/* ---- deciding --------------------------------------------------------------------------------------------- */
+
+/*
+ * The policy on the canonical path and, where it differs, on the path as sent: some servers route
+ * by one and some by the other, so only what both forms allow on one and the same route passes.
+ */
+static struct verdict decide(const struct sz_pending *p, const json_t *claims, struct sz_error *why)
+{
+	const struct sz_http_head *http = p->http;
+	struct sz_policy_request req = { .method = http->method, .path = http->path,
+					 .path_len = http->path_len };
+	struct verdict v = { .route = SZ_ROUTE_NONE, .method = (u8)http->method };
+	u16 raw_route = SZ_ROUTE_NONE;
+
+	v.reason = sz_policy_decide(p->svc, claims, &req, &v.route, why);
+	if (v.reason == SZ_R_TICKET && http->path_changed) {
+		const char *q = memchr(http->target, '?', http->target_len);
+
+		req.path = http->target;
+		req.path_len = q ? (size_t)(q - http->target) : http->target_len;
+		if (sz_policy_decide(p->svc, claims, &req, &raw_route, why) != SZ_R_TICKET ||
+		    raw_route != v.route) {
+			v.reason = SZ_R_NO_ROUTE;
+			sz_error_set(why, 0, "the path as sent and its canonical form \"%.200s\" fall "
+				     "under different routes", http->path);
+		}
+	}
+	return v;
+}
+
+void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d)
+{
+	struct sz_error why = {};
+	struct verdict v;
+
+	if (d && d->reason != SZ_R_NONE) {
+		v = (struct verdict){ .reason = d->reason, .route = SZ_ROUTE_NONE,
+				      .method = (u8)p->http->method };
+		why = d->detail;
+	} else {
+		v = decide(p, d ? d->token.claims : NULL, &why);
+		v.principal = d ? d->principal : 0;
+	}
+	audit_request(g, p, &v, d, why.msg[0] ? why.msg : NULL);
+	if (v.reason == SZ_R_TICKET)
+		admit(g, p, &v);
+	else
+		refuse(g, p, v.reason);
+}
+
+/* The head is whole: a token to verify, or not. */
+static void head_complete(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
+{
+	u8 buf[SZ_FRAME_MAX + 64];
+	struct sz_digest digest;
+	struct verdict v = { .route = SZ_ROUTE_NONE, .method = (u8)p->http->method };
+
+	p->state = SZ_PENDING_REQUEST;
+	if (p->http->upgrade) {
+		v.reason = SZ_R_UPGRADE;
+	} else if (p->http->has_auth && !p->http->token) {
+		v.reason = SZ_R_BAD_SCHEME;
+	} else if (p->http->token && p->http->token_len > SZ_TOKEN_MAX) {
+		v.reason = SZ_R_BAD_TOKEN;
+	} else if (p->http->token) {
+		memset(buf, 0, sizeof(buf));
+		memcpy(buf, p->http->token, p->http->token_len);
+		sz_token_digest(g->cfg->key, buf, 0, (u32)p->http->token_len, &digest);
+		sz_guard_verify(g, p, m, p->http->token, p->http->token_len, &digest);
+		return;
+	} else {
+		sz_stream_decided(g, p, NULL);
+		return;
+	}
+	audit_request(g, p, &v, NULL, NULL);
+	refuse(g, p, v.reason);
+}
+
+/* ---- gathering -------------------------------------------------------------------------------------------- */
+
+/* Looks at the bytes so far; decides, refuses, or waits for more. */
+static void try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
+{
+	enum sz_reason reason = SZ_R_NONE;
+	struct verdict v = { .route = SZ_ROUTE_NONE, .method = 0xff };
+	struct sz_error e = {};
+
+	if (!p->http)
+		p->http = sz_calloc(1, sizeof(*p->http));
+	switch (sz_http_head_parse(p->head.data, p->head.len, p->http, &reason, &e)) {
+	case SZ_HTTP_OK:
+		head_complete(g, p, m);
+		return;
+	case SZ_HTTP_MORE:
+		if (p->head.len < SZ_HEAD_MAX)
+			return;
+		reason = SZ_R_HEAD_TOO_LARGE;
+		break;
+	case SZ_HTTP_BAD:
+		break;
+	}
+	v.reason = reason;
+	free(p->http); /* what was read of it is not to be shown */
+	p->http = NULL;
+	audit_request(g, p, &v, NULL, e.msg[0] ? e.msg : NULL);
+	refuse(g, p, reason);
+}
+
+void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		     const struct sz_conf_service *svc)
+{
+	struct sz_pending *p = sz_pending_new(g, m, svc, SZ_PENDING_HEAD);
+
+	if (!p)
+		return;
+	if (!sz_pending_hold(g, p, m, frame)) {
+		sz_pending_free(g, p);
+		return;
+	}
+	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->first));
+	try_head(g, p, m);
+}
+
+/* The next framing of a chunked body: admits what belongs to it. */
+static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+			const u8 *frame)
+{
+	struct sz_ticket t = { .reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff };
+	size_t used = 0;
+	enum sz_http_status s;
+
+	if (m->seq != p->seq) {
+		/* A copy of what was decided, or a later segment: XDP knows which. */
+		struct sz_pending other = {};
+
+		if (sz_pending_hold(g, &other, m, frame))
+			inject_held(g, &other);
+		return;
+	}
+	if (!sz_pending_hold(g, p, m, frame))
+		return;
+	s = sz_http_chunks_feed(&p->chunks,
+				(const char *)frame + m->payload_off + m->undecided,
+				held_len(p->first), &used);
+	if (s == SZ_HTTP_BAD) {
+		refuse(g, p, SZ_R_BAD_REQUEST);
+		return;
+	}
+	if (s == SZ_HTTP_MORE) {
+		t.flags = SZ_TK_STREAM;
+		t.more = p->chunks.left;
+		p->chunks.left = 0;
+	}
+	p->seq = m->seq + (u32)used + (u32)t.more;
+	p->started_ns = sz_boot_ns();
+	if (put_ticket(g, p->first, &t, used)) {
+		refuse(g, p, SZ_R_STATE_FULL);
+		return;
+	}
+	inject_held(g, p);
+	if (s == SZ_HTTP_OK)
+		sz_pending_free(g, p);
+}
+
+void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		    const u8 *frame)
+{
+	u32 expected = p->seq + (u32)p->head.len;
+
+	if (p->state == SZ_PENDING_CHUNKS) {
+		more_chunks(g, p, m, frame);
+		return;
+	}
+	/* Only the next segment can be used; TCP sends again what comes too early or twice. */
+	if (m->seq != expected || m->payload_len <= m->undecided)
+		return;
+	if (!sz_pending_hold(g, p, m, frame))
+		return;
+	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->last));
+	try_head(g, p, m);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel counted and refused, into the audit log. Admitted requests are exact per
+ * principal and route: every summary record holds the growth of one row of sz_hits since the last
+ * one. What was already written is kept in <state_dir>/hits together with the log's sequence number
+ * at that time; after a crash the records behind that number are read back from the log, so no
+ * request is counted twice or lost.
+ */
+#include "gateway/gateway_priv.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/codec.h"
+#include "subzero/digest.h"
+
+#define HITS_MAGIC 0x3173746968307a73ull /* "sz0hits1" */
+
+struct row {
+	struct sz_hit_key key;
+	u64 written;
+};
+
+struct file_head {
+	u64 magic;
+	u64 maps_id; /* which maps the counts belong to */
+	u64 seq;     /* of the log's last record that is included */
+	u64 n_rows;
+};
+
+struct sz_baseline {
+	char path[PATH_MAX];
+	u64 maps_id;
+	struct row *rows; /* open addressing, key.service 0 = free; cap is a power of two */
+	size_t n, cap;
+	u64 lost[SZ_REASON_MAX];
+	bool dirty, saving;
+	u64 seq;          /* last record of the summaries being synced */
+};
+
+static struct row *find_row(struct sz_baseline *b, const struct sz_hit_key *key)
+{
+	size_t i = (size_t)((key->principal ^ ((u64)key->service << 32) ^ key->route) *
+			    0x9e3779b97f4a7c15ull >> 20);
+
+	for (;; i++) {
+		struct row *r = &b->rows[i & (b->cap - 1)];
+
+		if (!r->key.service || !memcmp(&r->key, key, sizeof(*key)))
+			return r;
+	}
+}
+
+static struct row *add_row(struct sz_baseline *b, const struct sz_hit_key *key)
+{
+	struct row *r;
+
+	if (2 * (b->n + 1) > b->cap) {
+		struct row *old = b->rows;
+		size_t cap = b->cap, i;
+
+		b->cap = cap ? 2 * cap : 1024;
+		b->rows = sz_calloc(b->cap, sizeof(*b->rows));
+		for (i = 0; i < cap; i++)
+			if (old[i].key.service)
+				*find_row(b, &old[i].key) = old[i];
+		free(old);
+	}
+	r = find_row(b, key);
+	if (!r->key.service) {
+		r->key = *key;
+		b->n++;
+	}
+	return r;
+}
+
+/* ---- the state file -------------------------------------------------------------------------------- */
+
+static void save(int res, void *arg)
+{
+	struct sz_gateway *g = arg;
+	struct sz_baseline *b = g->baseline;
+	struct file_head head = { HITS_MAGIC, b->maps_id, b->seq, b->n };
+	struct sz_buf out = {};
+	struct sz_error e = {};
+	size_t i;
+
+	b->saving = false;
+	if (res)
+		return;
+	sz_buf_add(&out, &head, sizeof(head));
+	for (i = 0; i < b->cap; i++)
+		if (b->rows[i].key.service)
+			sz_buf_add(&out, &b->rows[i], sizeof(b->rows[i]));
+	if (sz_file_replace(b->path, out.data, out.len, 0600, &e))
+		sz_log(SZ_LOG_ERR, "%s", e.msg);
+	sz_buf_done(&out);
+}
+
+static int load(struct sz_baseline *b, struct sz_error *e)
+{
+	struct file_head head;
+	struct sz_buf in = {};
+	struct row r;
+	int res = sz_file_read(b->path, 1u << 30, &in, e);
+	u64 i;
+
+	if (res == -ENOENT)
+		return 0;
+	if (!res && (in.len < sizeof(head) || (memcpy(&head, in.data, sizeof(head)),
+					       head.magic != HITS_MAGIC) ||
+		     head.n_rows != (in.len - sizeof(head)) / sizeof(r)))
+		res = sz_error_set(e, -EBADMSG, "%s is damaged; remove it (the next summary then "
+				   "counts from the beginning of the kernel's counters)", b->path);
+	if (!res && head.maps_id == b->maps_id) {
+		b->seq = head.seq;
+		for (i = 0; i < head.n_rows; i++) {
+			memcpy(&r, in.data + sizeof(head) + i * sizeof(r), sizeof(r));
+			add_row(b, &r.key)->written = r.written;
+		}
+	}
+	sz_buf_done(&in);
+	return res;
+}
+
+/* Which row a summary record is about; its detail says so for this purpose. */
+static void row_name(const struct sz_hit_key *key, char ret[64])
+{
+	snprintf(ret, 64, "row %016llx:%u:%u", (unsigned long long)key->principal, key->service,
+		 key->route);
+}
+
+static void replay_line(const char *line, size_t n, struct sz_baseline *b)
+{
+	struct sz_error e;
+	json_t *o = sz_json_parse(line, n, &e);
+	const char *type, *detail;
+	struct sz_hit_key key = {};
+	unsigned long long principal;
+	unsigned service, route;
+	json_int_t seq, count;
+
+	if (!o)
+		return;
+	type = json_string_value(json_object_get(o, "type"));
+	detail = json_string_value(json_object_get(o, "detail"));
+	seq = json_integer_value(json_object_get(o, "seq"));
+	count = json_integer_value(json_object_get(o, "count"));
+	if (type && detail && !strcmp(type, "summary") && (u64)seq > b->seq &&
+	    sscanf(detail, "row %llx:%u:%u", &principal, &service, &route) == 3 && service) {
+		key.principal = principal;
+		key.service = service;
+		key.route = (u16)route;
+		add_row(b, &key)->written += (u64)count;
+	}
+	json_decref(o);
+}
+
+#define REPLAY_MAX (1u << 26)
+
+/* Sequence number of the first line; 0 where there is none. */
+static u64 first_seq(const struct sz_buf *lines)
+{
+	const char *nl = memchr(lines->data, '\n', lines->len);
+	struct sz_error e;
+	json_t *o = nl ? sz_json_parse(lines->data, (size_t)(nl - lines->data), &e) : NULL;
+	u64 seq = o ? (u64)json_integer_value(json_object_get(o, "seq")) : 0;
+
+	json_decref(o);
+	return seq;
+}
+
+/* Adds what was written to the log after the state file was: at most a summary period's worth. */
+static int replay(struct sz_gateway *g, const char *dir, struct sz_error *e)
+{
+	struct sz_baseline *b = g->baseline;
+	unsigned n = 1024;
+	struct sz_buf tail = {};
+	char *p, *nl;
+	int r;
+
+	/* Doubling steps back from the end until the state file's record comes into view. */
+	do {
+		sz_buf_reset(&tail);
+		r = sz_audit_tail(dir, n, &tail, e);
+		n *= 2;
+	} while (!r && tail.len && n < REPLAY_MAX && first_seq(&tail) > b->seq + 1);
+	for (p = tail.data; !r && p && p < tail.data + tail.len; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(tail.data + tail.len - p));
+		if (!nl)
+			break;
+		replay_line(p, (size_t)(nl - p), b);
+	}
+	sz_buf_done(&tail);
+	return r == -ENOENT ? 0 : r;
+}
+
+int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_baseline *b = sz_calloc(1, sizeof(*b));
+	u8 zero[SZ_FRAME_MAX + 64] = {};
+	int r;
+
+	g->baseline = b;
+	/* The maps' secret is made with them: its digest names them without telling it. */
+	b->maps_id = sz_segment_digest(g->cfg->key, zero, 0, 0);
+	snprintf(b->path, sizeof(b->path), "%s/hits", g->conf->state_dir);
+	add_row(b, &(struct sz_hit_key){ .service = ~0u });
+	r = load(b, e);
+	if (r)
+		return r;
+	/* Fresh maps begin at zero: nothing in the log belongs to them. */
+	if (b->seq && (r = replay(g, g->conf->audit.dir, e)))
+		return r;
+	return sz_kern_counters(g->kern, SZ_MAP_LOST, b->lost);
+}
+
+void sz_baseline_free(struct sz_baseline *b)
+{
+	if (!b)
+		return;
+	free(b->rows);
+	free(b);
+}
+
+/* ---- records ------------------------------------------------------------------------------------------ */
+
+static void name_of(struct sz_gateway *g, u32 kind, u32 service, u64 id, struct sz_name *ret)
+{
+	struct sz_name_key key = { .kind = kind, .service = service, .id = id };
+
+	if (sz_map_get(g->kern, SZ_MAP_NAMES, &key, ret))
+		ret->s[0] = 0;
+}
+
+static int summarize(const void *key, const void *value, void *arg)
+{
+	const struct sz_hit_key *k = key;
+	struct sz_gateway *g = arg;
+	struct sz_name service, route, principal = {};
+	const u64 *per_cpu = value;
+	struct sz_audit_record r = { .type = SZ_AUDIT_SUMMARY, .wall_ns = sz_wall_ns() };
+	struct row *row;
+	char detail[64];
+	u64 sum = 0;
+	int i;
+
+	for (i = 0; i < sz_kern_cpus(); i++)
+		sum += per_cpu[i];
+	row = add_row(g->baseline, k);
+	if (sum <= row->written)
+		return 0;
+	name_of(g, SZ_NAME_SERVICE, k->service, k->service, &service);
+	name_of(g, SZ_NAME_ROUTE, k->service, k->route, &route);
+	if (k->principal)
+		name_of(g, SZ_NAME_PRINCIPAL, 0, k->principal, &principal);
+	row_name(k, detail);
+	r.service = service.s[0] ? service.s : NULL;
+	r.route = route.s[0] ? route.s : NULL;
+	r.principal = principal.s[0] ? principal.s : NULL;
+	r.principal_id = k->principal;
+	r.count = sum - row->written;
+	r.detail = detail;
+	sz_journal_add(g->journal, &r);
+	row->written = sum;
+	g->baseline->dirty = true;
+	return 0;
+}
+
+void sz_summary_write(struct sz_gateway *g)
+{
+	struct sz_baseline *b = g->baseline;
+	u64 lost[SZ_REASON_MAX];
+	u32 i;
+
+	sz_map_each(g->kern, SZ_MAP_HITS, summarize, g);
+	if (!sz_kern_counters(g->kern, SZ_MAP_LOST, lost)) {
+		for (i = 0; i < SZ_REASON_MAX; i++) {
+			struct sz_audit_record r = { .type = SZ_AUDIT_LOST, .wall_ns = sz_wall_ns(),
+						     .reason = i, .count = lost[i] - b->lost[i] };
+
+			if (lost[i] > b->lost[i])
+				sz_journal_add(g->journal, &r);
+			b->lost[i] = lost[i];
+		}
+	}
+	if (b->dirty && !b->saving) {
+		b->dirty = false;
+		b->saving = true;
+		b->seq = sz_journal_seq(g->journal);
+		sz_journal_when_synced(g->journal, save, g);
+	}
+}
+
+/* A refusal of the kernel, or an admitted request where the service asks for those. */
+void sz_summary_on_event(const void *record, size_t len, void *arg)
+{
+	const struct sz_event *ev = record;
+	struct sz_gateway *g = arg;
+	const struct sz_conf_service *svc;
+	struct sz_name principal = {};
+	struct sz_audit_record r = { .wall_ns = sz_wall_ns(), .has_verdict = true };
+
+	if (len < sizeof(*ev))
+		return;
+	svc = sz_conf_service_by_id(g->conf, ev->service);
+	r.type = ev->reason < SZ_R_NO_TOKEN ? SZ_AUDIT_REQUEST : SZ_AUDIT_DENIAL;
+	r.verdict = r.type == SZ_AUDIT_REQUEST ? SZ_ALLOW : SZ_DENY;
+	r.reason = ev->reason;
+	r.service = svc ? svc->name : NULL;
+	if (svc && ev->route < svc->n_routes)
+		r.route = svc->routes[ev->route].name;
+	if (ev->method < SZ_METHOD_COUNT)
+		r.method = sz_method_name(ev->method);
+	if (ev->path_len && ev->path_len <= sizeof(ev->path)) {
+		r.path = (const char *)ev->path;
+		r.path_len = ev->path_len;
+	}
+	if (ev->principal) {
+		name_of(g, SZ_NAME_PRINCIPAL, 0, ev->principal, &principal);
+		r.principal = principal.s[0] ? principal.s : NULL;
+		r.principal_id = ev->principal;
+	}
+	r.flow = &ev->flow;
+	r.monitor = ev->monitor;
+	sz_journal_add(g->journal, &r);
+}

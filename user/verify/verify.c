@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The snapshot of configuration and keys, and the decision on one token. Called by worker threads
+ * at the same time: nothing here is written after sz_verifier_new.
+ */
+#include "verify/verify.h"
+
+#include <string.h>
+
+#include "codec/codec.h"
+
+struct sz_verifier {
+	struct sz_conf *conf;
+	struct sz_jwks **keys; /* one set for each issuer of conf */
+	unsigned refs;
+};
+
+int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_error *e)
+{
+	struct sz_verifier *v = sz_calloc(1, sizeof(*v));
+	size_t i;
+	int r;
+
+	v->conf = conf;
+	v->refs = 1;
+	v->keys = sz_calloc(conf->n_issuers + 1, sizeof(*v->keys));
+	for (i = 0; i < conf->n_issuers; i++) {
+		const struct sz_conf_issuer *is = &conf->issuers[i];
+		struct sz_error why = {};
+
+		r = sz_jwks_load(is->jwks, is->algs, &v->keys[i], &why);
+		if (!r && !sz_jwks_count(v->keys[i])) {
+			sz_error_set(&why, -ENOKEY,
+				     "%s: no key fits the configured algorithms; add one or widen "
+				     "'algorithms'", is->jwks);
+			r = -ENOKEY;
+		}
+		if (r) {
+			sz_error_set(e, r, "%s:%u: keys of issuer %s: %s", conf->path, is->line,
+				     is->issuer, why.msg);
+			sz_verifier_unref(v);
+			return r;
+		}
+	}
+	*ret = v;
+	return 0;
+}
+
+struct sz_verifier *sz_verifier_ref(struct sz_verifier *v)
+{
+	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+	return v;
+}
+
+void sz_verifier_unref(struct sz_verifier *v)
+{
+	size_t i;
+
+	if (!v || __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	for (i = 0; i < v->conf->n_issuers; i++)
+		sz_jwks_free(v->keys[i]);
+	free(v->keys);
+	sz_conf_free(v->conf);
+	free(v);
+}
+
+const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v)
+{
+	return v->conf;
+}
+
+/* The issuer whose "iss" the token claims, unverified: it only chooses the rules. */
+static int find_issuer(const struct sz_verifier *v, const char *jws, size_t n, size_t *ret,
+		       struct sz_decision *d)
+{
+	struct sz_token peek = {};
+	size_t i;
+
+	if (sz_token_peek(jws, n, &peek, &d->detail)) {
+		d->reason = SZ_R_BAD_TOKEN;
+		return -EINVAL;
+	}
+	for (i = 0; i < v->conf->n_issuers; i++) {
+		if (peek.issuer && !strcmp(peek.issuer, v->conf->issuers[i].issuer)) {
+			sz_token_done(&peek);
+			*ret = i;
+			return 0;
+		}
+	}
+	sz_error_set(&d->detail, 0, "issuer \"%.200s\" is not configured",
+		     peek.issuer ? peek.issuer : "");
+	sz_token_done(&peek);
+	d->reason = SZ_R_BAD_ISSUER;
+	return -ENOENT;
+}
+
+static bool is_revoked(struct sz_decision *d, sz_revoked_fn revoked, void *arg)
+{
+	const struct {
+		const struct sz_id *id;
+		bool present;
+		const char *what;
+	} names[] = {
+		{ &d->id_token, true, "token" },
+		{ &d->id_jti, d->token.jti != NULL, "jti" },
+		{ &d->id_subject, d->token.subject != NULL, "subject" },
+		{ &d->id_issuer, true, "issuer" },
+	};
+	size_t i;
+
+	for (i = 0; i < SZ_ARRAY_LEN(names); i++) {
+		if (names[i].present && revoked(names[i].id, arg)) {
+			sz_error_set(&d->detail, 0, "the %s has been revoked", names[i].what);
+			return true;
+		}
+	}
+	return false;
+}
+
+void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			struct sz_decision *ret)
+{
+	const struct sz_conf_issuer *is;
+	struct sz_token_rules rules;
+	size_t i;
+
+	memset(ret, 0, sizeof(*ret));
+	if (find_issuer(v, jws, n, &i, ret))
+		return;
+	is = &v->conf->issuers[i];
+	rules = (struct sz_token_rules){
+		.issuer = is->issuer,
+		.audiences = (const char *const *)is->audiences,
+		.n_audiences = is->n_audiences,
+		.keys = v->keys[i],
+		.algs = is->algs,
+		.skew_s = is->skew_s,
+		.max_age_s = is->max_age_s,
+		.require_at_jwt = is->require_at_jwt,
+	};
+	ret->reason = sz_token_verify(jws, n, &rules, now, &ret->token, &ret->detail);
+	if (ret->reason != SZ_R_NONE)
+		return;
+	ret->principal = sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
+	ret->id_token = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
+	ret->id_issuer = sz_revoke_id(SZ_REVOKE_ISSUER, ret->token.issuer, strlen(ret->token.issuer));
+	if (ret->token.jti)
+		ret->id_jti = sz_revoke_id(SZ_REVOKE_JTI, ret->token.jti, strlen(ret->token.jti));
+	if (ret->token.subject)
+		ret->id_subject = sz_revoke_id(SZ_REVOKE_SUBJECT, ret->token.subject,
+					       strlen(ret->token.subject));
+	if (is_revoked(ret, revoked, arg)) {
+		ret->reason = SZ_R_REVOKED;
+		return;
+	}
+	sz_policy_for_token(svc, ret->token.claims, &ret->routes);
+}
+
+void sz_decision_done(struct sz_decision *d)
+{
+	sz_token_done(&d->token);
+	memset(d, 0, sizeof(*d));
+}
