@@ -24,7 +24,7 @@ LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry kern net jose policy audit http verify gateway control
+ROOMS    := core codec config telemetry kern net jose policy audit http verify gateway control ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)
@@ -66,7 +66,7 @@ $(B)/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) $(CPPFLAGS) -c $< -o $@
-$(B)/user/kern/%.o $(B)/asan/user/kern/%.o: $(B)/bpf_object.h
+$(filter $(B)/user/kern/%,$(ROOM_O)) $(filter $(B)/asan/user/kern/%,$(ASAN_O)): $(B)/bpf_object.h
 
 $(B)/libsubzero.a: $(ROOM_O)
 	$(call say,AR,$@)

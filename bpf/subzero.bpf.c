@@ -18,7 +18,6 @@
 #define sz_map_unset(map, key) bpf_map_delete_elem(map, key)
 #define sz_now() bpf_ktime_get_boot_ns()
 #define sz_ctx_len(ctx) ((u32)bpf_xdp_get_buff_len(ctx))
-#define sz_ctx_resize(ctx, len) bpf_xdp_adjust_tail(ctx, (int)((len) - (u32)bpf_xdp_get_buff_len(ctx)))
 
 /* The verifier must see the bounds where the helper is called, after the compiler's own ideas. */
 #define sz_bounded(len, max, call)                                                                 \
@@ -34,6 +33,24 @@
 	sz_bounded(len, max, bpf_xdp_store_bytes(ctx, off, (void *)(from), len_))
 #define sz_ring_put(ring, record, len, max)                                                        \
 	sz_bounded(len, max, bpf_ringbuf_output(ring, record, len_, 0))
+
+#define SZ_HEADROOM 192 /* of the 256 bytes XDP promises, what a frame's own bookkeeping leaves */
+
+/* Shrinks at the tail; grows there, else into the headroom, else both ways. */
+static __attribute__((noinline)) long sz_ctx_resize(struct xdp_md *ctx, u32 len)
+{
+	int d = (int)(len - (u32)bpf_xdp_get_buff_len(ctx));
+
+	if (!bpf_xdp_adjust_tail(ctx, d))
+		return 0;
+	if (d <= 0)
+		return -1;
+	if (d <= SZ_HEADROOM)
+		return bpf_xdp_adjust_head(ctx, -d);
+	if (bpf_xdp_adjust_head(ctx, -SZ_HEADROOM))
+		return -1;
+	return bpf_xdp_adjust_tail(ctx, d - SZ_HEADROOM);
+}
 
 #include "subzero/guard.h"
 
@@ -71,6 +88,6 @@ int sz_egress(struct __sk_buff *skb)
 	struct sz_scratch *s = bpf_map_lookup_elem(&sz_scratch, &slot);
 
 	if (s && n >= 54 && !bpf_skb_load_bytes(skb, 0, s->frame, n))
-		sz_guard_egress(s->frame, n, len, s);
+		sz_guard_egress(s->frame, n, len, skb->ingress_ifindex != 0, s);
 	return TC_ACT_UNSPEC;
 }

@@ -145,27 +145,31 @@ struct sz_flow_key {
 };
 
 /*
- * Bytes the server may still be sent again. digest 0: any content (a body whose length was
- * announced); otherwise the keyed digest of exactly these bytes. len 0: the slot is free.
+ * Bytes the server may still be sent again: the first `fixed` of them exactly as they were, by their
+ * keyed digest, the others (a body whose length was announced) with any content. len 0: free.
  */
 struct sz_range {
 	u32 seq;
 	u32 len;
-	u64 digest;
+	u32 fixed;
+	u32 pad;
+	u64 digest; /* 0 where fixed is 0 */
 };
 
 #define SZ_FLOW_DEAD 0x1u   /* answered: the client's next segment becomes a RST to the server */
 #define SZ_FLOW_ASKED 0x2u  /* the bytes at `next` were handed to the daemon */
 #define SZ_FLOW_STREAM 0x4u /* inside a head or chunked body that only the daemon can follow */
+#define SZ_FLOW_CHUNK 0x10u /* with STREAM: behind a chunk's data, CRLF and a size line come next */
 #define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
 
 /*
  * Sequence numbers are host order. `ver` is odd while a writer is inside and starts at a time
  * stamp, so a recycled element is never mistaken for the one that was read; a writer commits by
- * compare-and-swap on it. acked, floor and open belong to the egress program alone.
+ * compare-and-swap on it. `server` belongs to the egress program alone.
  */
 struct sz_flow {
 	u64 ver;
+	u64 server;     /* what the server has said: see sz_flow_acked(), sz_flow_open() */
 	u64 more;       /* body bytes beyond `next` that are announced but not yet opened */
 	u64 asked_ns;   /* when the bytes at `next` were handed to the daemon */
 	u64 seen_ns;    /* last request decided */
@@ -174,12 +178,10 @@ struct sz_flow {
 	u32 iss;        /* the server's initial sequence number */
 	u32 next;       /* first byte that needs a decision */
 	u32 ack_admit;  /* the client's ack number when a request was last admitted */
-	u32 acked;      /* the server has acknowledged every byte before this */
 	u32 floor;      /* bytes before this never pass */
 	u32 flags;      /* SZ_FLOW_* */
 	u32 service;
 	u32 requests;   /* admitted on this connection */
-	u32 open;       /* the server has spoken on this connection after its SYN-ACK */
 	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
 	u32 pad;
 	struct sz_range range[SZ_RANGES];
@@ -194,6 +196,7 @@ struct sz_ticket_key {
 };
 
 #define SZ_TK_STREAM 0x1u  /* more of the same head or chunked body follows */
+#define SZ_TK_CHUNK 0x4u   /* with STREAM: `more` is a chunk's data, behind it the framing goes on */
 #define SZ_TK_REQUEST 0x2u /* completes a request head: counts as one admitted request */
 
 struct sz_ticket {
@@ -280,11 +283,18 @@ struct sz_name {
 	u64 seen_ns;
 };
 
-/* Index: enum sz_reason. A whole HTTP response, ready to be copied behind TCP headers. */
+/*
+ * Index: enum sz_reason. A whole HTTP response, ready to be copied behind TCP headers, in two
+ * lengths: some drivers give a frame no more room than it came with and its 256 bytes of headroom.
+ * Sums are ones' complement over the bytes, as if they began at an even offset.
+ */
 struct sz_answer {
-	u32 len;  /* 0: there is none, the packet is dropped */
-	u32 csum; /* ones' complement sum over bytes[0..len), as if it began at an even offset */
+	u32 len; /* 0: there is none, the packet is dropped */
+	u32 csum;
+	u32 brief_len;
+	u32 brief_csum;
 	u8 bytes[SZ_ANSWER_MAX];
+	u8 brief[SZ_BRIEF_MAX];
 };
 
 /* ---- ring records ---------------------------------------------------------------------------------- */
@@ -332,6 +342,7 @@ enum sz_miss_why {
 	SZ_MISS_UNUSUAL = 2, /* head the kernel does not read itself: answer with tickets */
 	SZ_MISS_PARTIAL = 3, /* head that is not complete in this segment: tickets */
 	SZ_MISS_STREAM = 4,  /* the next segment of such a head or of a chunked body: tickets */
+	SZ_MISS_CHUNK = 6,   /* framing behind a chunk's data that the kernel does not read: tickets */
 	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
 };
 
@@ -344,7 +355,7 @@ _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_grant) == 152, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 216, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 472, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 56, "ABI");
 _Static_assert(sizeof(struct sz_source) == 64, "ABI");
@@ -354,7 +365,7 @@ _Static_assert(sizeof(struct sz_ban) == 64, "ABI");
 _Static_assert(sizeof(struct sz_revoked) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name) == 128, "ABI");
-_Static_assert(sizeof(struct sz_answer) == 776, "ABI");
+_Static_assert(sizeof(struct sz_answer) == 992, "ABI");
 _Static_assert(sizeof(struct sz_event) == 168, "ABI");
 _Static_assert(sizeof(struct sz_miss) == 112, "ABI");
 

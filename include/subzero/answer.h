@@ -11,7 +11,7 @@
 #include "subzero/compat.h"
 #include "subzero/packet.h"
 
-#define SZ_OUT_MAX 128
+#define SZ_OUT_MAX 256
 
 /* Sum of n bytes (even) as 16-bit words, not folded. */
 SZ_INLINE u32 sz_csum_add(const u8 *p, u32 n, u32 sum)
@@ -74,7 +74,10 @@ SZ_INLINE u64 sz_csum_bytes(const u8 *buf, u32 off, u32 len)
 	return s.sum;
 }
 
-/* Offset l4 of a header buffer that begins with `l2` bytes of link layer. */
+/* Headers of the longest kind: two VLAN tags, IPv6, TCP with all its options. */
+#define SZ_TRIM_MAX 128
+
+/* An offset in the header buffer. */
 #define SZ_OUT(off) ((off) & (SZ_OUT_MAX - 1))
 
 /* Sets IP lengths (and the IPv4 checksum) for tcp_len bytes behind the IP header at ip. */
@@ -88,9 +91,6 @@ SZ_INLINE void sz_ip_length(u8 *ip, u32 v6, u32 tcp_len)
 	sz_store16(ip + 10, 0);
 	sz_store16(ip + 10, (u16)~sz_csum_fold(sz_csum_add(ip, 20, 0)));
 }
-
-/* The TCP timestamps option as every current stack sends it: NOP NOP TS (RFC 7323 appendix A). */
-#define SZ_TS_WORD 0x0a080101u /* as loaded on a little-endian machine */
 
 struct sz_reply {
 	u32 flags;    /* in: TCP flags */
@@ -182,6 +182,43 @@ SZ_COLD u32 sz_reset_build(const u8 *in, const struct sz_packet *p, u8 *out, u32
 	return l4 + 20;
 }
 
+/* Sum of n bytes (even, at most 60) behind `off` of the header buffer. */
+SZ_INLINE u32 sz_csum_header(const u8 *buf, u32 off, u32 n)
+{
+	u32 sum = 0, i;
+
+	for (i = 0; i < 60; i += 2) {
+		if (i >= n)
+			break;
+		sum += sz_load16(buf + SZ_AT(off + i));
+	}
+	return sum;
+}
+
+/*
+ * Overwrites the Multipath TCP option at `at` with NOPs in the headers themselves, the checksum
+ * repaired by the difference (a partial one covers no header bytes and stays).
+ */
+SZ_COLD void sz_strip_multipath(u8 *buf, const struct sz_packet *p, u32 at)
+{
+	u32 l4 = p->l4_off, hdr = p->payload_off - l4, i, n = buf[SZ_AT(at + 1)], before, after;
+	u16 old = sz_load16(buf + SZ_AT(l4 + 16));
+
+	if (n < 2 || at + n > p->payload_off)
+		n = p->payload_off - at;
+	before = sz_csum_header(buf, l4, hdr);
+	for (i = 0; i < SZ_TCPOPT_BYTES; i++) {
+		if (i >= n)
+			break;
+		buf[SZ_AT(at + i)] = SZ_TCPOPT_NOP;
+	}
+	after = sz_csum_header(buf, l4, hdr);
+	if (old == sz_csum_fold(sz_csum_pseudo(buf + SZ_AT(p->l3_off), p->v6, hdr + p->payload_len)))
+		return;
+	sz_store16(buf + SZ_AT(l4 + 16),
+		   (u16)~sz_csum_fold((u64)(u16)~old + (u16)~sz_csum_fold(before) + after));
+}
+
 /*
  * Headers of the segment cut after `keep` bytes of payload; FIN and PSH go with what is cut. A
  * checksum that holds only the pseudo-header's sum (CHECKSUM_PARTIAL of a local sender) stays one.
@@ -194,9 +231,9 @@ SZ_COLD bool sz_trim_build(const u8 *buf, const struct sz_packet *p, u8 *out, u3
 	u8 *ip = out + SZ_OUT(l3), *th = out + SZ_OUT(l4);
 	u16 old;
 
-	if (p->payload_off > SZ_OUT_MAX - 8)
+	if (p->payload_off > SZ_TRIM_MAX)
 		return false;
-	for (i = 0; i < SZ_OUT_MAX; i += 8) {
+	for (i = 0; i < SZ_TRIM_MAX; i += 8) {
 		u64 w = sz_load64(buf + i);
 
 		sz_memcpy(out + i, &w, 8);

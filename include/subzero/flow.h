@@ -4,8 +4,8 @@
  * may touch, the byte ranges it remembers, and what the egress program learns from the server.
  *
  * A reader copies the flow and keeps `ver`; a writer commits by moving `ver` from that value to an
- * odd one. Whoever loses the race drops the packet: TCP sends it again. acked, floor and open are
- * written by egress alone and never by a commit.
+ * odd one. Whoever loses the race drops the packet: TCP sends it again. The word `server` is moved
+ * by the egress program alone, by compare-and-swap, and never by a commit.
  */
 #ifndef SZ_FLOW_H
 #define SZ_FLOW_H
@@ -14,14 +14,46 @@
 #include "subzero/compat.h"
 #include "subzero/packet.h"
 
+/*
+ * The word `server`: bit 63 says that the server has spoken on this connection after its SYN-ACK,
+ * bits 32 to 62 tell whose entry this is (an element may be recycled for another connection while
+ * a program still holds its address), bits 0 to 31 are the first byte it has not acknowledged.
+ */
+#define SZ_SERVER_OPEN (1ull << 63)
+#define SZ_SERVER_TAG 0x7fffffff00000000ull
+
+/* Not a digest: only the map's lookup finds flows. */
+SZ_INLINE u64 sz_flow_tag(const struct sz_flow_key *k)
+{
+	u64 h = (u64)k->client_port << 16 | k->server_port;
+	u32 i;
+
+	for (i = 0; i < 16; i += 8) {
+		h = h * 0x9e3779b97f4a7c15ull + sz_load64(k->client.b + i);
+		h = h * 0x9e3779b97f4a7c15ull + sz_load64(k->server.b + i);
+	}
+	return (h ^ h << 32) & SZ_SERVER_TAG;
+}
+
+SZ_INLINE u32 sz_flow_acked(const struct sz_flow *f)
+{
+	return (u32)f->server;
+}
+
+SZ_INLINE bool sz_flow_open(const struct sz_flow *f)
+{
+	return (f->server & SZ_SERVER_OPEN) != 0;
+}
+
 /* A consistent copy, or false when a writer is inside or the element changed meanwhile. */
-SZ_INLINE bool sz_flow_read(struct sz_flow *f, struct sz_flow *ret)
+SZ_COLD bool sz_flow_read(struct sz_flow *f, u64 tag, struct sz_flow *ret)
 {
 	u64 ver = sz_load_acquire(&f->ver);
 
 	sz_memcpy(ret, f, sizeof(*ret));
 	sz_barrier();
-	return !(ver & 1) && ret->ver == ver && sz_load_acquire(&f->ver) == ver;
+	return !(ver & 1) && ret->ver == ver && (ret->server & SZ_SERVER_TAG) == tag &&
+	       sz_load_acquire(&f->ver) == ver;
 }
 
 /* Claims the flow that *snap was copied from; false when it has changed since. */
@@ -31,69 +63,86 @@ SZ_INLINE bool sz_flow_lock(struct sz_flow *f, const struct sz_flow *snap)
 }
 
 /* Writes back what ingress owns and releases a claimed flow. */
-SZ_INLINE void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
+SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 {
-	u32 i;
-
 	f->more = snap->more;
 	f->asked_ns = snap->asked_ns;
 	f->seen_ns = snap->seen_ns;
 	f->principal = snap->principal;
 	f->next = snap->next;
+	f->floor = snap->floor;
 	f->ack_admit = snap->ack_admit;
 	f->flags = snap->flags;
 	f->requests = snap->requests;
 	f->held = snap->held;
-	for (i = 0; i < SZ_RANGES; i++)
-		f->range[i] = snap->range[i];
+	sz_memcpy(f->range, snap->range, sizeof(f->range));
 	sz_fetch_add(&f->ver, 1);
 }
 
-SZ_INLINE void sz_flow_init(struct sz_flow *f, u32 base, u32 iss, u32 service, u64 now)
+SZ_INLINE void sz_flow_init(struct sz_flow *f, u64 tag, u32 base, u32 iss, u32 service, u64 now)
 {
 	sz_memset(f, 0, sizeof(*f));
 	f->ver = now & ~1ull;
-	f->base = f->next = f->acked = f->floor = base;
+	f->server = tag | base;
+	f->base = f->next = f->floor = base;
 	f->iss = iss;
 	f->service = service;
 	f->seen_ns = now;
 }
 
-/* A slot whose bytes the server has acknowledged, or that is free; SZ_RANGES when all are needed. */
-SZ_COLD u32 sz_range_free(const struct sz_flow *f, u32 skip)
+/* Has the server acknowledged all of it, or is the slot free? */
+SZ_INLINE bool sz_range_over(const struct sz_flow *f, const struct sz_range *r)
 {
-	u32 i, found = SZ_RANGES;
-
-	for (i = 0; i < SZ_RANGES; i++) {
-		const struct sz_range *r = &f->range[i];
-
-		if (i != skip && (!r->len || !sz_seq_before(f->acked, r->seq + r->len)))
-			found = i;
-	}
-	return found;
+	return !r->len || !sz_seq_before(sz_flow_acked(f), r->seq + r->len);
 }
 
-SZ_INLINE void sz_range_set(struct sz_flow *f, u32 slot, u32 seq, u32 len, u64 digest)
+/* A slot that is not needed any more; SZ_RANGES when all are. */
+SZ_COLD u32 sz_range_free(const struct sz_flow *f)
+{
+	u32 i;
+
+	for (i = 0; i < SZ_RANGES; i++)
+		if (sz_range_over(f, &f->range[i]))
+			return i;
+	return SZ_RANGES;
+}
+
+/*
+ * Frees the ranges that the server has acknowledged: a range that stays would match again when the
+ * sequence space has come round. Called at every commit, so at least once in SZ_BODY_STEP bytes.
+ */
+SZ_COLD void sz_ranges_forget(struct sz_flow *f)
+{
+	u32 i;
+
+	for (i = 0; i < SZ_RANGES; i++)
+		if (sz_range_over(f, &f->range[i]))
+			sz_memset(&f->range[i], 0, sizeof(f->range[i]));
+}
+
+SZ_INLINE void sz_range_set(struct sz_flow *f, u32 slot, u32 seq, u32 fixed, u32 len, u64 digest)
 {
 	struct sz_range *r = &f->range[slot & (SZ_RANGES - 1)];
 
 	r->seq = seq;
 	r->len = len;
+	r->fixed = fixed;
 	r->digest = digest;
 }
 
-/* Index of the range that holds p (a digest range only at its first byte); SZ_RANGES for none. */
+/* Index of the range that says something about p: its first byte, or one behind `fixed`. */
 SZ_COLD u32 sz_range_find(const struct sz_flow *f, u32 p)
 {
-	u32 i, found = SZ_RANGES;
+	u32 i;
 
 	for (i = 0; i < SZ_RANGES; i++) {
 		const struct sz_range *r = &f->range[i];
+		u32 d = p - r->seq;
 
-		if (r->digest ? r->len && p == r->seq : p - r->seq < r->len)
-			found = i;
+		if (d < r->len && (!d || d >= r->fixed))
+			return i;
 	}
-	return found;
+	return SZ_RANGES;
 }
 
 /*
@@ -111,33 +160,49 @@ SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 {
 	u32 d = seq - f->base;
 
-	if (f->open)
+	if (sz_flow_open(f))
 		return true;
 	return ack == f->iss + 1 && (d == 0 || d == ~0u || (d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
 }
 
-#define SZ_FLOOR_LAG (1u << 30)
+#define SZ_SERVER_TRIES 4
 
 /*
- * What a segment of the server says about the flow. Returns false when the server has acknowledged
- * bytes that never passed: then the entry does not describe this connection.
+ * Notes what a segment of the server acknowledges. False when those bytes never passed: then the
+ * entry does not describe this connection. Losing every try (to other segments of the same server)
+ * leaves an older acknowledgement, which is on the safe side.
  */
-SZ_INLINE bool sz_flow_server_ack(struct sz_flow *f, u32 ack)
+SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack)
 {
-	u32 next = f->next;
+	u32 next = f->next, i;
 
 	/* One beyond `next` is the client's FIN; more means the two views have come apart. */
 	if (sz_seq_before(next + 1, ack))
 		return false;
-	if (sz_seq_before(ack, f->acked))
-		return true;
 	if (sz_seq_before(next, ack))
 		ack = next;
-	f->acked = ack;
-	if (ack - f->floor > SZ_FLOOR_LAG)
-		f->floor = ack - SZ_FLOOR_LAG;
-	f->open = 1;
+	for (i = 0; i < SZ_SERVER_TRIES; i++) {
+		u64 old = *(volatile u64 *)&f->server;
+
+		if ((old & SZ_SERVER_TAG) != tag)
+			return true; /* another connection's by now */
+		if (sz_seq_before(ack, (u32)old))
+			return true;
+		if (sz_cas(&f->server, old, tag | SZ_SERVER_OPEN | ack) == old)
+			return true;
+	}
 	return true;
+}
+
+#define SZ_FLOOR_LAG (1u << 29)
+
+/* Moves the floor along behind what the server has acknowledged. */
+SZ_INLINE void sz_flow_raise_floor(struct sz_flow *f)
+{
+	u32 acked = sz_flow_acked(f);
+
+	if (acked - f->floor > SZ_FLOOR_LAG)
+		f->floor = acked - SZ_FLOOR_LAG;
 }
 
 #endif

@@ -13,7 +13,8 @@
  * The includer provides the maps (bpf/maps.h, or natively objects of the same names) and
  *   sz_map_get(&map, key), sz_map_set(&map, key, value), sz_map_unset(&map, key)
  *   sz_ctx_load(ctx, off, to, len, max), sz_ctx_store(ctx, off, from, len, max),
- *   sz_ctx_resize(ctx, len), sz_ring_put(&ring, record, len, max): all int, 0 or negative;
+ *   sz_ctx_resize(ctx, len) (may move the content: all of it is stored anew afterwards, or it
+ *   only shrinks), sz_ring_put(&ring, record, len, max): all int, 0 or negative;
  *   `max` is a constant that len may not exceed
  *   sz_now(), struct sz_ctx with its length through sz_ctx_len(ctx)
  */
@@ -56,7 +57,8 @@ struct sz_walk {
 	u32 promoted;  /* the flow lies in sz_flows */
 	u32 changed;   /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
-	u32 tail_seq, tail_len; /* the body that was opened now */
+	u32 tail_len;  /* bytes of the body that was opened behind them */
+	u32 ifindex, rxq;
 	u32 n_admitted;
 	u16 route;
 	u8 method;
@@ -291,7 +293,8 @@ SZ_COLD enum sz_verdict sz_decide_head(struct sz_guard *g)
 		return sz_says(w, SZ_DENY, SZ_R_BAD_REQUEST, 0);
 	w->method = (u8)method;
 	src = sz_source_of(&s->p.key.client);
-	if (src) {
+	/* A frame that comes back from the daemon was counted when it came first. */
+	if (src && !(s->flow.flags & SZ_FLOW_ASKED)) {
 		sz_fetch_add(&src->requests, 1);
 		src->seen_ns = w->now;
 		if (!sz_bucket_take(&src->tat, w->now, g->svc->src_interval_ns,
@@ -323,7 +326,6 @@ SZ_INLINE void sz_open_body(struct sz_flow *f, struct sz_walk *w, u64 len)
 {
 	u32 step = len > SZ_BODY_STEP ? SZ_BODY_STEP : (u32)len;
 
-	w->tail_seq = f->next;
 	w->tail_len = step;
 	f->more = len - step;
 	f->next += step;
@@ -348,7 +350,7 @@ SZ_INLINE void sz_admit(struct sz_scratch *s, u32 len, u64 body)
 		w->run_start = w->off;
 	w->run_end = w->off + len;
 	f->next += len;
-	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM);
+	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK);
 	f->held = 0;
 	w->off += len;
 	w->tail_len = 0;
@@ -409,7 +411,7 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 		sz_note(s, SZ_R_TICKET, copy.principal, copy.route, copy.method);
 	sz_admit(s, copy.len, copy.more);
 	if (copy.flags & SZ_TK_STREAM)
-		s->flow.flags |= SZ_FLOW_STREAM;
+		s->flow.flags |= SZ_FLOW_STREAM | (copy.flags & SZ_TK_CHUNK ? SZ_FLOW_CHUNK : 0);
 	sz_says(w, SZ_ALLOW, SZ_R_TICKET, 0);
 	return true;
 }
@@ -420,6 +422,36 @@ SZ_INLINE long sz_stop(struct sz_walk *w, enum sz_verdict v, u32 reason, u32 why
 	return 1;
 }
 
+/* Hands the frame to the daemon. False: the ring is full. */
+SZ_COLD bool sz_hold(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_miss *m = &s->miss;
+	u32 len = s->w.loaded;
+
+	sz_memset(m, 0, sizeof(*m));
+	m->time_ns = s->w.now;
+	m->flow = s->p.key;
+	m->ifindex = s->w.ifindex;
+	m->rxq = s->w.rxq;
+	m->service = g->svc->id;
+	m->seq = s->p.seq + s->w.off;
+	m->reason = s->w.why;
+	m->frame_len = len;
+	m->payload_off = (u16)s->p.payload_off;
+	m->payload_len = (u16)s->p.payload_len;
+	m->undecided = (u16)s->w.off;
+	m->route = s->w.route;
+	m->method = s->w.method;
+	m->monitor = s->w.monitor;
+	if (s->w.why == SZ_MISS_TOKEN || s->w.why == SZ_MISS_ROUTE) {
+		m->token = s->w.token;
+		m->token_off = (u16)s->scan.token_off;
+		m->token_len = (u16)s->scan.token_len;
+	}
+	return !sz_ring_put(&sz_misses, m, (u32)sizeof(*m) + len, sizeof(*m) + SZ_FRAME_MAX);
+}
+
 /* Monitor mode: what would have been refused passes, and the boundary moves along where it can. */
 SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 {
@@ -428,6 +460,9 @@ SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 
 	if (w->verdict == SZ_DENY)
 		sz_refused(s, g->svc->id, w->reason);
+	else if (sz_hold(g)) /* a copy, for the daemon's opinion */
+		sz_count(SZ_R_MISS);
+	w->reason = SZ_R_MONITORED;
 	if (s->scan.status != SZ_HEAD_CLEAN) {
 		s->flow.flags |= SZ_FLOW_LOST;
 		w->changed = 1;
@@ -439,6 +474,46 @@ SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 	return 0;
 }
 
+/*
+ * The framing between two chunks, where it lies whole in this segment: CRLF, up to eight hex digits,
+ * CRLF, and after a size of zero the CRLF that ends the body (RFC 9112 section 7.1). Anything else
+ * (extensions, trailers, a cut line) is the daemon's. Returns true when it was admitted.
+ */
+SZ_COLD bool sz_walk_chunk(struct sz_scratch *s)
+{
+	u32 at = s->p.payload_off + s->w.off, left = s->p.payload_len - s->w.off, i, n;
+	u32 size = 0;
+
+	if (left < 5 || sz_byte(s->frame, at) != '\r' || sz_byte(s->frame, at + 1) != '\n')
+		return false;
+	for (i = 0; i < 8; i++) {
+		u32 c = sz_byte(s->frame, at + 2 + i), d = c - '0';
+
+		if (d > 9) {
+			d = (c | 0x20) - 'a';
+			if (d > 5)
+				break;
+			d += 10;
+		}
+		size = size << 4 | d;
+	}
+	n = 2 + i + 2;
+	if (!i || n > left || size > SZ_BODY_STEP || sz_byte(s->frame, at + n - 2) != '\r' ||
+	    sz_byte(s->frame, at + n - 1) != '\n')
+		return false;
+	if (!size) {
+		n += 2;
+		if (n > left || sz_byte(s->frame, at + n - 2) != '\r' ||
+		    sz_byte(s->frame, at + n - 1) != '\n')
+			return false;
+	}
+	sz_admit(s, n, size);
+	if (size)
+		s->flow.flags |= SZ_FLOW_STREAM | SZ_FLOW_CHUNK;
+	s->w.reason = SZ_R_BODY;
+	return true;
+}
+
 /* At the boundary: the rest of a long body, a ticket, or a new request. */
 SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 {
@@ -447,23 +522,27 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	struct sz_flow *f = &s->flow;
 	u32 at = s->p.payload_off + w->off, slot, len;
 
-	/* One slot for the bytes decided now, one for a body; without them, wait for the server. */
-	slot = sz_range_free(f, SZ_RANGES);
-	if (slot == SZ_RANGES || sz_range_free(f, slot) == SZ_RANGES ||
-	    w->n_admitted >= SZ_WALK_MAX)
+	/* What passes now must be remembered until the server has it: without a slot, wait for it. */
+	slot = sz_range_free(f);
+	if (slot == SZ_RANGES || w->n_admitted >= SZ_WALK_MAX || f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2)
 		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
 	if (f->more) {
-		if (w->run_end || w->tail_len)
+		if (w->run_end)
 			return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
+		len = f->next;
 		sz_open_body(f, w, f->more);
+		sz_range_set(f, slot, len, 0, w->tail_len, 0);
 		sz_skip(s, w->tail_len);
+		w->tail_len = 0;
 		w->reason = SZ_R_BODY;
 		return 0;
 	}
 	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && sz_use_ticket(g))
 		return w->verdict != SZ_ALLOW;
 	if (f->flags & SZ_FLOW_STREAM) {
-		sz_ask(g, SZ_MISS_STREAM);
+		if ((f->flags & SZ_FLOW_CHUNK) && sz_walk_chunk(s))
+			return 0;
+		sz_ask(g, f->flags & SZ_FLOW_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_STREAM);
 		return 1;
 	}
 	sz_head_scan(&s->scan, s->frame, at, s->p.payload_off + s->p.payload_len);
@@ -492,25 +571,26 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 		return sz_stop(w, SZ_ALLOW, w->reason, 0);
 	if (sz_seq_before(pos, f->floor))
 		return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);
-	if (sz_seq_before(pos, f->acked)) {
+	if (sz_seq_before(pos, sz_flow_acked(f))) {
 		w->reason = SZ_R_REPEAT;
-		sz_skip(s, f->acked - pos);
+		sz_skip(s, sz_flow_acked(f) - pos);
 		return 0;
 	}
 	k = sz_range_find(f, pos);
 	if (k < SZ_RANGES) {
 		const struct sz_range *r = &f->range[k & (SZ_RANGES - 1)];
 
-		if (!r->digest) {
+		if (pos != r->seq || !r->fixed) {
 			w->reason = SZ_R_BODY;
 			sz_skip(s, r->seq + r->len - pos);
 			return 0;
 		}
-		if (left < r->len || sz_segment_digest(g->cfg->key, s->frame,
-						       s->p.payload_off + w->off, r->len) != r->digest)
+		if (left < r->fixed || sz_segment_digest(g->cfg->key, s->frame,
+							 s->p.payload_off + w->off, r->fixed) !=
+					       r->digest)
 			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
 		w->reason = SZ_R_REPEAT;
-		sz_skip(s, r->len);
+		sz_skip(s, r->fixed);
 		return 0;
 	}
 	if (pos == f->next)
@@ -527,26 +607,20 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 
 /* ---- after the walk ---------------------------------------------------------------------------------------- */
 
+/* One range for what this segment newly admitted: fixed bytes and the open body behind them. */
 SZ_INLINE void sz_ranges_update(struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
-	struct sz_flow *f = &s->flow;
-	u32 slot;
+	u32 len = w->run_end - w->run_start, slot;
 
-	if (w->run_end > w->run_start) {
-		u32 len = w->run_end - w->run_start;
-		u64 d = sz_segment_digest(g->cfg->key, s->frame, s->p.payload_off + w->run_start, len);
-
-		slot = sz_range_free(f, SZ_RANGES);
-		if (slot < SZ_RANGES)
-			sz_range_set(f, slot, s->p.seq + w->run_start, len, d);
-	}
-	if (w->tail_len) {
-		slot = sz_range_free(f, SZ_RANGES);
-		if (slot < SZ_RANGES)
-			sz_range_set(f, slot, w->tail_seq, w->tail_len, 0);
-	}
+	sz_flow_raise_floor(&s->flow);
+	sz_ranges_forget(&s->flow);
+	slot = sz_range_free(&s->flow);
+	if (w->run_end && slot < SZ_RANGES)
+		sz_range_set(&s->flow, slot, s->p.seq + w->run_start, len, len + w->tail_len,
+			     sz_segment_digest(g->cfg->key, s->frame,
+					       s->p.payload_off + w->run_start, len));
 }
 
 /*
@@ -602,36 +676,6 @@ SZ_LOOP_FN sz_admitted_step(u64 i, void *arg)
 	return 0;
 }
 
-/* Hands the frame to the daemon. False: the ring is full. */
-SZ_COLD bool sz_hold(struct sz_guard *g, u32 ifindex, u32 rxq)
-{
-	struct sz_scratch *s = g->s;
-	struct sz_miss *m = &s->miss;
-	u32 len = s->w.loaded;
-
-	sz_memset(m, 0, sizeof(*m));
-	m->time_ns = s->w.now;
-	m->flow = s->p.key;
-	m->ifindex = ifindex;
-	m->rxq = rxq;
-	m->service = g->svc->id;
-	m->seq = s->p.seq + s->w.off;
-	m->reason = s->w.why;
-	m->frame_len = len;
-	m->payload_off = (u16)s->p.payload_off;
-	m->payload_len = (u16)s->p.payload_len;
-	m->undecided = (u16)s->w.off;
-	m->route = s->w.route;
-	m->method = s->w.method;
-	m->monitor = s->w.monitor;
-	if (s->w.why == SZ_MISS_TOKEN || s->w.why == SZ_MISS_ROUTE) {
-		m->token = s->w.token;
-		m->token_off = (u16)s->scan.token_off;
-		m->token_len = (u16)s->scan.token_len;
-	}
-	return !sz_ring_put(&sz_misses, m, (u32)sizeof(*m) + len, sizeof(*m) + SZ_FRAME_MAX);
-}
-
 /* ---- what goes out -------------------------------------------------------------------------------------------- */
 
 SZ_COLD int sz_drop(struct sz_scratch *s, u32 service, u32 reason)
@@ -662,29 +706,37 @@ SZ_COLD int sz_reset_server(struct sz_ctx *ctx, struct sz_scratch *s)
 	return SZ_PASS;
 }
 
-/* The prepared HTTP answer for the reason, with FIN. */
+/* The prepared HTTP answer for the reason, with FIN; its short form where the frame is too small. */
 SZ_COLD int sz_answer_client(struct sz_ctx *ctx, struct sz_scratch *s, u32 reason)
 {
 	const struct sz_answer *a = sz_map_get(&sz_answers, &reason);
 	struct sz_reply r = { .flags = SZ_TCP_FIN | SZ_TCP_PSH | SZ_TCP_ACK };
-	u32 len;
+	bool brief = false;
 
 	if (!a)
 		return SZ_DROP;
-	len = a->len;
-	if (!len || len > SZ_ANSWER_MAX) {
+	r.body_len = a->len;
+	r.body_sum = a->csum;
+	if (!r.body_len || r.body_len > SZ_ANSWER_MAX) {
 		sz_count(SZ_R_NO_ANSWER);
 		return SZ_DROP;
 	}
-	r.body_len = len;
-	r.body_sum = a->csum;
 	sz_reply_build(s->frame, &s->p, s->out, &r);
-	if (r.hdr_len > SZ_OUT_MAX || sz_ctx_resize(ctx, r.hdr_len + len)) {
-		/* No room to grow the frame: the connection still ends, without a word. */
-		sz_count(SZ_R_NO_ANSWER);
-		return sz_reset_client(ctx, s);
+	if (sz_ctx_resize(ctx, r.hdr_len + r.body_len)) {
+		brief = true;
+		r.body_len = a->brief_len;
+		r.body_sum = a->brief_csum;
+		sz_reply_build(s->frame, &s->p, s->out, &r);
+		if (!r.body_len || sz_ctx_resize(ctx, r.hdr_len + r.body_len)) {
+			/* No room at all: the connection still ends, without a word. */
+			sz_count(SZ_R_NO_ANSWER);
+			return sz_reset_client(ctx, s);
+		}
 	}
-	if (sz_ctx_store(ctx, 0, s->out, r.hdr_len, SZ_OUT_MAX) || sz_ctx_store(ctx, r.hdr_len, a->bytes, len, SZ_ANSWER_MAX))
+	if (sz_ctx_store(ctx, 0, s->out, r.hdr_len, SZ_OUT_MAX))
+		return SZ_DROP;
+	if (brief ? sz_ctx_store(ctx, r.hdr_len, a->brief, r.body_len, SZ_BRIEF_MAX) :
+		    sz_ctx_store(ctx, r.hdr_len, a->bytes, r.body_len, SZ_ANSWER_MAX))
 		return SZ_DROP;
 	return SZ_REPLY;
 }
@@ -726,8 +778,7 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 }
 
 /* The walk has ended: make its verdict true. */
-SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f, u32 ifindex,
-			  u32 rxq)
+SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
@@ -735,6 +786,12 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 	u32 keep = w->off;
 	int act;
 
+	if (w->monitor && w->verdict != SZ_ALLOW) {
+		/* TCP's own troubles are the server's to judge; the boundary may be lost by it. */
+		sz_count(w->reason);
+		w->verdict = SZ_ALLOW;
+		w->reason = SZ_R_MONITORED;
+	}
 	if (w->verdict == SZ_ASK) {
 		/* The first question names the boundary; what is held behind it only counts. */
 		if (w->why == SZ_MISS_STREAM && s->p.seq + w->off != s->flow.next) {
@@ -749,7 +806,7 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 		return sz_refuse(ctx, g, f, w->reason);
 	if (w->changed && !sz_commit(g, f)) {
 		sz_count(SZ_R_RACE);
-		return SZ_DROP;
+		return w->monitor ? SZ_PASS : SZ_DROP;
 	}
 	if (w->n_admitted)
 		sz_loop(SZ_WALK_MAX, sz_admitted_step, &arg);
@@ -760,7 +817,7 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 	act = SZ_DROP;
 	if (w->verdict == SZ_ASK) {
 		sz_count(SZ_R_MISS);
-		if (!sz_hold(g, ifindex, rxq)) {
+		if (!sz_hold(g)) {
 			sz_count(SZ_R_OVERLOAD);
 			return keep ? sz_trim(ctx, s, keep) : SZ_DROP;
 		}
@@ -772,9 +829,10 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 
 /* ---- a segment of a protected connection ------------------------------------------------------------------- */
 
-SZ_COLD int sz_guard_syn(struct sz_guard *g)
+SZ_COLD int sz_guard_syn(struct sz_ctx *ctx, struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
+	u32 n = s->p.payload_off, at = sz_packet_multipath(s->frame, &s->p);
 	struct sz_source *src = sz_source_of(&s->p.key.client);
 
 	if (s->p.tcp_flags & (SZ_TCP_FIN | SZ_TCP_RST | SZ_TCP_ACK | SZ_TCP_URG))
@@ -788,6 +846,13 @@ SZ_COLD int sz_guard_syn(struct sz_guard *g)
 				    g->svc->syn_burst_ns))
 			return sz_drop(s, g->svc->id, SZ_R_SYN_LIMIT);
 	}
+	if (at) {
+		/* The server never hears of Multipath TCP, and the client goes on without it. */
+		sz_strip_multipath(s->frame, &s->p, at);
+		if (sz_packet_multipath(s->frame, &s->p) ||
+		    sz_ctx_store(ctx, 0, s->frame, n, SZ_OUT_MAX))
+			return sz_drop(s, g->svc->id, SZ_R_MULTIPATH);
+	}
 	sz_count(SZ_R_CONTROL);
 	return SZ_PASS;
 }
@@ -800,7 +865,7 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 
 	if (sz_seq_before(seq, f->floor))
 		return false;
-	if (!sz_seq_before(f->acked, seq + len)) {
+	if (!sz_seq_before(sz_flow_acked(f), seq + len)) {
 		s->w.reason = SZ_R_REPEAT;
 		return true;
 	}
@@ -809,7 +874,7 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 		const struct sz_range *r = &f->range[k & (SZ_RANGES - 1)];
 
 		s->w.reason = SZ_R_BODY;
-		return !r->digest && len <= r->seq + r->len - seq;
+		return (seq != r->seq || !r->fixed) && len <= r->seq + r->len - seq;
 	}
 	return false;
 }
@@ -823,7 +888,7 @@ SZ_INLINE struct sz_flow *sz_flow_find(struct sz_scratch *s)
 	return f ? f : sz_map_get(&sz_half, &s->p.key);
 }
 
-SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g, u32 ifindex, u32 rxq)
+SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
@@ -838,9 +903,14 @@ SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g, u32 ifind
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return w->monitor ? SZ_PASS : sz_reset_client(ctx, s);
 	}
-	if (!sz_flow_read(f, &s->flow)) {
+	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow)) {
 		sz_count(SZ_R_RACE);
 		return w->monitor ? SZ_PASS : SZ_DROP;
+	}
+	if ((s->flow.flags & SZ_FLOW_LOST) && !w->monitor) {
+		/* Left monitor mode: nobody knows where a request begins. */
+		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
+		return sz_reset_client(ctx, s);
 	}
 	if (s->flow.flags & SZ_FLOW_DEAD) {
 		sz_count(SZ_R_ANSWERED);
@@ -866,21 +936,26 @@ SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g, u32 ifind
 		return sz_drop(s, g->svc->id, SZ_R_TOO_LARGE);
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
-	return sz_conclude(ctx, g, f, ifindex, rxq);
+	return sz_conclude(ctx, g, f);
 }
 
 /* ---- the entry ------------------------------------------------------------------------------------------------ */
 
-/* The service that is protected at the packet's destination; with l4 UNKNOWN, at its address. */
-SZ_COLD const struct sz_service *sz_service_find(const struct sz_addr *server, u16 port)
+/* The service named with exactly this address. */
+SZ_COLD const struct sz_service *sz_service_at(const struct sz_addr *server, u16 port)
 {
 	struct sz_service_key key = { .addr = *server, .port = port };
-	const struct sz_service *svc = sz_map_get(&sz_services, &key);
 
-	if (svc)
-		return svc;
-	sz_memset(&key.addr, 0, sizeof(key.addr));
 	return sz_map_get(&sz_services, &key);
+}
+
+/* The service that is protected here; port 0: anything at this address. */
+SZ_COLD const struct sz_service *sz_service_find(const struct sz_addr *server, u16 port)
+{
+	struct sz_service_key any = { .port = port };
+	const struct sz_service *svc = sz_service_at(server, port);
+
+	return svc ? svc : sz_map_get(&sz_services, &any);
 }
 
 SZ_COLD bool sz_banned(struct sz_scratch *s)
@@ -889,6 +964,24 @@ SZ_COLD bool sz_banned(struct sz_scratch *s)
 	const struct sz_ban *ban = sz_map_get(&sz_bans, &key);
 
 	return ban && (!ban->expires_ns || ban->expires_ns > s->w.now);
+}
+
+/*
+ * Not for a protected service. Two kinds still must not pass: frames whose addresses lie behind more
+ * VLAN tags than are read, and segments in the name of a protected server, which the egress program
+ * would believe if this machine forwarded them.
+ */
+SZ_COLD int sz_guard_foreign(struct sz_scratch *s, const struct sz_config *cfg)
+{
+	struct sz_service_key key = { .addr = s->p.key.client, .port = s->p.key.client_port };
+	u32 reason = SZ_R_FOREIGN;
+
+	if (cfg && cfg->abi && !s->p.l3_off)
+		reason = SZ_R_MALFORMED;
+	else if (s->p.l4 == SZ_L4_TCP && sz_map_get(&sz_services, &key))
+		reason = SZ_R_SPOOFED;
+	sz_count(reason);
+	return reason == SZ_R_FOREIGN ? SZ_PASS : SZ_DROP;
 }
 
 /* One frame from the wire. `s` is this CPU's scratch memory. */
@@ -906,15 +999,15 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 	}
 	g.svc = sz_service_find(&s->p.key.server, s->p.l4 == SZ_L4_TCP ? s->p.key.server_port : 0);
 	g.cfg = sz_map_get(&sz_config, &zero);
-	if (!g.svc || !g.cfg) {
-		sz_count(SZ_R_FOREIGN);
-		return SZ_PASS;
-	}
+	if (!g.cfg || !g.svc)
+		return sz_guard_foreign(s, g.cfg);
 	sz_memset(&s->w, 0, __builtin_offsetof(struct sz_walk, admitted));
 	s->scan.path_off = s->scan.target_len = 0;
 	s->w.route = SZ_ROUTE_NONE;
 	s->w.method = 0xff;
 	s->w.monitor = g.svc->flags & SZ_SVC_MONITOR;
+	s->w.ifindex = ifindex;
+	s->w.rxq = rxq;
 	s->w.now = sz_now();
 	if (g.cfg->abi != SZ_ABI) {
 		sz_count(SZ_R_UNCONFIGURED);
@@ -925,11 +1018,13 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 	if (s->p.odd)
 		return sz_drop(s, g.svc->id, s->p.odd);
 	if (s->p.tcp_flags & SZ_TCP_SYN)
-		return sz_guard_syn(&g);
+		return sz_guard_syn(ctx, &g);
 	if (s->p.payload_len && (s->p.tcp_flags & SZ_TCP_URG))
 		return sz_drop(s, g.svc->id, SZ_R_URGENT);
 	if (!(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
 		return sz_drop(s, g.svc->id, SZ_R_BAD_FLAGS);
+	if (sz_packet_multipath(s->frame, &s->p))
+		return sz_drop(s, g.svc->id, SZ_R_MULTIPATH);
 	s->w.loaded = n;
 	if (s->p.payload_len) {
 		u32 rest = len < SZ_FRAME_MAX ? len : SZ_FRAME_MAX;
@@ -938,18 +1033,27 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 			return SZ_DROP;
 		s->w.loaded = rest;
 	}
-	return sz_guard_segment(ctx, &g, ifindex, rxq);
+	return sz_guard_segment(ctx, &g);
 }
 
-/* One segment from the server: what it accepts is the truth. Never changes or drops anything. */
-SZ_INLINE void sz_guard_egress(const u8 *headers, u32 n, u32 len, struct sz_scratch *s)
+/*
+ * One segment from the server: what it accepts is the truth. Never changes or drops anything.
+ * forwarded: it did not originate on this machine; a service at any address is a local one.
+ */
+SZ_INLINE void sz_guard_egress(const u8 *headers, u32 n, u32 len, bool forwarded,
+			       struct sz_scratch *s)
 {
+	const struct sz_service *svc;
 	struct sz_packet *p = &s->p;
 	struct sz_flow_key key;
 	struct sz_flow *f, *h;
 
 	sz_packet_parse(headers, n, len, p);
-	if (p->l4 != SZ_L4_TCP || !sz_service_find(&p->key.client, p->key.client_port))
+	if (p->l4 != SZ_L4_TCP)
+		return;
+	svc = forwarded ? sz_service_at(&p->key.client, p->key.client_port) :
+			  sz_service_find(&p->key.client, p->key.client_port);
+	if (!svc)
 		return;
 	sz_memset(&key, 0, sizeof(key));
 	key.client = p->key.server;
@@ -959,12 +1063,21 @@ SZ_INLINE void sz_guard_egress(const u8 *headers, u32 n, u32 len, struct sz_scra
 	f = sz_map_get(&sz_flows, &key);
 	h = f ? 0 : sz_map_get(&sz_half, &key);
 	if ((p->tcp_flags & (SZ_TCP_SYN | SZ_TCP_ACK)) == (SZ_TCP_SYN | SZ_TCP_ACK)) {
-		const struct sz_service *svc = sz_service_find(&key.server, key.server_port);
 		struct sz_flow *old = f ? f : h;
 
-		if (!svc || (old && old->base == p->ack && old->iss == p->seq))
-			return; /* sent again: what was learned since stays */
-		sz_flow_init(&s->flow, p->ack, p->seq, svc->id, sz_now());
+		if (old && old->base == p->ack && old->iss == p->seq) {
+			/*
+			 * Sent again: what was learned since stays. But a server that has taken
+			 * bytes does not send its SYN-ACK again: this is another connection with
+			 * the same numbers (SYN cookies), and the entry says nothing about it.
+			 */
+			if (sz_flow_acked(old) != old->base) {
+				sz_map_unset(&sz_flows, &key);
+				sz_map_unset(&sz_half, &key);
+			}
+			return;
+		}
+		sz_flow_init(&s->flow, sz_flow_tag(&key), p->ack, p->seq, svc->id, sz_now());
 		sz_map_unset(&sz_flows, &key);
 		sz_map_set(&sz_half, &key, &s->flow);
 		return;
@@ -977,7 +1090,7 @@ SZ_INLINE void sz_guard_egress(const u8 *headers, u32 n, u32 len, struct sz_scra
 		sz_map_unset(&sz_half, &key);
 		return;
 	}
-	if ((p->tcp_flags & SZ_TCP_ACK) && !sz_flow_server_ack(f, p->ack) &&
+	if ((p->tcp_flags & SZ_TCP_ACK) && !sz_flow_note_ack(f, sz_flow_tag(&key), p->ack) &&
 	    !(f->flags & SZ_FLOW_LOST)) {
 		sz_count(SZ_R_DESYNC);
 		sz_map_unset(&sz_flows, &key);

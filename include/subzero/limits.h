@@ -14,12 +14,13 @@
 #define SZ_FRAME_MASK (SZ_FRAME_MAX - 1)
 #define SZ_VLAN_MAX 2            /* stacked VLAN tags */
 #define SZ_EXTHDR_MAX 6          /* IPv6 extension headers walked */
-#define SZ_RANGES 8              /* admitted byte ranges a flow remembers until they are acked */
+#define SZ_RANGES 16             /* admitted byte ranges a flow remembers until they are acked */
 #define SZ_WALK_MAX 16           /* ranges and heads looked at in one segment */
-#define SZ_BODY_STEP (1u << 30)  /* bytes of a body opened at once in sequence space */
+#define SZ_BODY_STEP (1u << 29)  /* bytes of a body opened at once in sequence space */
 #define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
 #define SZ_BUCKET_TRIES 4        /* compare-and-swap attempts before a bucket counts as empty */
 #define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
+#define SZ_BRIEF_MAX 208         /* bytes of its short form, for frames that cannot grow much */
 
 /* Policy. */
 #define SZ_ROUTES_MAX 256        /* routes of one service: one bit each in a grant */

@@ -56,7 +56,7 @@ SZ_INLINE void sz_addr_v4(struct sz_addr *a, const u8 *p)
  * Walks extension headers (RFC 8200 section 4). Returns the upper-layer protocol and moves *off to
  * it, or -1 where it cannot be told. Any extension header makes the packet odd.
  */
-SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 *off, struct sz_packet *p)
+SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 end, u32 *off, struct sz_packet *p)
 {
 	u32 next = buf[SZ_AT(*off - 34)]; /* the next-header field of the fixed header */
 	u32 i;
@@ -69,7 +69,7 @@ SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 *off, struct sz_packet *p)
 		    next != 135 && next != 139 && next != 140)
 			return (int)next;
 		p->odd = p->odd == SZ_R_FRAGMENT ? SZ_R_FRAGMENT : SZ_R_IP_OPTIONS;
-		if (o + 8 > n || o + 8 > SZ_HEADERS_LEN)
+		if (o + 8 > n || o + 8 > end || o + 8 > SZ_HEADERS_LEN)
 			return -1;
 		len = buf[SZ_AT(o + 1)];
 		if (next == 44) {
@@ -148,7 +148,7 @@ SZ_COLD void sz_packet_parse(const u8 *buf, u32 n, u32 frame_len, struct sz_pack
 		sz_memcpy(&p->key.server, buf + SZ_AT(off + 24), 16);
 		end = off + 40 + sz_ntohs(sz_load16(buf + SZ_AT(off + 4)));
 		off += 40;
-		proto = sz_ip6_upper(buf, n, &off, p);
+		proto = sz_ip6_upper(buf, n, end, &off, p);
 		if (proto >= 0 && proto != SZ_IPPROTO_TCP) {
 			p->odd = 0;
 			return;
@@ -180,6 +180,47 @@ SZ_COLD void sz_packet_parse(const u8 *buf, u32 n, u32 frame_len, struct sz_pack
 	}
 	p->payload_off = hdr + doff;
 	p->payload_len = end - p->payload_off;
+}
+
+#define SZ_TCPOPT_END 0
+#define SZ_TCPOPT_NOP 1
+#define SZ_TCPOPT_MULTIPATH 30
+#define SZ_TCPOPT_BYTES 40
+
+/* The TCP timestamps option as every current stack sends it: NOP NOP TS (RFC 7323 appendix A). */
+#define SZ_TS_WORD 0x0a080101u /* as loaded on a little-endian machine */
+
+/*
+ * Offset of the first Multipath TCP option (RFC 8684) in the segment's header, 0 when there is none.
+ * Such connections map their bytes elsewhere in the stream, where one path's guard cannot follow.
+ */
+SZ_COLD u32 sz_packet_multipath(const u8 *buf, const struct sz_packet *p)
+{
+	u32 at = p->l4_off + 20, i;
+
+	if (p->payload_off == at ||
+	    (p->payload_off == at + 12 && sz_load32(buf + SZ_AT(at)) == SZ_TS_WORD))
+		return 0;
+	for (i = 0; i < SZ_TCPOPT_BYTES; i++) {
+		u8 kind, len;
+
+		if (at >= p->payload_off)
+			break;
+		kind = buf[SZ_AT(at)];
+		if (kind == SZ_TCPOPT_MULTIPATH)
+			return at;
+		if (kind == SZ_TCPOPT_END)
+			break;
+		if (kind == SZ_TCPOPT_NOP) {
+			at++;
+			continue;
+		}
+		len = buf[SZ_AT(at + 1)];
+		if (len < 2)
+			break;
+		at += len;
+	}
+	return 0;
 }
 
 #endif

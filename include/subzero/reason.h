@@ -65,7 +65,9 @@
 	X(81, UNCONFIGURED, "unconfigured", 0, "protected port, but the program was never configured") \
 	X(82, BAD_CHECKSUM, "bad_checksum", 0, "TCP checksum is wrong")                            \
 	X(83, NO_ANSWER, "no_answer", 0, "refused, but the answer could not be built; dropped")    \
-	X(84, DESYNC, "desync", 0, "the server accepted bytes that were never admitted; connection reset")
+	X(84, DESYNC, "desync", 0, "the server accepted bytes that were never admitted; connection reset") \
+	X(85, MULTIPATH, "multipath", 0, "segment of a Multipath TCP connection")                  \
+	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Chunked framing on arbitrary bytes: fed whole, in pieces whose sizes come from the first byte, and
- * with the data of chunks skipped unseen, it must find the same end or the same refusal.
+ * Chunked framing on arbitrary bytes: fed whole, in pieces whose size comes from the first byte,
+ * and with the data of chunks skipped unseen, it must find the same end or the same refusal.
  */
 #include <string.h>
 
@@ -16,7 +16,8 @@ static void must(bool ok)
 }
 
 /* Feeds pieces of `step` bytes; `skip` jumps over announced data instead of feeding it. */
-static enum sz_http_status feed_pieces(const char *p, size_t n, size_t step, bool skip, size_t *ret_at)
+static enum sz_http_status feed_pieces(const char *p, size_t n, size_t step, bool skip,
+				       size_t *ret_at)
 {
 	struct sz_http_chunks c;
 	enum sz_http_status status = SZ_HTTP_MORE;

@@ -25,7 +25,6 @@ struct native_map {
 	enum native_kind kind;
 	u32 key_size, value_size, max, n;
 	struct native_elem *list;
-	struct native_map *chain; /* every map that was ever used */
 };
 
 struct native_record {
@@ -235,7 +234,8 @@ struct sz_ctx {
 	u32 len, room;
 };
 
-static inline int native_copy(struct sz_ctx *ctx, u32 off, void *to, const void *from, u32 len, u32 max)
+static inline int native_copy(struct sz_ctx *ctx, u32 off, void *to, const void *from, u32 len,
+			      u32 max)
 {
 	if (len < 1 || len > max || off > ctx->len || len > ctx->len - off)
 		return -1;

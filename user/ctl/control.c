@@ -17,13 +17,19 @@
 #define SHORT_S 2
 #define LONG_S 60 /* a reload reads every file anew */
 
+/* NULL: a pin directory was named that is not this configuration's, so its daemon is unknown. */
 static const char *socket_path(struct sz_ctl *c)
 {
 	const char *path = sz_ctl_value(&c->args, "control");
+	const char *dir = sz_ctl_value(&c->args, "pin-dir");
+	const struct sz_conf *conf;
 
 	if (path)
 		return path;
-	return sz_ctl_conf(c) ? c->conf->control : "/run/subzero/control.sock";
+	conf = sz_ctl_conf(c);
+	if (dir && strcmp(dir, conf ? conf->pin_dir : SZ_KERN_PIN_DIR) != 0)
+		return NULL;
+	return conf ? conf->control : "/run/subzero/control.sock";
 }
 
 static int dial(const char *path, int timeout_s, struct sz_error *e)
@@ -32,6 +38,9 @@ static int dial(const char *path, int timeout_s, struct sz_error *e)
 	struct timeval tv = { .tv_sec = timeout_s };
 	int fd, err;
 
+	if (!path)
+		return sz_error_set(e, -EINVAL, "which daemon? Name its socket with --control, or "
+				    "its configuration with --config");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return sz_error_set(e, -ENAMETOOLONG, "the control socket's path is too long: %s",
 				    path);
@@ -164,5 +173,5 @@ int sz_ctl_cmd_reload(struct sz_ctl *c)
 
 int sz_ctl_cmd_flush(struct sz_ctl *c)
 {
-	return ask_and_say(c, "flush", "all grants and verdicts are void; tokens will be verified anew");
+	return ask_and_say(c, "flush", "the audit log is on disk up to now, with a summary of all hits");
 }

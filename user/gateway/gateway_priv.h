@@ -140,6 +140,7 @@ bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz
 void sz_pending_release(struct sz_gateway *g, struct sz_pending *p);
 void sz_pending_free(struct sz_gateway *g, struct sz_pending *p);
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
+void sz_guard_inject_copy(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame);
 /* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on. */
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const char *token, size_t n, const struct sz_digest *digest);
@@ -149,6 +150,9 @@ void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *fr
 		     const struct sz_conf_service *svc);
 void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		    const u8 *frame);
+/* Framing behind a chunk's data; p is NULL or inside this connection's chunked body. */
+void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame, const struct sz_conf_service *svc);
 /* The head's token has been decided: d is NULL where there was none to decide. */
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
 /* Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. */

@@ -56,6 +56,15 @@ struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
 	return p;
 }
 
+static struct sz_held *copy_of(const struct sz_miss *m, const u8 *frame)
+{
+	struct sz_held *h = sz_calloc(1, sizeof(*h) + m->frame_len);
+
+	h->miss = *m;
+	memcpy(h->frame, frame, m->frame_len);
+	return h;
+}
+
 bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const u8 *frame)
 {
@@ -66,9 +75,7 @@ bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		g->stats.dropped++;
 		return false;
 	}
-	h = sz_calloc(1, size);
-	h->miss = *m;
-	memcpy(h->frame, frame, m->frame_len);
+	h = copy_of(m, frame);
 	if (p->last)
 		p->last->next = h;
 	else
@@ -120,6 +127,14 @@ void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
 	}
 	g->stats.injected++;
 	sz_hist_add(&g->latency, sz_boot_ns() - h->miss.time_ns);
+}
+
+void sz_guard_inject_copy(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame)
+{
+	struct sz_held *h = copy_of(m, frame);
+
+	sz_guard_inject(g, h);
+	free(h);
 }
 
 void sz_pending_release(struct sz_gateway *g, struct sz_pending *p)
@@ -256,15 +271,13 @@ static bool record_ok(const struct sz_miss *m, size_t len)
 static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
 		   const struct sz_conf_service *svc)
 {
-	struct sz_held *h = sz_calloc(1, sizeof(*h) + m->frame_len);
+	struct sz_held *h = copy_of(m, frame);
 	struct sz_flow f;
 	bool lost;
 
-	h->miss = *m;
-	memcpy(h->frame, frame, m->frame_len);
 	/* Unless it continues a request whose beginning this daemon never saw. */
-	lost = !sz_map_get(g->kern, SZ_MAP_FLOWS, &m->flow, &f) && (f.flags & SZ_FLOW_STREAM) &&
-	       f.next == m->seq;
+	lost = !sz_map_get(g->kern, SZ_MAP_FLOWS, &m->flow, &f) && f.next == m->seq &&
+	       (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM;
 	if (lost)
 		sz_stream_refuse(g, svc, h, SZ_R_OVERLOAD);
 	else
@@ -291,6 +304,10 @@ void sz_guard_on_miss(const void *record, size_t len, void *arg)
 	}
 	if (!svc)
 		return;
+	if (m->reason == SZ_MISS_CHUNK && (!p || p->state == SZ_PENDING_CHUNKS)) {
+		sz_stream_chunk(g, p, m, frame, svc);
+		return;
+	}
 	if (p && (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)) {
 		sz_stream_more(g, p, m, frame);
 		return;

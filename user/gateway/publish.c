@@ -74,7 +74,7 @@ static int put_answers(struct sz_gateway *g, struct sz_error *e)
 
 	for (reason = 0; reason < SZ_REASON_MAX; reason++) {
 		struct sz_answer a = {};
-		char text[SZ_ANSWER_MAX];
+		char text[SZ_ANSWER_MAX], brief[SZ_BRIEF_MAX];
 		int r;
 
 		if (sz_reason_http(reason)) {
@@ -82,6 +82,9 @@ static int put_answers(struct sz_gateway *g, struct sz_error *e)
 			memcpy(a.bytes, text, a.len);
 			/* An odd last byte is summed with the zero behind it. */
 			a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
+			a.brief_len = (u32)sz_http_answer_brief((enum sz_reason)reason, brief);
+			memcpy(a.brief, brief, a.brief_len);
+			a.brief_csum = sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
 		}
 		r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
 		if (r)

@@ -93,6 +93,17 @@ static void audit_request(struct sz_gateway *g, const struct sz_pending *p, cons
 
 /* ---- tickets for a whole head ---------------------------------------------------------------------- */
 
+/* The body goes on behind the ticket's bytes: with the data of a chunk, or within its framing. */
+static void open_chunk(struct sz_pending *p, struct sz_ticket *t)
+{
+	t->flags |= SZ_TK_STREAM;
+	if (sz_http_chunks_in_data(&p->chunks)) {
+		t->flags |= SZ_TK_CHUNK;
+		t->more = p->chunks.left;
+		p->chunks.left = 0;
+	}
+}
+
 /*
  * The last segment of the head also holds the beginning of a chunked body, perhaps all of it.
  * Returns the bytes of the segment the ticket covers, or -EBADMSG.
@@ -108,12 +119,10 @@ static ssize_t begin_chunks(struct sz_pending *p, struct sz_held *h, size_t in_h
 	s = sz_http_chunks_feed(&p->chunks, rest, held_len(h) - in_head, &used);
 	if (s == SZ_HTTP_BAD)
 		return -EBADMSG;
-	*ret_done = s == SZ_HTTP_OK;
-	if (!*ret_done) {
-		t->flags |= SZ_TK_STREAM;
-		t->more = p->chunks.left;
-		p->chunks.left = 0;
-	}
+	if (s == SZ_HTTP_MORE)
+		open_chunk(p, t);
+	/* Between chunks the kernel goes on by itself; only an odd place needs the parser's state. */
+	*ret_done = s == SZ_HTTP_OK || (t->flags & SZ_TK_CHUNK);
 	return (ssize_t)(in_head + used);
 }
 
@@ -145,7 +154,7 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 				return SZ_R_BAD_REQUEST;
 			left = 0;
 			len = (size_t)used;
-			p->seq = h->miss.seq + (u32)len + (u32)t.more;
+			p->seq = h->miss.seq + (u32)len;
 		}
 		if (put_ticket(g, h, &t, len))
 			return SZ_R_STATE_FULL;
@@ -326,21 +335,13 @@ void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *fr
 }
 
 /* The next framing of a chunked body: admits what belongs to it. */
-static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+static void feed_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 			const u8 *frame)
 {
 	struct sz_ticket t = { .reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff };
 	size_t used = 0;
 	enum sz_http_status s;
 
-	if (m->seq != p->seq) {
-		/* A copy of what was decided, or a later segment: XDP knows which. */
-		struct sz_pending other = {};
-
-		if (sz_pending_hold(g, &other, m, frame))
-			inject_held(g, &other);
-		return;
-	}
 	if (!sz_pending_hold(g, p, m, frame))
 		return;
 	s = sz_http_chunks_feed(&p->chunks,
@@ -350,20 +351,28 @@ static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct
 		refuse(g, p, SZ_R_BAD_REQUEST);
 		return;
 	}
-	if (s == SZ_HTTP_MORE) {
-		t.flags = SZ_TK_STREAM;
-		t.more = p->chunks.left;
-		p->chunks.left = 0;
-	}
-	p->seq = m->seq + (u32)used + (u32)t.more;
+	if (s == SZ_HTTP_MORE)
+		open_chunk(p, &t);
+	p->seq = m->seq + (u32)used;
 	p->started_ns = sz_boot_ns();
 	if (put_ticket(g, p->first, &t, used)) {
 		refuse(g, p, SZ_R_STATE_FULL);
 		return;
 	}
 	inject_held(g, p);
-	if (s == SZ_HTTP_OK)
+	if (s == SZ_HTTP_OK || (t.flags & SZ_TK_CHUNK))
 		sz_pending_free(g, p);
+}
+
+void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame, const struct sz_conf_service *svc)
+{
+	if (!p)
+		p = sz_pending_new(g, m, svc, SZ_PENDING_CHUNKS);
+	if (!p)
+		return;
+	sz_http_chunks_resume(&p->chunks);
+	feed_chunks(g, p, m, frame);
 }
 
 void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
@@ -372,7 +381,10 @@ void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_
 	u32 expected = p->seq + (u32)p->head.len;
 
 	if (p->state == SZ_PENDING_CHUNKS) {
-		more_chunks(g, p, m, frame);
+		if (m->seq == p->seq)
+			feed_chunks(g, p, m, frame);
+		else
+			sz_guard_inject_copy(g, m, frame); /* XDP knows whether it came twice or early */
 		return;
 	}
 	/* Only the next segment can be used; TCP sends again what comes too early or twice. */

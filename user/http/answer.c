@@ -88,3 +88,31 @@ size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX])
 		       status, phrase, body_len, fields, body);
 	return len > 0 && len < SZ_ANSWER_MAX ? (size_t)len : 0;
 }
+
+size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX])
+{
+	int status = sz_reason_http(reason), body_len, len;
+	const char *phrase = status_phrase(status), *code = challenge_code(reason), *field = "";
+	char body[SZ_BRIEF_MAX], challenge[64];
+
+	if (!phrase)
+		return 0;
+	if (code) {
+		snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer error=\"%s\"\r\n", code);
+		field = challenge;
+	} else if (status == 401) {
+		field = "WWW-Authenticate: Bearer\r\n";
+	} else if (status == 429) {
+		field = "Retry-After: 1\r\n";
+	} else if (status == 503) {
+		field = "Retry-After: 5\r\n";
+	}
+	body_len = snprintf(body, sizeof(body), "{\"title\":\"%s\",\"status\":%d}", sz_reason_label(reason), status);
+	len = snprintf(ret, SZ_BRIEF_MAX,
+		       "HTTP/1.1 %d %s\r\n"
+		       "%s"
+		       "Content-Type: application/problem+json\r\n"
+		       "Content-Length: %d\r\n\r\n%s",
+		       status, phrase, field, body_len, body);
+	return len > 0 && len < SZ_BRIEF_MAX ? (size_t)len : 0;
+}

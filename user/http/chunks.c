@@ -27,6 +27,16 @@ void sz_http_chunks_init(struct sz_http_chunks *c)
 	*c = (struct sz_http_chunks){ .state = CHUNK_SIZE };
 }
 
+void sz_http_chunks_resume(struct sz_http_chunks *c)
+{
+	*c = (struct sz_http_chunks){ .state = CHUNK_DATA };
+}
+
+bool sz_http_chunks_in_data(const struct sz_http_chunks *c)
+{
+	return c->state == CHUNK_DATA;
+}
+
 static enum chunk_state size_byte(struct sz_http_chunks *c, u8 b)
 {
 	int digit = sz_http_hex(b);
@@ -48,10 +58,8 @@ static enum chunk_state size_end(struct sz_http_chunks *c)
 	return c->left ? CHUNK_DATA : CHUNK_LINE;
 }
 
-static enum chunk_state trailer_byte(struct sz_http_chunks *c, u8 b)
+static enum chunk_state trailer_byte(const struct sz_http_chunks *c, u8 b)
 {
-	if (++c->trailers > SZ_HTTP_TRAILERS_MAX)
-		return CHUNK_BROKEN;
 	switch (c->state) {
 	case CHUNK_LINE:
 		if (b == '\r')
@@ -71,6 +79,8 @@ static enum chunk_state trailer_byte(struct sz_http_chunks *c, u8 b)
 /* The state behind one byte of framing. */
 static enum chunk_state framing_byte(struct sz_http_chunks *c, u8 b)
 {
+	if (c->state >= CHUNK_LINE && ++c->trailers > SZ_HTTP_TRAILERS_MAX)
+		return CHUNK_BROKEN;
 	switch (c->state) {
 	case CHUNK_SIZE:
 		return size_byte(c, b);

@@ -17,10 +17,10 @@ static int read_method(struct sz_http_reader *r, const char *line, size_t n)
 {
 	static const char *const refused[] = { "CONNECT", "TRACE", "PRI" };
 	struct sz_http_head *h = r->head;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < n && line[i] >= 'A' && line[i] <= 'Z'; i++)
-		;
+	while (i < n && line[i] >= 'A' && line[i] <= 'Z')
+		i++;
 	if (!i || i > SZ_HTTP_METHOD_MAX || i == n || line[i] != ' ')
 		return sz_error_set(r->e, -EBADMSG,
 				    "the method must be 1 to %d capital letters and one space",
@@ -65,7 +65,7 @@ static int finish(struct sz_http_reader *r)
 	if (r->authority && (r->authority_len != r->host_len ||
 			     strncasecmp(r->authority, r->host, r->host_len)))
 		return sz_error_set(r->e, -EBADMSG,
-				    "an absolute target must name the same host as the Host header");
+				    "an absolute target must name the same host as Host");
 	if (h->has_length && h->chunked)
 		return sz_error_set(r->e, -EBADMSG,
 				    "Content-Length beside Transfer-Encoding: send only one");

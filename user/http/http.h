@@ -59,6 +59,10 @@ struct sz_http_chunks {
 	u32 trailers;
 };
 void sz_http_chunks_init(struct sz_http_chunks *c);
+/* As it stands behind the data of a chunk that was not the last: CRLF and a size line come next. */
+void sz_http_chunks_resume(struct sz_http_chunks *c);
+/* True when the next bytes are data (`left` of them, perhaps none) and then what resume expects. */
+bool sz_http_chunks_in_data(const struct sz_http_chunks *c);
 /*
  * Consumes framing and data from p[0..n). Stops behind the whole body with SZ_HTTP_OK and
  * *ret_used bytes of it; SZ_HTTP_MORE when all n bytes belong to it; SZ_HTTP_BAD for anything but
@@ -76,5 +80,7 @@ enum sz_http_status sz_http_chunks_feed(struct sz_http_chunks *c, const char *p,
  * no HTTP status.
  */
 size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX]);
+/* The same in at most SZ_BRIEF_MAX bytes: no realm, no descriptions, title and status only. */
+size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX]);
 
 #endif

@@ -21,13 +21,12 @@ struct path_writer {
 	bool empty;             /* an empty segment was there, or one of parameters only */
 };
 
-/* Bytes of the well-formed UTF-8 sequence at p (RFC 3629), or 0: no overlong forms or surrogates. */
+/* Bytes of the UTF-8 sequence at p (RFC 3629); 0 where it is overlong, a surrogate or broken. */
 static size_t utf8_length(const u8 *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 :
-		     p[0] < 0xf5 ? 4 : 0;
+	size_t len = 1 + (p[0] >= 0xc2) + (p[0] >= 0xe0) + (p[0] >= 0xf0);
 
-	if (!len || len > n)
+	if ((p[0] >= 0x80 && p[0] < 0xc2) || p[0] >= 0xf5 || len > n)
 		return 0;
 	for (size_t i = 1; i < len; i++)
 		if ((p[i] & 0xc0) != 0x80)
@@ -106,8 +105,9 @@ static int write_segment(struct sz_http_reader *r, struct path_writer *w, const 
 
 	if (err)
 		return err;
-	for (len = 0; len < full && out[len] != ';'; len++)
-		;
+	len = 0;
+	while (len < full && out[len] != ';')
+		len++;
 	dots = (len == 1 || len == 2) && out[0] == '.' && out[len - 1] == '.';
 	if (dots && len < full)
 		return sz_error_set(r->e, -EBADMSG, "a dot segment of the path has parameters");
@@ -169,8 +169,9 @@ static int read_authority(struct sz_http_reader *r, const char **ret_path, size_
 	if (n <= scheme || strncasecmp(p, "http://", scheme))
 		return sz_error_set(r->e, -EBADMSG,
 				    "the target must begin with '/' or \"http://\"");
-	for (i = scheme; i < n && (sz_http_is_alnum((u8)p[i]) || strchr("-._:[]", p[i])); i++)
-		;
+	i = scheme;
+	while (i < n && (sz_http_is_alnum((u8)p[i]) || strchr("-._:[]", p[i])))
+		i++;
 	if (i == scheme || (i < n && p[i] != '/' && p[i] != '?'))
 		return sz_error_set(r->e, -EBADMSG, "the target's host name is not valid");
 	r->authority = p + scheme;

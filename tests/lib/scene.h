@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A guarded service in a test: fresh maps, one service on port 8080 of 192.0.2.1 and 2001:db8::1,
+ * routes, prepared answers, and the two programs as functions. The same tests run on two machines:
+ * the real object in the kernel (scene_bpf.h, through BPF_PROG_TEST_RUN) and, with SCENE_NATIVE
+ * defined, the same lines natively under the sanitizers (scene_native.h).
+ *
+ * A machine offers machine_begin/_in/_out/_get/_set/_del/_now/_ring.
+ */
+#ifndef SZ_TESTS_SCENE_H
+#define SZ_TESTS_SCENE_H
+
+#include "harness.h"
+#include "pkt.h"
+
+#include "subzero/abi.h"
+
+#define SCENE_SERVICE 5
+#define SCENE_GRANTED "granted-token"
+#define SCENE_PRINCIPAL 0x1122334455667788ull
+#define SCENE_ISS 7000u      /* the server's initial sequence number */
+#define SCENE_BASE 1000u     /* first byte of the client's data, unless a test says more */
+#define SCENE_ROUTE_A 1      /* GET, POST /a and below: token */
+#define SCENE_ROUTE_PUBLIC 2 /* GET, POST /pub: no token */
+#define SCENE_ROUTE_ASK 3    /* GET /ask: the daemon decides each request */
+#define SCENE_ROUTE_OTHER 4  /* GET /other: the grant does not allow it */
+
+enum scene_act { SCENE_PASS, SCENE_DROP, SCENE_REPLY };
+
+/* What the last frame became. */
+static struct {
+	u8 in[PKT_MAX], out[PKT_MAX];
+	u32 in_len, out_len;
+	struct pkt_seg seg; /* of out, where it parses */
+	bool parsed, same;  /* same: out equals in */
+	bool v6;
+	struct sz_config cfg;
+} scene;
+
+#ifdef SCENE_NATIVE
+#include "scene_native.h"
+#else
+#include "scene_bpf.h"
+#endif
+
+static inline int scene_raw(void)
+{
+	int act = machine_in();
+
+	scene.same = scene.out_len == scene.in_len && !memcmp(scene.out, scene.in, scene.in_len);
+	scene.parsed = pkt_parse(scene.out, scene.out_len, &scene.seg);
+	return act;
+}
+
+/* A frame arrives. */
+static inline int scene_in(struct pkt_spec s)
+{
+	s.v6 |= scene.v6;
+	scene.in_len = pkt_build(scene.in, &s);
+	return scene_raw();
+}
+
+/* A frame of the server leaves. */
+static inline void scene_out(struct pkt_spec s)
+{
+	s.v6 |= scene.v6;
+	s.reply = true;
+	scene.in_len = pkt_build(scene.in, &s);
+	machine_out();
+}
+
+#define IN(...) scene_in((struct pkt_spec){ __VA_ARGS__ })
+#define OUT(...) scene_out((struct pkt_spec){ __VA_ARGS__ })
+/* Client data at `at` bytes behind the first one. */
+#define DATA(at, s) DATA_N(at, s, strlen(s))
+#define DATA_N(at, s, n)                                                                           \
+	IN(.flags = PKT_ACK | PKT_PSH, .seq = scene_base + (u32)(at), .ack = scene_ack, .data = (s), \
+	   .len = (u32)(n))
+/* The server acknowledges n bytes, and has sent `said` bytes itself. */
+#define ACKED(n) OUT(.flags = PKT_ACK, .seq = scene_ack, .ack = scene_base + (u32)(n))
+
+static u32 scene_base, scene_ack;
+
+/* The handshake; `base` is the first byte of client data. */
+static inline void scene_connect_at(u32 base)
+{
+	scene_base = base;
+	scene_ack = SCENE_ISS + 1;
+	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = base - 1), SCENE_PASS);
+	OUT(.flags = PKT_SYN | PKT_ACK, .seq = SCENE_ISS, .ack = base);
+	EXPECT_EQ(IN(.flags = PKT_ACK, .seq = base, .ack = scene_ack), SCENE_PASS);
+}
+
+static inline void scene_connect(void)
+{
+	scene_connect_at(SCENE_BASE);
+}
+
+static inline void scene_config(void)
+{
+	u32 zero = 0;
+
+	ASSERT_EQ(machine_set("sz_config", &zero, &scene.cfg), 0);
+}
+
+static inline struct sz_addr scene_addr(bool v6, u8 last)
+{
+	struct sz_addr a = {};
+
+	if (v6) {
+		pkt_addr(a.b, true, last);
+	} else {
+		a.b[10] = a.b[11] = 0xff;
+		pkt_addr(a.b + 12, false, last);
+	}
+	return a;
+}
+
+static inline struct sz_flow_key scene_flow_key(void)
+{
+	return (struct sz_flow_key){ .client = scene_addr(scene.v6, 7),
+				     .server = scene_addr(scene.v6, 1),
+				     .client_port = htons(40000), .server_port = htons(8080) };
+}
+
+static inline bool scene_half(struct sz_flow *ret)
+{
+	struct sz_flow_key k = scene_flow_key();
+
+	return !machine_get("sz_half", &k, ret);
+}
+
+static inline bool scene_flow(struct sz_flow *ret)
+{
+	struct sz_flow_key k = scene_flow_key();
+
+	return !machine_get("sz_flows", &k, ret);
+}
+
+static inline u64 scene_count(u32 reason)
+{
+	return machine_sum("sz_counters", reason);
+}
+
+static inline void scene_service(const struct sz_service *svc)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct sz_service_key k = { .addr = scene_addr(v6, 1), .port = htons(8080) };
+
+		ASSERT_EQ(machine_set("sz_services", &k, svc), 0);
+		k.port = 0;
+		ASSERT_EQ(machine_set("sz_services", &k, svc), 0);
+	}
+}
+
+/* One node: `path` with its NUL when `exact`. */
+static inline void scene_node(const char *path, bool exact, u16 route, u32 methods, u16 flags)
+{
+	struct sz_route_key k = { .service = SCENE_SERVICE };
+	struct sz_route_node n;
+	u32 len = (u32)strlen(path) + exact;
+
+	memcpy(k.path, path, len);
+	k.prefixlen = 32 + 8 * len;
+	for (u32 m = 0; m < SZ_METHOD_COUNT; m++) {
+		n.route[m] = methods >> m & 1 ? route : SZ_ROUTE_NONE;
+		n.flags[m] = methods >> m & 1 ? flags : 0;
+	}
+	ASSERT_EQ(machine_set("sz_routes", &k, &n), 0);
+}
+
+static inline struct sz_grant_key scene_token(const char *token)
+{
+	struct sz_grant_key k = { .service = SCENE_SERVICE };
+	static u8 buf[SZ_FRAME_MAX + 64];
+	u32 n = (u32)strlen(token);
+
+	memcpy(buf, token, n);
+	sz_token_digest(scene.cfg.key, buf, 0, n, &k.token);
+	return k;
+}
+
+static inline struct sz_grant scene_grant_value(void)
+{
+	struct sz_grant g = { .expires_ns = machine_now() + 3600000000000ull,
+			      .policy_gen = scene.cfg.policy_gen, .key_gen = scene.cfg.key_gen,
+			      .principal = SCENE_PRINCIPAL };
+
+	g.allow[0] = 1u << SCENE_ROUTE_A | 1u << SCENE_ROUTE_PUBLIC;
+	g.ask[0] = 1u << SCENE_ROUTE_ASK;
+	return g;
+}
+
+static inline void scene_grant(const char *token, const struct sz_grant *g)
+{
+	struct sz_grant_key k = scene_token(token);
+
+	ASSERT_EQ(machine_set("sz_grants", &k, g), 0);
+}
+
+static inline void scene_answers(void)
+{
+#define SCENE_STATUS_(n, NAME, label, http, text) [n] = http,
+	static const u16 status[SZ_REASON_MAX] = { SZ_REASONS(SCENE_STATUS_) };
+
+	for (u32 r = 0; r < SZ_REASON_MAX; r++) {
+		struct sz_answer a = {};
+		u32 sum;
+
+		if (!status[r])
+			continue;
+		a.len = (u32)snprintf((char *)a.bytes, sizeof(a.bytes),
+				      "HTTP/1.1 %u Refused\r\n%sConnection: close\r\n\r\n%.*s",
+				      status[r], status[r] == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+				      (int)(r & 3), "abc");
+		sum = pkt_sum(a.bytes, a.len, 0);
+		a.csum = htons((u16)sum);
+		ASSERT_EQ(machine_set("sz_answers", &r, &a), 0);
+	}
+}
+
+#define SCENE_GET_POST (1u << SZ_M_GET | 1u << SZ_M_POST)
+
+static inline void scene_begin(void)
+{
+	struct sz_service svc = { .id = SCENE_SERVICE };
+	struct sz_grant g;
+
+	memset(&scene, 0, sizeof(scene));
+	machine_begin();
+	scene.cfg = (struct sz_config){ .abi = SZ_ABI, .heartbeat_ns = machine_now(),
+					.heartbeat_ttl_ns = 60000000000ull, .policy_gen = 11,
+					.key_gen = 22 };
+	memcpy(scene.cfg.key, "0123456789abcdef", 16);
+	scene_config();
+	scene_service(&svc);
+	scene_node("/a", true, SCENE_ROUTE_A, SCENE_GET_POST, 0);
+	scene_node("/a/", false, SCENE_ROUTE_A, SCENE_GET_POST, 0);
+	scene_node("/pub", true, SCENE_ROUTE_PUBLIC, SCENE_GET_POST, SZ_RT_PUBLIC);
+	scene_node("/ask", true, SCENE_ROUTE_ASK, SCENE_GET_POST, 0);
+	scene_node("/other", true, SCENE_ROUTE_OTHER, SCENE_GET_POST, 0);
+	g = scene_grant_value();
+	scene_grant(SCENE_GRANTED, &g);
+	scene_answers();
+	scene_base = SCENE_BASE;
+	scene_ack = SCENE_ISS + 1;
+}
+
+/* Requests. */
+#define HOST_ "Host: h\r\n"
+#define AUTH_ "Authorization: Bearer " SCENE_GRANTED "\r\n"
+#define GET_A "GET /a HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
+#define GET_PUB "GET /pub HTTP/1.1\r\n" HOST_ "\r\n"
+#define GET_NO_TOKEN "GET /a HTTP/1.1\r\n" HOST_ "\r\n"
+#define POST_A(len) "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Content-Length: " len "\r\n\r\n"
+#define POST_PUB(len) "POST /pub HTTP/1.1\r\n" HOST_ "Content-Length: " len "\r\n\r\n"
+#define LEN(s) ((u32)sizeof(s) - 1)
+
+#endif
