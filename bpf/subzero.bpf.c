@@ -12,6 +12,21 @@
 
 #include "maps.h"
 
+#include "subzero/scratch.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2); /* one for each program: egress may interrupt ingress */
+	__type(key, u32);
+	__type(value, struct sz_scratch);
+} sz_scratch SEC(".maps");
+
+static __attribute__((always_inline)) struct sz_scratch *sz_scratch_of(u32 slot)
+{
+	return bpf_map_lookup_elem(&sz_scratch, &slot);
+}
+#define SZ_SCRATCH(slot) sz_scratch_of(slot)
+
 #define sz_ctx xdp_md
 #define sz_map_get(map, key) bpf_map_lookup_elem(map, key)
 #define sz_map_set(map, key, value) bpf_map_update_elem(map, key, value, BPF_ANY)
@@ -56,18 +71,10 @@ static __attribute__((noinline)) long sz_ctx_resize(struct xdp_md *ctx, u32 len)
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2); /* one for each program: egress may interrupt ingress */
-	__type(key, u32);
-	__type(value, struct sz_scratch);
-} sz_scratch SEC(".maps");
-
 SEC("xdp")
 int sz_ingress(struct xdp_md *ctx)
 {
-	u32 slot = 0;
-	struct sz_scratch *s = bpf_map_lookup_elem(&sz_scratch, &slot);
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 
 	if (!s)
 		return XDP_DROP;
@@ -84,10 +91,10 @@ int sz_ingress(struct xdp_md *ctx)
 SEC("tc")
 int sz_egress(struct __sk_buff *skb)
 {
-	u32 slot = 1, len = skb->len, n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
-	struct sz_scratch *s = bpf_map_lookup_elem(&sz_scratch, &slot);
+	u32 len = skb->len, n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_EGRESS);
 
 	if (s && n >= 54 && !bpf_skb_load_bytes(skb, 0, s->frame, n))
-		sz_guard_egress(s->frame, n, len, skb->ingress_ifindex != 0, s);
+		sz_guard_egress(n, len, skb->ingress_ifindex != 0, s);
 	return TC_ACT_UNSPEC;
 }

@@ -7,10 +7,13 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 install: all ## programs, BPF object, unit, man pages, completion (DESTDIR=, PREFIX=)
 	install -d $(SBIN) $(DESTDIR)$(PREFIX)/lib/subzero $(DESTDIR)/lib/systemd/system \
 	  $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 \
-	  $(SHARE)/bash-completion/completions $(DESTDIR)/etc/subzero $(SHARE)/doc/subzero
+	  $(SHARE)/bash-completion/completions $(SHARE)/doc/subzero
+	install -d -m 0750 $(DESTDIR)/etc/subzero
 	install -m 0755 $(B)/subzerod $(B)/subzeroctl $(SBIN)/
 	install -m 0644 $(B)/subzero.bpf.o $(DESTDIR)$(PREFIX)/lib/subzero/
-	install -m 0644 docs/systemd/subzero.service $(DESTDIR)/lib/systemd/system/
+	sed 's|/usr/sbin/|$(PREFIX)/sbin/|' docs/systemd/subzero.service \
+	  > $(DESTDIR)/lib/systemd/system/subzero.service
+	chmod 0644 $(DESTDIR)/lib/systemd/system/subzero.service
 	install -m 0644 docs/man/*.5 $(SHARE)/man/man5/
 	install -m 0644 docs/man/*.8 $(SHARE)/man/man8/
 	install -m 0644 tools/completion/subzeroctl $(SHARE)/bash-completion/completions/

@@ -9,155 +9,158 @@
 #include "ctl/ctl.h"
 
 #define OPTIONS(name) static const struct sz_ctl_option name[]
-#define END { NULL, 0, NULL, NULL }
+#define END                                                                                        \
+	{                                                                                          \
+		NULL, 0, NULL, NULL                                                                \
+	}
 
 OPTIONS(attach_options) = {
-	{ "mode", 0, "MODE", "auto (native where possible), native or generic" },
+	{"mode", 0, "MODE", "auto (native where possible), native or generic"},
 	END,
 };
 OPTIONS(detach_options) = {
-	{ "all", 0, NULL, "every interface" },
-	{ "unload", 0, NULL, "with --all: also remove the pinned programs and maps" },
+	{"all", 0, NULL, "every interface"},
+	{"unload", 0, NULL, "with --all: also remove the pinned programs and maps"},
 	END,
 };
 OPTIONS(counters_options) = {
-	{ "all", 0, NULL, "also what was never counted" },
+	{"all", 0, NULL, "also what was never counted"},
 	END,
 };
 OPTIONS(sources_options) = {
-	{ "sort", 0, "BY", "requests (default), denials or syns" },
-	{ "lines", 'n', "N", "rows to show; 0 = all (default 20, with --json all)" },
+	{"sort", 0, "BY", "requests (default), denials or syns"},
+	{"lines", 'n', "N", "rows to show; 0 = all (default 20, with --json all)"},
 	END,
 };
 OPTIONS(flows_options) = {
-	{ "lines", 'n', "N", "rows to show; 0 = all (default 50, with --json all)" },
-	{ "half", 0, NULL, "connections on which no request was admitted yet" },
+	{"lines", 'n', "N", "rows to show; 0 = all (default 50, with --json all)"},
+	{"half", 0, NULL, "connections on which no request was admitted yet"},
 	END,
 };
 OPTIONS(grants_list_options) = {
-	{ "lines", 'n', "N", "rows to show; 0 = all (default 50, with --json all)" },
-	{ "principal", 0, "P", "only of principals whose name contains P, or whose id it is" },
+	{"lines", 'n', "N", "rows to show; 0 = all (default 50, with --json all)"},
+	{"principal", 0, "P", "only of principals whose name contains P, or whose id it is"},
 	END,
 };
 OPTIONS(grants_show_options) = {
-	{ "token", 0, "TOKEN", "this token; - reads it from stdin" },
+	{"token", 0, "TOKEN", "this token; - reads it from stdin"},
 	END,
 };
 OPTIONS(revoke_options) = {
-	{ "token", 0, "TOKEN", "one token; - reads it from stdin" },
-	{ "jti", 0, "JTI", "tokens with this id" },
-	{ "subject", 0, "SUBJECT", "tokens of this subject, of any issuer" },
-	{ "issuer", 0, "ISSUER", "all tokens of this issuer" },
-	{ "for", 0, "DURATION", "30m, 12h, 7d (default: a token's life, else for ever)" },
+	{"token", 0, "TOKEN", "one token; - reads it from stdin"},
+	{"jti", 0, "JTI", "tokens with this id"},
+	{"subject", 0, "SUBJECT", "tokens of this subject, of any issuer"},
+	{"issuer", 0, "ISSUER", "all tokens of this issuer"},
+	{"for", 0, "DURATION", "30m, 12h, 7d (default: a token's life, else for ever)"},
 	END,
 };
 OPTIONS(clear_options) = {
-	{ "all", 0, NULL, "every revocation" },
+	{"all", 0, NULL, "every revocation"},
 	END,
 };
 OPTIONS(ban_options) = {
-	{ "for", 0, "DURATION", "30m, 12h, 7d (default: for ever)" },
-	{ "why", 0, "TEXT", "kept beside the ban" },
-	{ "force", 0, NULL, "allow 0.0.0.0/0 and ::/0, which ban everybody" },
+	{"for", 0, "DURATION", "30m, 12h, 7d (default: for ever)"},
+	{"why", 0, "TEXT", "kept beside the ban"},
+	{"force", 0, NULL, "allow 0.0.0.0/0 and ::/0, which ban everybody"},
 	END,
 };
 OPTIONS(explain_options) = {
-	{ "service", 0, "NAME", "service of the configuration" },
-	{ "method", 0, "METHOD", "default GET" },
-	{ "path", 0, "PATH", "as the client would send it" },
-	{ "token", 0, "TOKEN", "access token; - reads it from stdin" },
+	{"service", 0, "NAME", "service of the configuration"},
+	{"method", 0, "METHOD", "default GET"},
+	{"path", 0, "PATH", "as the client would send it"},
+	{"token", 0, "TOKEN", "access token; - reads it from stdin"},
 	END,
 };
 OPTIONS(top_options) = {
-	{ "delay", 'd', "SECONDS", "between two looks (default 1)" },
-	{ "iterations", 'n', "N", "looks before it ends (default: no end)" },
+	{"delay", 'd', "SECONDS", "between two looks (default 1)"},
+	{"iterations", 'n', "N", "looks before it ends (default: no end)"},
 	END,
 };
 OPTIONS(tail_options) = {
-	{ "lines", 'n', "N", "records to show (default 10)" },
-	{ "follow", 'f', NULL, "go on with what is added" },
+	{"lines", 'n', "N", "records to show (default 10)"},
+	{"follow", 'f', NULL, "go on with what is added"},
 	END,
 };
 OPTIONS(generate_options) = {
-	{ "alg", 0, "ALG", "EdDSA (default), ES256, RS256, PS256, ..." },
-	{ "out", 0, "FILE", "private key, mode 0600" },
-	{ "jwks", 0, "FILE", "key set for the daemon (default: printed)" },
-	{ "append", 0, NULL, "add the public key to an existing --jwks" },
-	{ "force", 0, NULL, "replace files that exist" },
+	{"alg", 0, "ALG", "EdDSA (default), ES256, RS256, PS256, ..."},
+	{"out", 0, "FILE", "private key, mode 0600"},
+	{"jwks", 0, "FILE", "key set for the daemon (default: printed)"},
+	{"append", 0, NULL, "add the public key to an existing --jwks"},
+	{"force", 0, NULL, "replace files that exist"},
 	END,
 };
 OPTIONS(mint_options) = {
-	{ "key", 0, "FILE", "private key of 'keys generate'" },
-	{ "iss", 0, "ISSUER", "who issues the token" },
-	{ "sub", 0, "SUBJECT", "whom it stands for" },
-	{ "aud", 0, "AUDIENCE", "who it is for; may be repeated" },
-	{ "scope", 0, "SCOPES", "separated by spaces" },
-	{ "claim", 0, "NAME=VALUE", "another claim, JSON or text; may be repeated" },
-	{ "ttl", 0, "DURATION", "life from now (default 1h)" },
-	{ "nbf", 0, "TIME", "not before: seconds since 1970, or +5m" },
-	{ "jti", 0, "ID", "default: random" },
+	{"key", 0, "FILE", "private key of 'keys generate'"},
+	{"iss", 0, "ISSUER", "who issues the token"},
+	{"sub", 0, "SUBJECT", "whom it stands for"},
+	{"aud", 0, "AUDIENCE", "who it is for; may be repeated"},
+	{"scope", 0, "SCOPES", "separated by spaces"},
+	{"claim", 0, "NAME=VALUE", "another claim, JSON or text; may be repeated"},
+	{"ttl", 0, "DURATION", "life from now (default 1h)"},
+	{"nbf", 0, "TIME", "not before: seconds since 1970, or +5m"},
+	{"jti", 0, "ID", "default: random"},
 	END,
 };
 OPTIONS(inspect_options) = {
-	{ "jwks", 0, "FILE", "also verify the signature with this key set" },
+	{"jwks", 0, "FILE", "also verify the signature with this key set"},
 	END,
 };
 
 static const struct sz_ctl_command commands[] = {
-	{ "attach", NULL, false, "IFACE", 1, 1, "Guard an interface", attach_options,
-	  sz_ctl_cmd_attach },
-	{ "detach", NULL, false, "[IFACE]", 0, 1, "Stop guarding an interface, or all",
-	  detach_options, sz_ctl_cmd_detach },
-	{ "unload", NULL, false, "", 0, 0, "Detach everywhere and remove programs, maps and state",
-	  NULL, sz_ctl_cmd_unload },
-	{ "status", NULL, false, "", 0, 0, "Show interfaces, daemon and fill of the maps", NULL,
-	  sz_ctl_cmd_status },
-	{ "services", NULL, false, "", 0, 0, "List the protected services", NULL,
-	  sz_ctl_cmd_services },
-	{ "routes", NULL, false, "[SERVICE]", 0, 1, "List routes as the kernel has them", NULL,
-	  sz_ctl_cmd_routes },
-	{ "counters", NULL, false, "", 0, 0, "Count verdicts by reason", counters_options,
-	  sz_ctl_cmd_counters },
-	{ "sources", NULL, false, "", 0, 0, "List the top talkers", sources_options,
-	  sz_ctl_cmd_sources },
-	{ "flows", NULL, false, "", 0, 0, "List connections", flows_options, sz_ctl_cmd_flows },
-	{ "top", NULL, false, "", 0, 0, "Watch rates live", top_options, sz_ctl_cmd_top },
-	{ "explain", NULL, false, "", 0, 0, "Say what would become of a request, and why",
-	  explain_options, sz_ctl_cmd_explain },
-	{ "grants", "list", true, "", 0, 0, "List tokens the kernel admits", grants_list_options,
-	  sz_ctl_cmd_grants_list },
-	{ "grants", "show", false, "[DIGEST]", 0, 1, "Show one token's grants",
-	  grants_show_options, sz_ctl_cmd_grants_show },
-	{ "grants", "revoke", false, "", 0, 0, "Revoke by token, jti, subject or issuer",
-	  revoke_options, sz_ctl_cmd_grants_revoke },
-	{ "revocations", "list", true, "", 0, 0, "List what is revoked", NULL,
-	  sz_ctl_cmd_revocations_list },
-	{ "revocations", "clear", false, "[ID]", 0, 1, "Take a revocation back, or all",
-	  clear_options, sz_ctl_cmd_revocations_clear },
-	{ "bans", NULL, false, "", 0, 0, "List banned addresses", NULL, sz_ctl_cmd_bans },
-	{ "ban", NULL, false, "PREFIX", 1, 1, "Drop everything from an address or prefix",
-	  ban_options, sz_ctl_cmd_ban },
-	{ "unban", NULL, false, "PREFIX", 1, 1, "Lift a ban", NULL, sz_ctl_cmd_unban },
-	{ "audit", "verify", false, "[DIR]", 0, 1, "Check the audit log's whole chain", NULL,
-	  sz_ctl_cmd_audit_verify },
-	{ "audit", "tail", false, "[DIR]", 0, 1, "Show the last records", tail_options,
-	  sz_ctl_cmd_audit_tail },
-	{ "keys", "generate", false, "", 0, 0, "Make a key pair for trying things out",
-	  generate_options, sz_ctl_cmd_keys_generate },
-	{ "token", "mint", false, "", 0, 0, "Sign a token for trying things out", mint_options,
-	  sz_ctl_cmd_token_mint },
-	{ "token", "inspect", false, "[TOKEN|-]", 0, 1, "Decode a token", inspect_options,
-	  sz_ctl_cmd_token_inspect },
-	{ "reload", NULL, false, "", 0, 0, "Let the daemon read its configuration anew", NULL,
-	  sz_ctl_cmd_reload },
-	{ "flush", NULL, false, "", 0, 0, "Write the audit log to disk, with a summary of hits", NULL,
-	  sz_ctl_cmd_flush },
-	{ NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL },
+	{"attach", NULL, false, "IFACE", 1, 1, "Guard an interface", attach_options,
+	 sz_ctl_cmd_attach},
+	{"detach", NULL, false, "[IFACE]", 0, 1, "Stop guarding an interface, or all",
+	 detach_options, sz_ctl_cmd_detach},
+	{"unload", NULL, false, "", 0, 0, "Detach everywhere and remove programs, maps and state",
+	 NULL, sz_ctl_cmd_unload},
+	{"status", NULL, false, "", 0, 0, "Show interfaces, daemon and fill of the maps", NULL,
+	 sz_ctl_cmd_status},
+	{"services", NULL, false, "", 0, 0, "List the protected services", NULL,
+	 sz_ctl_cmd_services},
+	{"routes", NULL, false, "[SERVICE]", 0, 1, "List routes as the kernel has them", NULL,
+	 sz_ctl_cmd_routes},
+	{"counters", NULL, false, "", 0, 0, "Count verdicts by reason", counters_options,
+	 sz_ctl_cmd_counters},
+	{"sources", NULL, false, "", 0, 0, "List the top talkers", sources_options,
+	 sz_ctl_cmd_sources},
+	{"flows", NULL, false, "", 0, 0, "List connections", flows_options, sz_ctl_cmd_flows},
+	{"top", NULL, false, "", 0, 0, "Watch rates live", top_options, sz_ctl_cmd_top},
+	{"explain", NULL, false, "", 0, 0, "Say what would become of a request, and why",
+	 explain_options, sz_ctl_cmd_explain},
+	{"grants", "list", true, "", 0, 0, "List tokens the kernel admits", grants_list_options,
+	 sz_ctl_cmd_grants_list},
+	{"grants", "show", false, "[DIGEST]", 0, 1, "Show one token's grants", grants_show_options,
+	 sz_ctl_cmd_grants_show},
+	{"grants", "revoke", false, "", 0, 0, "Revoke by token, jti, subject or issuer",
+	 revoke_options, sz_ctl_cmd_grants_revoke},
+	{"revocations", "list", true, "", 0, 0, "List what is revoked", NULL,
+	 sz_ctl_cmd_revocations_list},
+	{"revocations", "clear", false, "[ID]", 0, 1, "Take a revocation back, or all",
+	 clear_options, sz_ctl_cmd_revocations_clear},
+	{"bans", NULL, false, "", 0, 0, "List banned addresses", NULL, sz_ctl_cmd_bans},
+	{"ban", NULL, false, "PREFIX", 1, 1, "Drop everything from an address or prefix",
+	 ban_options, sz_ctl_cmd_ban},
+	{"unban", NULL, false, "PREFIX", 1, 1, "Lift a ban", NULL, sz_ctl_cmd_unban},
+	{"audit", "verify", false, "[DIR]", 0, 1, "Check the audit log's whole chain", NULL,
+	 sz_ctl_cmd_audit_verify},
+	{"audit", "tail", false, "[DIR]", 0, 1, "Show the last records", tail_options,
+	 sz_ctl_cmd_audit_tail},
+	{"keys", "generate", false, "", 0, 0, "Make a key pair for trying things out",
+	 generate_options, sz_ctl_cmd_keys_generate},
+	{"token", "mint", false, "", 0, 0, "Sign a token for trying things out", mint_options,
+	 sz_ctl_cmd_token_mint},
+	{"token", "inspect", false, "[TOKEN|-]", 0, 1, "Decode a token", inspect_options,
+	 sz_ctl_cmd_token_inspect},
+	{"reload", NULL, false, "", 0, 0, "Let the daemon read its configuration anew", NULL,
+	 sz_ctl_cmd_reload},
+	{"flush", NULL, false, "", 0, 0, "Write the audit log to disk, with a summary of hits",
+	 NULL, sz_ctl_cmd_flush},
+	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 static int help(const struct sz_ctl_args *a)
 {
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	sz_ctl_help(commands, a, &b);
 	fwrite(b.data, 1, b.len, stdout);
@@ -167,7 +170,7 @@ static int help(const struct sz_ctl_args *a)
 
 int main(int argc, char **argv)
 {
-	struct sz_ctl c = { 0 };
+	struct sz_ctl c = {0};
 	struct sz_error e;
 	int ret;
 

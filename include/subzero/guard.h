@@ -17,6 +17,7 @@
  *   only shrinks), sz_ring_put(&ring, record, len, max): all int, 0 or negative;
  *   `max` is a constant that len may not exceed
  *   sz_now(), struct sz_ctx with its length through sz_ctx_len(ctx)
+ * and in BPF SZ_SCRATCH(slot), this CPU's memory.
  */
 #ifndef SZ_GUARD_H
 #define SZ_GUARD_H
@@ -29,57 +30,28 @@
 #include "subzero/flow.h"
 #include "subzero/head.h"
 #include "subzero/packet.h"
+#include "subzero/parts.h"
+#include "subzero/scratch.h"
 
-enum sz_action { SZ_PASS, SZ_DROP, SZ_REPLY };
+enum sz_action {
+	SZ_PASS,
+	SZ_DROP,
+	SZ_REPLY,
+	SZ_AGAIN, /* another CPU changed the flow meanwhile: nothing has happened yet, decide anew */
+};
+
+#define SZ_ATTEMPTS 32
 
 #define SZ_ASK_AGAIN_NS 2000000000ull /* an unanswered question is asked again after this */
-#define SZ_HELD_MAX 64                /* frames held behind one question */
-#define SZ_HELD_SPAN 65536            /* bytes of sequence space behind `next` that may be held */
-
-struct sz_admitted {
-	u64 principal;
-	u32 reason;
-	u16 route;
-	u16 path_off, path_len;
-	u8 method;
-	u8 pad[5];
-};
-
-/* The state of one walk. */
-struct sz_walk {
-	u64 now;
-	u64 principal;
-	u32 off;       /* payload bytes dealt with */
-	u32 verdict;   /* enum sz_verdict on the byte at off, once the walk has ended */
-	u32 reason;    /* enum sz_reason */
-	u32 why;       /* enum sz_miss_why */
-	u32 loaded;    /* bytes of the frame in the scratch buffer */
-	u32 promoted;  /* the flow lies in sz_flows */
-	u32 changed;   /* the flow must be committed */
-	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
-	u32 tail_len;  /* bytes of the body that was opened behind them */
-	u32 ifindex, rxq;
-	u32 n_admitted;
-	u16 route;
-	u8 method;
-	u8 monitor;
-	u32 pad;
-	struct sz_digest token;
-	struct sz_admitted admitted[SZ_WALK_MAX];
-};
-
-/* Per-CPU memory. `frame` directly behind `miss`: together they are the ring record. */
-struct sz_scratch {
-	struct sz_miss miss;
-	u8 frame[SZ_FRAME_MAX + 64];
-	u8 out[SZ_OUT_MAX];
-	struct sz_packet p;
-	struct sz_scan scan;
-	struct sz_flow flow;
-	struct sz_walk w;
-	struct sz_event event;
-	struct sz_route_key route;
-};
+/*
+ * Frames held behind one question, and how far behind `next` they may begin. On a connection whose
+ * client is known it is what a fast sender has in flight; before that, an initial window.
+ */
+#define SZ_HELD_MAX 512
+#define SZ_HELD_SPAN (1u << 20)
+#define SZ_HELD_MAX_UNKNOWN 64
+#define SZ_HELD_SPAN_UNKNOWN (1u << 17)
+#define SZ_HELD_SHARE 8               /* that many held frames cost a source as much as one miss */
 
 /* What the steps of a walk share: pointers only. */
 struct sz_guard {
@@ -112,58 +84,25 @@ SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
 	return sz_map_get(&sz_sources, &a);
 }
 
-/* One record for the audit log; path is where the target lies in the frame. */
-SZ_COLD void sz_report(struct sz_scratch *s, u32 service, u32 reason, const struct sz_admitted *a)
-{
-	struct sz_event *e = &s->event;
-	u32 off = a->path_off, n = a->path_len;
-
-	sz_memset(e, 0, sizeof(*e));
-	e->time_ns = s->w.now;
-	e->principal = a->principal;
-	e->flow = s->p.key;
-	e->service = service;
-	e->reason = reason;
-	e->route = a->route;
-	e->method = a->method;
-	e->monitor = s->w.monitor;
-	if (n > sizeof(e->path))
-		n = sizeof(e->path);
-	e->path_len = (u16)n;
-	if (n) {
-		u32 i;
-
-		for (i = 0; i < sizeof(e->path); i += 8) {
-			u64 v = i < n ? sz_load64(s->frame + ((off + i) & SZ_FRAME_MASK)) : 0;
-
-			sz_memcpy(e->path + i, &v, 8);
-		}
-	}
-	if (sz_ring_put(&sz_events, e, sizeof(*e), sizeof(*e))) {
-		u64 *lost = sz_map_get(&sz_lost, &reason);
-
-		if (lost)
-			(*lost)++;
-	}
-}
-
 /* Counts a refusal and, where it is one, reports it. */
 SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
 {
 	sz_count(reason);
 	if (sz_reason_is_record(reason)) {
 		struct sz_source *src = sz_source_of(&s->p.key.client);
-		struct sz_admitted a = { .principal = s->w.principal, .route = s->w.route,
-					 .method = s->w.method,
-					 .path_off = (u16)s->scan.path_off,
-					 .path_len = (u16)s->scan.target_len };
+		struct sz_admitted *a = &s->w.report;
 
 		if (src) {
 			sz_fetch_add(&src->denials, 1);
 			src->last_reason = reason;
 			src->seen_ns = s->w.now;
 		}
-		sz_report(s, service, reason, &a);
+		a->principal = s->w.principal;
+		a->route = s->w.route;
+		a->method = s->w.method;
+		a->path_off = (u16)s->scan.path_off;
+		a->path_len = (u16)s->scan.target_len;
+		sz_part_report(service, reason);
 	}
 }
 
@@ -215,7 +154,7 @@ SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
 
 	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < w->now)
 		return sz_says(w, SZ_DENY, SZ_R_NO_DAEMON, 0);
-	if ((f->flags & SZ_FLOW_ASKED) && w->now - f->asked_ns < SZ_ASK_AGAIN_NS && !w->off)
+	if ((f->flags & SZ_FLOW_ASKED) && w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
 		return sz_says(w, SZ_DENY, SZ_R_WAITING, 0);
 	src = sz_source_of(&g->s->p.key.client);
 	if (!src || !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
@@ -254,8 +193,8 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route)
 	const struct sz_denied *bad;
 	struct sz_grant *grant;
 
-	sz_token_digest(cfg->key, s->frame, s->scan.token_off, s->scan.token_len, &key.token);
-	w->token = key.token;
+	sz_part_token();
+	key.token = w->token;
 	grant = sz_map_get(&sz_grants, &key);
 	if (!grant || grant->expires_ns <= w->now || grant->policy_gen != cfg->policy_gen ||
 	    grant->key_gen != cfg->key_gen) {
@@ -396,9 +335,10 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	copy = *t;
 	if (copy.service != g->svc->id || copy.expires_ns <= w->now || !copy.len ||
 	    copy.len > s->p.payload_len - w->off ||
-	    sz_segment_digest(g->cfg->key, s->frame, at, copy.len) != copy.digest)
+	    sz_part_digest(at, copy.len) != copy.digest)
 		return false;
-	sz_map_unset(&sz_tickets, &key);
+	w->ticket_used = 1;
+	w->ticket_seq = key.seq;
 	w->principal = copy.principal;
 	w->route = copy.route;
 	w->method = copy.method;
@@ -537,7 +477,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 		w->reason = SZ_R_BODY;
 		return 0;
 	}
-	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && sz_use_ticket(g))
+	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->ticket_used && sz_use_ticket(g))
 		return w->verdict != SZ_ALLOW;
 	if (f->flags & SZ_FLOW_STREAM) {
 		if ((f->flags & SZ_FLOW_CHUNK) && sz_walk_chunk(s))
@@ -545,7 +485,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 		sz_ask(g, f->flags & SZ_FLOW_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_STREAM);
 		return 1;
 	}
-	sz_head_scan(&s->scan, s->frame, at, s->p.payload_off + s->p.payload_len);
+	sz_part_scan(at, s->p.payload_off + s->p.payload_len);
 	w->route = SZ_ROUTE_NONE;
 	w->method = 0xff;
 	w->principal = 0;
@@ -556,6 +496,25 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	sz_note(s, w->reason, w->principal, w->route, w->method);
 	sz_admit(s, len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);
 	return 0;
+}
+
+/* Behind a question that is open: may the daemon take this frame, too, and put it back in order? */
+SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
+{
+	const struct sz_flow *f = &g->s->flow;
+	const struct sz_config *cfg = g->cfg;
+	struct sz_source *src;
+	u64 now = g->s->w.now;
+
+	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
+		return false;
+	if (f->principal)
+		return distance < SZ_HELD_SPAN && f->held < SZ_HELD_MAX;
+	if (distance >= SZ_HELD_SPAN_UNKNOWN || f->held >= SZ_HELD_MAX_UNKNOWN)
+		return false;
+	src = sz_source_of(&g->s->p.key.client);
+	return src && sz_bucket_take(&src->miss_tat, now, cfg->src_miss_interval_ns / SZ_HELD_SHARE,
+				     cfg->src_miss_burst_ns);
 }
 
 SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
@@ -585,9 +544,7 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 			sz_skip(s, r->seq + r->len - pos);
 			return 0;
 		}
-		if (left < r->fixed || sz_segment_digest(g->cfg->key, s->frame,
-							 s->p.payload_off + w->off, r->fixed) !=
-					       r->digest)
+		if (left < r->fixed || sz_part_digest(s->p.payload_off + w->off, r->fixed) != r->digest)
 			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
 		w->reason = SZ_R_REPEAT;
 		sz_skip(s, r->fixed);
@@ -597,10 +554,7 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 		return sz_walk_boundary(g);
 	if (sz_seq_before(pos, f->next))
 		return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
-	/* Behind a question that is open: the daemon puts it back in order. */
-	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && pos - f->next < SZ_HELD_SPAN &&
-	    f->held < SZ_HELD_MAX && !w->off &&
-	    g->cfg->heartbeat_ns + g->cfg->heartbeat_ttl_ns >= w->now)
+	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->off && sz_may_hold(g, pos - f->next))
 		return sz_stop(w, SZ_ASK, SZ_R_MISS, SZ_MISS_STREAM);
 	return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);
 }
@@ -619,8 +573,16 @@ SZ_INLINE void sz_ranges_update(struct sz_guard *g)
 	slot = sz_range_free(&s->flow);
 	if (w->run_end && slot < SZ_RANGES)
 		sz_range_set(&s->flow, slot, s->p.seq + w->run_start, len, len + w->tail_len,
-			     sz_segment_digest(g->cfg->key, s->frame,
-					       s->p.payload_off + w->run_start, len));
+			     sz_part_digest(s->p.payload_off + w->run_start, len));
+}
+
+/* The boundary has moved past what the ticket was for: it is of no use to anybody now. */
+SZ_INLINE void sz_ticket_done(struct sz_scratch *s)
+{
+	struct sz_ticket_key key = { .flow = s->p.key, .seq = s->w.ticket_seq };
+
+	if (s->w.ticket_used)
+		sz_map_unset(&sz_tickets, &key);
 }
 
 /*
@@ -637,12 +599,14 @@ SZ_COLD bool sz_commit(struct sz_guard *g, struct sz_flow *f)
 		return false;
 	if (s->w.promoted || !s->w.n_admitted) {
 		sz_flow_store(f, &s->flow);
+		sz_ticket_done(s);
 		return true;
 	}
 	s->flow.ver = s->w.now & ~1ull;
 	if (sz_map_set(&sz_flows, key, &s->flow))
 		return false; /* the half-open entry stays claimed: the connection is refused from now on */
 	sz_map_unset(&sz_half, key);
+	sz_ticket_done(s);
 	return true;
 }
 
@@ -671,8 +635,10 @@ SZ_LOOP_FN sz_admitted_step(u64 i, void *arg)
 	}
 	if (n)
 		(*n)++;
-	if (g->svc->flags & SZ_SVC_EVENT_HITS)
-		sz_report(s, g->svc->id, a->reason, a);
+	if (g->svc->flags & SZ_SVC_EVENT_HITS) {
+		s->w.report = *a;
+		sz_part_report(g->svc->id, a->reason);
+	}
 	return 0;
 }
 
@@ -687,11 +653,9 @@ SZ_COLD int sz_drop(struct sz_scratch *s, u32 service, u32 reason)
 /* RST to the client for data on a connection nobody knows (RFC 9293 section 3.5.2). */
 SZ_COLD int sz_reset_client(struct sz_ctx *ctx, struct sz_scratch *s)
 {
-	struct sz_reply r = { .flags = SZ_TCP_RST | SZ_TCP_ACK };
+	u32 n = sz_part_reply(SZ_TCP_RST | SZ_TCP_ACK, 0, 0);
 
-	sz_reply_build(s->frame, &s->p, s->out, &r);
-	if (r.hdr_len > SZ_OUT_MAX || sz_ctx_resize(ctx, r.hdr_len) ||
-	    sz_ctx_store(ctx, 0, s->out, r.hdr_len, SZ_OUT_MAX))
+	if (sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
 		return SZ_DROP;
 	return SZ_REPLY;
 }
@@ -699,46 +663,45 @@ SZ_COLD int sz_reset_client(struct sz_ctx *ctx, struct sz_scratch *s)
 /* The segment becomes a RST that ends the server's side of an answered connection. */
 SZ_COLD int sz_reset_server(struct sz_ctx *ctx, struct sz_scratch *s)
 {
-	u32 n = sz_reset_build(s->frame, &s->p, s->out, s->flow.next);
+	u32 n = sz_part_reset(s->flow.next);
 
-	if (n > SZ_OUT_MAX || sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
+	if (sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
 		return SZ_DROP;
 	return SZ_PASS;
 }
+
+#define SZ_ANSWER_FLAGS (SZ_TCP_FIN | SZ_TCP_PSH | SZ_TCP_ACK)
 
 /* The prepared HTTP answer for the reason, with FIN; its short form where the frame is too small. */
 SZ_COLD int sz_answer_client(struct sz_ctx *ctx, struct sz_scratch *s, u32 reason)
 {
 	const struct sz_answer *a = sz_map_get(&sz_answers, &reason);
-	struct sz_reply r = { .flags = SZ_TCP_FIN | SZ_TCP_PSH | SZ_TCP_ACK };
-	bool brief = false;
+	u32 len, hdr;
 
 	if (!a)
 		return SZ_DROP;
-	r.body_len = a->len;
-	r.body_sum = a->csum;
-	if (!r.body_len || r.body_len > SZ_ANSWER_MAX) {
+	len = a->len;
+	if (!len || len > SZ_ANSWER_MAX) {
 		sz_count(SZ_R_NO_ANSWER);
 		return SZ_DROP;
 	}
-	sz_reply_build(s->frame, &s->p, s->out, &r);
-	if (sz_ctx_resize(ctx, r.hdr_len + r.body_len)) {
-		brief = true;
-		r.body_len = a->brief_len;
-		r.body_sum = a->brief_csum;
-		sz_reply_build(s->frame, &s->p, s->out, &r);
-		if (!r.body_len || sz_ctx_resize(ctx, r.hdr_len + r.body_len)) {
-			/* No room at all: the connection still ends, without a word. */
-			sz_count(SZ_R_NO_ANSWER);
-			return sz_reset_client(ctx, s);
-		}
+	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len, a->csum);
+	if (!sz_ctx_resize(ctx, hdr + len))
+		return sz_ctx_store(ctx, 0, s->out, hdr, SZ_OUT_MAX) ||
+				       sz_ctx_store(ctx, hdr, a->bytes, len, SZ_ANSWER_MAX) ?
+			       SZ_DROP :
+			       SZ_REPLY;
+	len = a->brief_len;
+	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len, a->brief_csum);
+	if (!len || sz_ctx_resize(ctx, hdr + len)) {
+		/* No room at all: the connection still ends, without a word. */
+		sz_count(SZ_R_NO_ANSWER);
+		return sz_reset_client(ctx, s);
 	}
-	if (sz_ctx_store(ctx, 0, s->out, r.hdr_len, SZ_OUT_MAX))
-		return SZ_DROP;
-	if (brief ? sz_ctx_store(ctx, r.hdr_len, a->brief, r.body_len, SZ_BRIEF_MAX) :
-		    sz_ctx_store(ctx, r.hdr_len, a->bytes, r.body_len, SZ_ANSWER_MAX))
-		return SZ_DROP;
-	return SZ_REPLY;
+	return sz_ctx_store(ctx, 0, s->out, hdr, SZ_OUT_MAX) ||
+			       sz_ctx_store(ctx, hdr, a->brief, len, SZ_BRIEF_MAX) ?
+		       SZ_DROP :
+		       SZ_REPLY;
 }
 
 /* Passes the first `keep` bytes of payload. */
@@ -746,8 +709,7 @@ SZ_COLD int sz_trim(struct sz_ctx *ctx, struct sz_scratch *s, u32 keep)
 {
 	u32 n = s->p.payload_off;
 
-	if (!sz_trim_build(s->frame, &s->p, s->out, keep) || n > SZ_OUT_MAX ||
-	    sz_ctx_resize(ctx, n + keep) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
+	if (!sz_part_trim(keep) || sz_ctx_resize(ctx, n + keep) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
 		return SZ_DROP;
 	sz_count(SZ_R_TRIMMED);
 	return SZ_PASS;
@@ -769,10 +731,8 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 	}
 	s->flow.flags |= SZ_FLOW_DEAD;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;
-	if (!sz_commit(g, f)) {
-		sz_count(SZ_R_RACE);
-		return SZ_DROP;
-	}
+	if (!sz_commit(g, f))
+		return SZ_AGAIN;
 	sz_refused(s, g->svc->id, reason);
 	return sz_answer_client(ctx, s, reason);
 }
@@ -804,10 +764,8 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 	}
 	if (w->verdict == SZ_DENY && !keep)
 		return sz_refuse(ctx, g, f, w->reason);
-	if (w->changed && !sz_commit(g, f)) {
-		sz_count(SZ_R_RACE);
-		return w->monitor ? SZ_PASS : SZ_DROP;
-	}
+	if (w->changed && !sz_commit(g, f))
+		return SZ_AGAIN;
 	if (w->n_admitted)
 		sz_loop(SZ_WALK_MAX, sz_admitted_step, &arg);
 	else if (w->verdict == SZ_ALLOW)
@@ -888,7 +846,8 @@ SZ_INLINE struct sz_flow *sz_flow_find(struct sz_scratch *s)
 	return f ? f : sz_map_get(&sz_half, &s->p.key);
 }
 
-SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
+/* One attempt to decide a segment. */
+SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
@@ -903,10 +862,8 @@ SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return w->monitor ? SZ_PASS : sz_reset_client(ctx, s);
 	}
-	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow)) {
-		sz_count(SZ_R_RACE);
-		return w->monitor ? SZ_PASS : SZ_DROP;
-	}
+	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow))
+		return SZ_AGAIN;
 	if ((s->flow.flags & SZ_FLOW_LOST) && !w->monitor) {
 		/* Left monitor mode: nobody knows where a request begins. */
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
@@ -934,9 +891,37 @@ SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (s->p.payload_off + s->p.payload_len > w->loaded)
 		return sz_drop(s, g->svc->id, SZ_R_TOO_LARGE);
+	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
+	w->ticket_used = 0;
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
 	return sz_conclude(ctx, g, f);
+}
+
+struct sz_attempt {
+	struct sz_ctx *ctx;
+	struct sz_guard *g;
+	int act;
+};
+
+SZ_LOOP_FN sz_attempt_step(u64 i, void *arg)
+{
+	struct sz_attempt *a = arg;
+
+	(void)i;
+	a->act = sz_guard_attempt(a->ctx, a->g);
+	return a->act != SZ_AGAIN;
+}
+
+SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
+{
+	struct sz_attempt a = { ctx, g, SZ_AGAIN };
+
+	sz_loop(SZ_ATTEMPTS, sz_attempt_step, &a);
+	if (a.act != SZ_AGAIN)
+		return a.act;
+	sz_count(SZ_R_RACE);
+	return g->s->w.monitor ? SZ_PASS : SZ_DROP;
 }
 
 /* ---- the entry ------------------------------------------------------------------------------------------------ */
@@ -992,7 +977,8 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 
 	if (n < 14 || sz_ctx_load(ctx, 0, s->frame, n, SZ_HEADERS_LEN))
 		return SZ_PASS;
-	sz_packet_parse(s->frame, n, len, &s->p);
+	sz_scratch_use(s);
+	sz_part_parse(SZ_SCRATCH_INGRESS, n, len);
 	if (s->p.l4 == SZ_L4_OTHER) {
 		sz_count(SZ_R_FOREIGN);
 		return SZ_PASS;
@@ -1037,18 +1023,19 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 }
 
 /*
- * One segment from the server: what it accepts is the truth. Never changes or drops anything.
+ * One segment from the server, its first n bytes in s->frame: what it accepts is the truth. Never
+ * changes or drops anything.
  * forwarded: it did not originate on this machine; a service at any address is a local one.
  */
-SZ_INLINE void sz_guard_egress(const u8 *headers, u32 n, u32 len, bool forwarded,
-			       struct sz_scratch *s)
+SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch *s)
 {
 	const struct sz_service *svc;
 	struct sz_packet *p = &s->p;
 	struct sz_flow_key key;
 	struct sz_flow *f, *h;
 
-	sz_packet_parse(headers, n, len, p);
+	sz_scratch_use(s);
+	sz_part_parse(SZ_SCRATCH_EGRESS, n, len);
 	if (p->l4 != SZ_L4_TCP)
 		return;
 	svc = forwarded ? sz_service_at(&p->key.client, p->key.client_port) :

@@ -51,7 +51,7 @@
 #define SZ_ENDPOINTS_MAX (2 * SZ_SERVICES_MAX) /* of all services */
 
 #define SZ_PENDING_MAX 16384     /* connections that wait for a decision */
-#define SZ_PENDING_FRAMES 65     /* frames held for one of them */
+#define SZ_PENDING_FRAMES 520    /* frames held for one of them */
 #define SZ_PENDING_BYTES (64u << 20) /* bytes of frames held for all */
 #define SZ_PENDING_NS 10000000000ull /* an incomplete head is given up after this */
 #define SZ_TICKET_NS 5000000000ull   /* life of a one-time verdict */

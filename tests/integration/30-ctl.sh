@@ -48,15 +48,16 @@ services:
       - {path: /admin, scopes: [admin], claims: {department: ops}}
 END
 
-# ---- the command line ---------------------------------------------------------------------------------
+# ---- the command line ---------------------------------------------------------------------------
 expect_eq "$(status_of "$build/subzeroctl")" 2 "no command is a usage error"
 expect_eq "$(status_of "$build/subzeroctl" stauts)" 2 "an unknown command is a usage error"
 expect_contains "$("$build/subzeroctl" stauts 2>&1)" "did you mean 'status'?" \
 	"the nearest command is suggested"
 expect_contains "$("$build/subzeroctl" --version)" "subzeroctl " "the version is printed"
 for words in attach detach unload status services routes counters sources flows top explain \
-	"grants list" "grants show" "grants revoke" "revocations list" "revocations clear" bans ban \
-	unban "audit verify" "audit tail" "keys generate" "token mint" "token inspect" reload flush; do
+	"grants list" "grants show" "grants revoke" "revocations list" "revocations clear" \
+	bans ban unban "audit verify" "audit tail" "keys generate" "token mint" "token inspect" \
+	reload flush; do
 	# shellcheck disable=SC2086 # two words
 	expect_contains "$("$build/subzeroctl" $words --help 2>&1)" "Usage: subzeroctl $words" \
 		"$words has a help"
@@ -64,7 +65,7 @@ done
 expect_eq "$(status_of ctl bans)" 1 "without pinned maps a command fails"
 expect_contains "$(ctl bans 2>&1)" "nothing is pinned" "and says why"
 
-# ---- keys and tokens ----------------------------------------------------------------------------------
+# ---- keys and tokens ----------------------------------------------------------------------------
 expect_ok "a key pair is made" ctl keys generate --out "$work/key.jwk" --jwks "$work/jwks.json"
 expect_eq "$(stat -c %a "$work/key.jwk")" 600 "only its owner reads the private key"
 expect_eq "$(status_of ctl keys generate --out "$work/key.jwk" --jwks "$work/jwks.json")" 1 \
@@ -96,7 +97,7 @@ expect_contains "$(mint key --sub a --claim n=3 --claim 't=some text' --json)" '
 expect_eq "$(status_of ctl token mint --key "$work/key.jwk" --iss i --sub s)" 2 \
 	"a token without an audience is a usage error"
 
-# ---- explain, without maps ----------------------------------------------------------------------------
+# ---- explain, without maps ----------------------------------------------------------------------
 out=$(ctl explain --service shop --path /orders/7 --token - <<<"$token")
 expect_eq $? 0 "explain allows what the policy allows"
 expect_contains "$out" "ALLOW" "and says so"
@@ -105,7 +106,8 @@ expect_eq $? 1 "explain refuses what the policy refuses"
 expect_contains "$out" "needs scope admin" "and names the condition"
 expect_contains "$out" "HTTP 403" "and the status"
 expect_contains "$(ctl explain --service shop --path /orders)" "HTTP 401" "no token is 401"
-expect_contains "$(ctl explain --service shop --path /orders --token "$(mint key --sub a --ttl -1h)")" \
+old=$(mint key --sub a --ttl -1h)
+expect_contains "$(ctl explain --service shop --path /orders --token - <<<"$old")" \
 	"expired" "an expired token is named"
 expect_contains "$(ctl explain --service shop --path /a/../health)" "the path means /health" \
 	"an unusual path is explained in its canonical form"
@@ -113,7 +115,7 @@ expect_contains "$(ctl explain --service shap --path / 2>&1)" "there are: shop" 
 	"an unknown service lists the known ones"
 expect_ok "explain gives JSON" is_json < <(ctl explain --service shop --path /orders --json)
 
-# ---- maps without a daemon ----------------------------------------------------------------------------
+# ---- maps without a daemon ----------------------------------------------------------------------
 expect_ok "attach loads and attaches" ctl attach $LAB_SERVER_IF
 expect_ok "attach again changes nothing" ctl attach $LAB_SERVER_IF
 expect_contains "$(ctl status)" "$LAB_SERVER_IF" "status lists the interface"
@@ -169,7 +171,7 @@ expect_lacks "$(ctl counters --all)" $'\033' "no colours through a pipe"
 expect_ok "detach --all --unload removes everything" ctl detach --all --unload
 expect_fail "the pin directory is gone" test -e "$LAB_PINS/ctl"
 
-# ---- beside a daemon ------------------------------------------------------------------------------------
+# ---- beside a daemon ----------------------------------------------------------------------------
 lab_nginx || exit 1
 lab_start subzerod "$build/subzerod" --config "$conf"
 alive() {

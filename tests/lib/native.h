@@ -275,7 +275,7 @@ static inline int native_ingress(struct sz_ctx *ctx)
 	return act;
 }
 
-static inline void native_egress(const u8 *frame, u32 len)
+static inline void native_egress(const u8 *frame, u32 len, bool forwarded)
 {
 	struct sz_scratch *s = &native_scratch[1];
 	u32 n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
@@ -283,7 +283,7 @@ static inline void native_egress(const u8 *frame, u32 len)
 	if (n < 54)
 		return;
 	memcpy(s->frame, frame, n);
-	sz_guard_egress(s->frame, n, len, s);
+	sz_guard_egress(n, len, forwarded, s);
 	native_reap();
 }
 

@@ -34,6 +34,7 @@ static struct {
 	struct pkt_seg seg; /* of out, where it parses */
 	bool parsed, same;  /* same: out equals in */
 	bool v6;
+	bool forwarded; /* what the server says comes through this machine, not from it */
 	struct sz_config cfg;
 } scene;
 
@@ -196,6 +197,33 @@ static inline void scene_grant(const char *token, const struct sz_grant *g)
 	struct sz_grant_key k = scene_token(token);
 
 	ASSERT_EQ(machine_set("sz_grants", &k, g), 0);
+}
+
+static inline struct sz_ticket scene_ticket_value(const void *bytes, u32 len, u32 flags, u64 more)
+{
+	static u8 buf[SZ_FRAME_MAX + 64];
+
+	memcpy(buf, bytes, len);
+	return (struct sz_ticket){ .digest = sz_segment_digest(scene.cfg.key, buf, 0, len),
+				   .expires_ns = machine_now() + 5000000000ull, .more = more,
+				   .principal = SCENE_PRINCIPAL, .len = len, .reason = SZ_R_TICKET,
+				   .flags = flags, .service = SCENE_SERVICE, .route = SCENE_ROUTE_A,
+				   .method = SZ_M_POST };
+}
+
+static inline void scene_ticket_set(u32 at, const struct sz_ticket *t)
+{
+	struct sz_ticket_key k = { .flow = scene_flow_key(), .seq = scene_base + at };
+
+	ASSERT_EQ(machine_set("sz_tickets", &k, t), 0);
+}
+
+/* The daemon admits `len` bytes at `at`. */
+static inline void scene_ticket(u32 at, const void *bytes, u32 len, u32 flags, u64 more)
+{
+	struct sz_ticket t = scene_ticket_value(bytes, len, flags, more);
+
+	scene_ticket_set(at, &t);
 }
 
 static inline void scene_answers(void)

@@ -112,7 +112,7 @@ static inline int machine_in(void)
 
 static inline void machine_out(void)
 {
-	native_egress(scene.in, scene.in_len);
+	native_egress(scene.in, scene.in_len, scene.forwarded);
 }
 
 #endif

@@ -6,22 +6,22 @@
 
 #include "ctl/ctl.h"
 
-/* ---- command line ---------------------------------------------------------------------------------- */
+/* ---- command line ---------------------------------------------------------------------------- */
 
 static const struct sz_ctl_option list_options[] = {
-	{ "lines", 'n', "N", "rows" },
-	{ "all", 0, NULL, "everything" },
-	{ "aud", 0, "A", "repeated" },
-	{ NULL, 0, NULL, NULL },
+	{"lines", 'n', "N", "rows"},
+	{"all", 0, NULL, "everything"},
+	{"aud", 0, "A", "repeated"},
+	{NULL, 0, NULL, NULL},
 };
 
 static const struct sz_ctl_command table[] = {
-	{ "ban", NULL, false, "PREFIX", 1, 1, "Ban", list_options, NULL },
-	{ "grants", "list", true, "", 0, 0, "List", list_options, NULL },
-	{ "grants", "revoke", false, "", 0, 0, "Revoke", NULL, NULL },
-	{ "keys", "generate", false, "", 0, 0, "Make keys", NULL, NULL },
-	{ "status", NULL, false, "", 0, 0, "Status", NULL, NULL },
-	{ NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL },
+	{"ban", NULL, false, "PREFIX", 1, 1, "Ban", list_options, NULL},
+	{"grants", "list", true, "", 0, 0, "List", list_options, NULL},
+	{"grants", "revoke", false, "", 0, 0, "Revoke", NULL, NULL},
+	{"keys", "generate", false, "", 0, 0, "Make keys", NULL, NULL},
+	{"status", NULL, false, "", 0, 0, "Status", NULL, NULL},
+	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 static struct sz_ctl_args args;
@@ -31,7 +31,7 @@ static struct sz_error err;
 static int parse(const char *line)
 {
 	static char text[256];
-	char *argv[32] = { "subzeroctl" }, *word, *rest;
+	char *argv[32] = {"subzeroctl"}, *word, *rest;
 	int n = 1;
 
 	snprintf(text, sizeof(text), "%s", line);
@@ -121,7 +121,7 @@ TEST(mistakes_are_refused_with_a_suggestion)
 
 TEST(help_needs_no_words)
 {
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	ASSERT_EQ(parse("ban --help"), 0);
 	sz_ctl_help(table, &args, &b);
@@ -154,7 +154,7 @@ TEST(too_many_options_are_refused)
 
 TEST(suggestions_are_near_or_none)
 {
-	static const char *const list[] = { "status", "services", "sources", NULL };
+	static const char *const list[] = {"status", "services", "sources", NULL};
 
 	EXPECT_STREQ(sz_ctl_suggest("statsu", list), "status");
 	EXPECT_STREQ(sz_ctl_suggest("serv", list), "services");
@@ -163,17 +163,25 @@ TEST(suggestions_are_near_or_none)
 	EXPECT_TRUE(!sz_ctl_suggest("x", list));
 }
 
-/* ---- values ------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 TEST(durations_are_read)
 {
 	static const struct {
 		const char *text;
 		u64 seconds;
-	} good[] = { { "90", 90 },      { "90s", 90 },       { "5m", 300 },  { "2h", 7200 },
-		     { "7d", 604800 },  { "1h30m", 5400 },   { "1w", 604800 }, { "0", 0 } };
-	static const char *const bad[] = { "",	  "m",	  "5x",	  "-5m",  "5 m",  "1h30",
-					   "1.5h", "h5", "99999999999999999999d", "101w9999999999s" };
+	} good[] = {{"90", 90},     {"90s", 90},     {"5m", 300},    {"2h", 7200},
+		    {"7d", 604800}, {"1h30m", 5400}, {"1w", 604800}, {"0", 0}};
+	static const char *const bad[] = {"",
+					  "m",
+					  "5x",
+					  "-5m",
+					  "5 m",
+					  "1h30",
+					  "1.5h",
+					  "h5",
+					  "99999999999999999999d",
+					  "101w9999999999s"};
 	size_t i;
 	u64 s;
 
@@ -237,6 +245,9 @@ TEST(rates_are_written_as_configured)
 	EXPECT_STREQ(sz_ctl_rate(0, 0, s), "-");
 	EXPECT_STREQ(sz_ctl_rate(10000000, 2000000000, s), "100/s burst 200");
 	EXPECT_STREQ(sz_ctl_rate(6000000000ull, 60000000000ull, s), "10/min burst 10");
+	EXPECT_STREQ(sz_ctl_rate(600000000, 120000000000ull, s), "100/min burst 200");
+	EXPECT_STREQ(sz_ctl_rate(1000000000ull / 7, 1000000000ull / 7 * 3, s), "7/s burst 3");
+	EXPECT_STREQ(sz_ctl_rate(3600000000000ull, 3600000000000ull, s), "1/h burst 1");
 	EXPECT_STREQ(sz_ctl_per_second(0, s), "0");
 	EXPECT_STREQ(sz_ctl_per_second(0.54, s), "0.5");
 	EXPECT_STREQ(sz_ctl_per_second(1234, s), "1234");
@@ -246,8 +257,8 @@ TEST(rates_are_written_as_configured)
 
 TEST(prefixes_round_trip)
 {
-	static const char *const list[] = { "192.0.2.7", "192.0.2.0/24", "2001:db8::/32",
-					    "2001:db8::1", "0.0.0.0/0", "::/0" };
+	static const char *const list[] = {"192.0.2.7",   "192.0.2.0/24", "2001:db8::/32",
+					   "2001:db8::1", "0.0.0.0/0",    "::/0"};
 	char s[SZ_CTL_TEXT_MAX];
 	size_t i;
 
@@ -261,7 +272,7 @@ TEST(prefixes_round_trip)
 
 TEST(a_digest_is_written_as_in_the_audit_log)
 {
-	struct sz_digest d = { { 0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull } };
+	struct sz_digest d = {{0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull}};
 	char s[SZ_CTL_TEXT_MAX];
 
 	EXPECT_STREQ(sz_ctl_digest(&d, s), "000102030405060708090a0b0c0d0e0f");
@@ -271,7 +282,7 @@ TEST(a_digest_is_written_as_in_the_audit_log)
 static const char *cleaned(const char *s, size_t n)
 {
 	static char text[256];
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	sz_ctl_clean(&b, s, n);
 	snprintf(text, sizeof(text), "%s", b.data ? b.data : "");
@@ -285,8 +296,11 @@ TEST(nothing_a_client_chose_can_drive_a_terminal)
 	EXPECT_STREQ(cleaned("a\033[31mb\n", 8), "a?[31mb?");
 	EXPECT_STREQ(cleaned("\x7f\xc2\x9b", 3), "???"); /* DEL, CSI in UTF-8 */
 	EXPECT_STREQ(cleaned("\xc3", 1), "?");
-	EXPECT_STREQ(cleaned("\xe2\x80\xae" "x", 4), "???x"); /* right-to-left override */
-	EXPECT_STREQ(cleaned("\xed\xa0\x80", 3), "???");      /* surrogate */
+	EXPECT_STREQ(cleaned("\xe2\x80\xae"
+			     "x",
+			     4),
+		     "???x");                            /* right-to-left override */
+	EXPECT_STREQ(cleaned("\xed\xa0\x80", 3), "???"); /* surrogate */
 	EXPECT_STREQ(cleaned("a\0b", 3), "a?b");
 	EXPECT_STREQ(cleaned("", 0), "");
 }
@@ -300,13 +314,13 @@ TEST(json_text_is_made_of_any_bytes)
 	json_decref(v);
 }
 
-/* ---- tables -------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static const struct sz_ctl_column columns[] = {
-	{ "name", "NAME", SZ_CTL_SHRINK },
-	{ "secret", NULL, 0 },
-	{ "count", "COUNT", SZ_CTL_RIGHT },
-	{ NULL, "NOTE", 0 },
+	{"name", "NAME", SZ_CTL_SHRINK},
+	{"secret", NULL, 0},
+	{"count", "COUNT", SZ_CTL_RIGHT},
+	{NULL, "NOTE", 0},
 };
 
 static void fill(struct sz_ctl_table *t, const char *name)
@@ -325,7 +339,7 @@ static void fill(struct sz_ctl_table *t, const char *name)
 static char *render(struct sz_ctl_table *t, unsigned width, bool colour)
 {
 	static char text[1024];
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	sz_ctl_table_render(t, width, colour, &b);
 	snprintf(text, sizeof(text), "%s", b.data);
@@ -412,12 +426,12 @@ TEST(an_empty_table_is_an_empty_array)
 	sz_ctl_table_done(&t);
 }
 
-/* ---- tokens --------------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 TEST(a_token_is_taken_without_the_blanks_around_it)
 {
 	char big[SZ_TOKEN_MAX + 2];
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	EXPECT_EQ(sz_ctl_token("  a.b.c\n", &b, &err), 0);
 	EXPECT_STREQ(b.data, "a.b.c");

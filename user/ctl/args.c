@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The command line, read by the table of commands: which one, its words and options, the help. Pure:
- * prints nothing. An option may stand before or after the command; what is not in the table is an
- * error that names the nearest thing that is.
+ * The command line, read by the table of commands: which one, its words and options, the help.
+ * Pure: prints nothing. An option may stand before or after the command; what is not in the table
+ * is an error that names the nearest thing that is.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,17 +10,17 @@
 #include "ctl/ctl.h"
 
 const struct sz_ctl_option sz_ctl_globals[] = {
-	{ "pin-dir", 0, "DIR", "where the maps are pinned (default " SZ_KERN_PIN_DIR ")" },
-	{ "config", 0, "FILE", "configuration (default " SZ_CTL_CONFIG ")" },
-	{ "control", 0, "SOCKET", "the daemon's control socket" },
-	{ "json", 0, NULL, "JSON instead of tables" },
-	{ "no-color", 0, NULL, "no colours, also on a terminal" },
-	{ "help", 'h', NULL, "this help" },
-	{ "version", 0, NULL, "print the version" },
-	{ NULL, 0, NULL, NULL },
+	{"pin-dir", 0, "DIR", "where the maps are pinned (default " SZ_KERN_PIN_DIR ")"},
+	{"config", 0, "FILE", "configuration (default " SZ_CTL_CONFIG ")"},
+	{"control", 0, "SOCKET", "the daemon's control socket"},
+	{"json", 0, NULL, "JSON instead of tables"},
+	{"no-color", 0, NULL, "no colours, also on a terminal"},
+	{"help", 'h', NULL, "this help"},
+	{"version", 0, NULL, "print the version"},
+	{NULL, 0, NULL, NULL},
 };
 
-/* ---- the nearest word ---------------------------------------------------------------------------- */
+/* ---- the nearest word ------------------------------------------------------------------------ */
 
 #define WORD_MAX 40
 
@@ -86,10 +86,10 @@ static int unknown(const char *what, const char *word, const char *const *list, 
 			    word, help ? " " : "", help ? help : "");
 }
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------------------------------- */
 
-static int find_group(const struct sz_ctl_command *table, const char *word,
-		      struct sz_ctl_args *ret, struct sz_error *e)
+static int find_group(const struct sz_ctl_command *table, const char *word, struct sz_ctl_args *ret,
+		      struct sz_error *e)
 {
 	const char *list[LIST_MAX + 1];
 	size_t n = 0;
@@ -134,7 +134,7 @@ static int find_sub(const struct sz_ctl_command *table, const char *word, struct
 static int find_bare(const struct sz_ctl_command *table, struct sz_ctl_args *ret,
 		     struct sz_error *e)
 {
-	struct sz_buf list = { 0 };
+	struct sz_buf list = {0};
 	int err;
 
 	for (; table->name; table++) {
@@ -151,13 +151,14 @@ static int find_bare(const struct sz_ctl_command *table, struct sz_ctl_args *ret
 	return err;
 }
 
-/* ---- options ------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static const struct sz_ctl_option *in_list(const struct sz_ctl_option *o, const char *name,
 					   size_t n, char letter)
 {
 	for (; o && o->name; o++)
-		if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+		if (letter ? o->letter == letter
+			   : strlen(o->name) == n && !memcmp(o->name, name, n))
 			return o;
 	return NULL;
 }
@@ -245,7 +246,8 @@ static int read_word(const struct sz_ctl_command *table, const char *word, struc
 	if (!ret->cmd)
 		return find_sub(table, word, ret, e);
 	if (ret->n_words == ret->cmd->max || ret->n_words == SZ_CTL_WORDS_MAX)
-		return sz_error_set(e, -EINVAL, "'%.100s' is one word too many; see 'subzeroctl %s --help'",
+		return sz_error_set(e, -EINVAL,
+				    "'%.100s' is one word too many; see 'subzeroctl %s --help'",
 				    word, ret->group);
 	ret->word[ret->n_words++] = word;
 	return 0;
@@ -272,7 +274,7 @@ int sz_ctl_parse(const struct sz_ctl_command *table, int argc, char *const *argv
 		return sz_error_set(e, -EINVAL, "which command? See 'subzeroctl --help'");
 	if (!ret->cmd)
 		err = find_bare(table, ret, e);
-	if (!err && ret->n_words < ret->cmd->min)
+	if (!err && ret->cmd && ret->n_words < ret->cmd->min)
 		err = sz_error_set(e, -EINVAL, "'%s' needs %s; see 'subzeroctl %s --help'",
 				   ret->cmd->sub ? ret->cmd->sub : ret->group, ret->cmd->words,
 				   ret->group);
@@ -309,7 +311,7 @@ const char *sz_ctl_value(const struct sz_ctl_args *a, const char *option)
 	return value;
 }
 
-/* ---- help ------------------------------------------------------------------------------------------ */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 static void help_options(const struct sz_ctl_option *o, struct sz_buf *b)
 {

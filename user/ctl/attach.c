@@ -12,7 +12,7 @@
 
 static int parse_mode(const char *s)
 {
-	static const char *const modes[] = { "auto", "native", "generic" };
+	static const char *const modes[] = {"auto", "native", "generic"};
 	int i;
 
 	for (i = 0; s && i < (int)SZ_ARRAY_LEN(modes); i++)
@@ -37,7 +37,7 @@ int sz_ctl_cmd_attach(struct sz_ctl *c)
 {
 	int mode = parse_mode(sz_ctl_value(&c->args, "mode"));
 	const char *ifname = c->args.word[0];
-	struct sz_kern_options o = { .interfaces = &ifname, .n_interfaces = 1 };
+	struct sz_kern_options o = {.interfaces = &ifname, .n_interfaces = 1};
 	struct sz_attachment a;
 	struct sz_error e;
 
@@ -125,8 +125,7 @@ int sz_ctl_cmd_detach(struct sz_ctl *c)
 	if (err && gone) /* pins of another layout: unloading is the way out */
 		return unload(c, names);
 	if (!err)
-		err = all ? detach_all(c, names, &e) :
-			    detach_one(c, c->args.word[0], names, &e);
+		err = all ? detach_all(c, names, &e) : detach_one(c, c->args.word[0], names, &e);
 	if (err) {
 		json_decref(names);
 		return sz_ctl_fail("cannot detach: %s", e.msg);

@@ -23,7 +23,7 @@ static const char *log_dir(struct sz_ctl *c)
 	return sz_ctl_conf(c) ? c->conf->audit.dir : AUDIT_DIR;
 }
 
-/* ---- verify -------------------------------------------------------------------------------------------- */
+/* ---- verify ---------------------------------------------------------------------------------- */
 
 static void show_progress(u64 records, u64 bytes, u64 total, void *arg)
 {
@@ -69,7 +69,8 @@ static void verify_text(const struct sz_audit_report *r, const char *dir)
 	       (unsigned long long)r->denied);
 	if (r->torn_bytes)
 		printf("an unfinished last line of %llu bytes: a crash in the middle of a write, "
-		       "nothing acknowledged is lost\n", (unsigned long long)r->torn_bytes);
+		       "nothing acknowledged is lost\n",
+		       (unsigned long long)r->torn_bytes);
 	sz_hex_encode(r->last, sizeof(r->last), hash);
 	printf("last hash: %s\n", hash);
 }
@@ -77,9 +78,9 @@ static void verify_text(const struct sz_audit_report *r, const char *dir)
 int sz_ctl_cmd_audit_verify(struct sz_ctl *c)
 {
 	bool progress = isatty(STDERR_FILENO) && !c->json;
-	struct sz_audit_report report = { 0 };
+	struct sz_audit_report report = {0};
 	const char *dir = log_dir(c);
-	struct sz_error e = { "" };
+	struct sz_error e = {""};
 	int err = sz_audit_verify(dir, &report, progress ? show_progress : NULL, NULL, &e);
 
 	if (progress)
@@ -98,7 +99,7 @@ int sz_ctl_cmd_audit_verify(struct sz_ctl *c)
 	return SZ_CTL_OK;
 }
 
-/* ---- tail ---------------------------------------------------------------------------------------------- */
+/* ---- tail ------------------------------------------------------------------------------------ */
 
 static void add_member(struct sz_buf *b, const json_t *v, const char *key, const char *before)
 {
@@ -120,7 +121,7 @@ static void print_record(struct sz_ctl *c, const char *line, size_t n)
 	json_t *v = c->json ? NULL : json_loadb(line, n, 0, NULL);
 	const char *time = json_string_value(json_object_get(v, "time"));
 	const char *type = json_string_value(json_object_get(v, "type"));
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	if (!time || !type || strlen(time) < 23) {
 		fwrite(line, 1, n, stdout); /* --json, or no record at all: as it stands */
@@ -140,7 +141,9 @@ static void print_record(struct sz_ctl *c, const char *line, size_t n)
 	add_member(&b, v, "principal", "  ");
 	add_member(&b, v, "src", "  from ");
 	add_member(&b, v, "count", "  count ");
-	add_member(&b, v, "latency_us", "  us ");
+	add_member(&b, v, "latency_us", "  ");
+	if (json_object_get(v, "latency_us"))
+		sz_buf_printf(&b, " us");
 	add_member(&b, v, "detail", "  ");
 	printf("%s\n", b.data);
 	sz_buf_done(&b);
@@ -176,7 +179,7 @@ static size_t print_lines(struct sz_ctl *c, const struct sz_buf *b, u64 *seq)
 /* New lines of one segment from *off on; a torn last line waits until it is whole. */
 static int follow_segment(struct sz_ctl *c, const char *dir, u32 segment, u64 *off, u64 *seq)
 {
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 	char path[4096];
 	ssize_t n;
 	int fd;
@@ -200,7 +203,7 @@ static int follow_segment(struct sz_ctl *c, const char *dir, u32 segment, u64 *o
 
 static int follow(struct sz_ctl *c, const char *dir, const struct sz_audit_state *from, u64 seq)
 {
-	const struct timespec pause = { .tv_nsec = FOLLOW_NS };
+	const struct timespec pause = {.tv_nsec = FOLLOW_NS};
 	u32 segment = from->segment ? from->segment : 1;
 	u64 off = from->segment ? from->size : 0;
 	char path[4096];
@@ -227,13 +230,14 @@ int sz_ctl_cmd_audit_tail(struct sz_ctl *c)
 {
 	const char *dir = log_dir(c), *lines = sz_ctl_value(&c->args, "lines");
 	bool keep_on = sz_ctl_has(&c->args, "follow");
-	struct sz_audit_state state = { 0 };
-	struct sz_buf b = { 0 };
+	struct sz_audit_state state = {0};
+	struct sz_buf b = {0};
 	struct sz_error e;
 	u64 n = 10, seq = 0;
 
 	if (lines && sz_ctl_parse_u64(lines, LINES_MAX, &n))
-		return sz_ctl_usage("-n '%s' is not a number of records up to %d", lines, LINES_MAX);
+		return sz_ctl_usage("-n '%s' is not a number of records up to %d", lines,
+				    LINES_MAX);
 	/* Where the log stands comes first, so that nothing falls between the two. */
 	if (keep_on && sz_audit_scan(dir, &state, &e))
 		return sz_ctl_fail("%s", e.msg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ban, unban, bans: addresses whose packets for protected services are dropped before anything else.
- * The kernel skips the lookup while ban_count is 0, so that number must follow the map: both are
- * changed under a lock on the pin directory.
+ * ban, unban, bans: addresses whose packets for protected services are dropped before anything
+ * else. The kernel skips the lookup while ban_count is 0, so that number must follow the map: both
+ * are changed under a lock on the pin directory.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,9 +41,10 @@ static void recount(struct sz_ctl *c)
 /* Both spellings of everybody: ::/0, and 0.0.0.0/0 in its mapped form. */
 static bool is_everybody(const struct sz_ban_key *k)
 {
-	static const u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-	return !k->prefixlen || (k->prefixlen <= 96 && !memcmp(k->addr.b, mapped, k->prefixlen / 8));
+	return !k->prefixlen ||
+	       (k->prefixlen <= 96 && !memcmp(k->addr.b, mapped, k->prefixlen / 8));
 }
 
 static int read_ban(struct sz_ctl *c, struct sz_ban_key *key, struct sz_ban *ban)
@@ -55,7 +56,8 @@ static int read_ban(struct sz_ctl *c, struct sz_ban_key *key, struct sz_ban *ban
 	memset(ban, 0, sizeof(*ban));
 	if (sz_prefix_parse(c->args.word[0], &key->addr, &key->prefixlen))
 		return sz_ctl_usage("'%s' is not an address or prefix; write 192.0.2.7, "
-				    "192.0.2.0/24 or 2001:db8::/32", c->args.word[0]);
+				    "192.0.2.0/24 or 2001:db8::/32",
+				    c->args.word[0]);
 	if (is_everybody(key) && !sz_ctl_has(&c->args, "force"))
 		return sz_ctl_usage("%s bans everybody; if that is meant, add --force",
 				    c->args.word[0]);
@@ -90,8 +92,10 @@ static int change(struct sz_ctl *c, const struct sz_ban_key *key, const struct s
 	recount(c);
 	close(lock);
 	if (err == -E2BIG)
-		return sz_error_set(e, err, "the list of bans is full (%u); unban what is no longer "
-				    "needed", sz_kern_map_capacity(c->kern, SZ_MAP_BANS));
+		return sz_error_set(e, err,
+				    "the list of bans is full (%u); unban what is no longer "
+				    "needed",
+				    sz_kern_map_capacity(c->kern, SZ_MAP_BANS));
 	if (err)
 		sz_error_set(e, err, "%s", strerror(-err));
 	return err;
@@ -122,18 +126,20 @@ int sz_ctl_cmd_ban(struct sz_ctl *c)
 int sz_ctl_cmd_unban(struct sz_ctl *c)
 {
 	char prefix[SZ_CTL_TEXT_MAX];
-	struct sz_ban_key key = { 0 };
+	struct sz_ban_key key = {0};
 	struct sz_error e;
 	int err;
 
 	if (sz_prefix_parse(c->args.word[0], &key.addr, &key.prefixlen))
-		return sz_ctl_usage("'%s' is not an address or prefix; 'subzeroctl bans' lists them",
-				    c->args.word[0]);
+		return sz_ctl_usage(
+			"'%s' is not an address or prefix; 'subzeroctl bans' lists them",
+			c->args.word[0]);
 	sz_ctl_prefix(&key, prefix);
 	err = change(c, &key, NULL, &e);
 	if (err == -ENOENT && c->kern)
 		return sz_ctl_fail("%s is not banned; a ban is removed by the prefix that "
-				   "'subzeroctl bans' shows", prefix);
+				   "'subzeroctl bans' shows",
+				   prefix);
 	if (err)
 		return sz_ctl_fail("cannot unban %s: %s", prefix, e.msg);
 	sz_ctl_record(c, "admin", "unban %s", prefix);
@@ -143,22 +149,21 @@ int sz_ctl_cmd_unban(struct sz_ctl *c)
 	return SZ_CTL_OK;
 }
 
-/* ---- list ---------------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 static int compare_bans(const void *a, const void *b)
 {
 	const struct ban_row *x = a, *y = b;
 	int d = memcmp(&x->key.addr, &y->key.addr, sizeof(x->key.addr));
 
-	return d ? d : x->key.prefixlen < y->key.prefixlen ? -1 : x->key.prefixlen > y->key.prefixlen;
+	return d                                     ? d
+	       : x->key.prefixlen < y->key.prefixlen ? -1
+						     : x->key.prefixlen > y->key.prefixlen;
 }
 
 static const struct sz_ctl_column columns[] = {
-	{ "prefix", "PREFIX", 0 },
-	{ "expires_in_ms", "EXPIRES", 0 },
-	{ "expired", NULL, 0 },
-	{ "by", "BY", 0 },
-	{ "why", "WHY", SZ_CTL_SHRINK },
+	{"prefix", "PREFIX", 0}, {"expires_in_ms", "EXPIRES", 0}, {"expired", NULL, 0},
+	{"by", "BY", 0},         {"why", "WHY", SZ_CTL_SHRINK},
 };
 
 static void add_ban(struct sz_ctl_table *t, const struct ban_row *r, u64 now)
@@ -186,7 +191,8 @@ int sz_ctl_cmd_bans(struct sz_ctl *c)
 	struct sz_error e;
 	u64 now, i;
 
-	if (sz_ctl_read(c, SZ_MAP_BANS, sizeof(struct sz_ban_key), sizeof(struct sz_ban), &rows, &e))
+	if (sz_ctl_read(c, SZ_MAP_BANS, sizeof(struct sz_ban_key), sizeof(struct sz_ban), &rows,
+			&e))
 		return sz_ctl_fail("%s", e.msg);
 	/* The key is 20 bytes, so rows are not laid out as the struct is. */
 	list = sz_calloc(rows.n + 1, sizeof(*list));

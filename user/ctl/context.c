@@ -32,12 +32,12 @@ void sz_ctl_done(struct sz_ctl *c)
 	sz_conf_free(c->conf);
 }
 
-/* ---- what people see ------------------------------------------------------------------------------- */
+/* ---- what people see ------------------------------------------------------------------------- */
 
 static void say(const char *fmt, va_list ap)
 {
 	char msg[1024];
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	sz_ctl_clean(&b, msg, strlen(msg));
@@ -77,7 +77,8 @@ void sz_ctl_note(const char *fmt, ...)
 
 int sz_ctl_print_json(json_t *v)
 {
-	int err = json_dumpf(v, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
+	int err =
+		json_dumpf(v, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 
 	json_decref(v);
 	putchar('\n');
@@ -86,7 +87,7 @@ int sz_ctl_print_json(json_t *v)
 
 int sz_ctl_print(struct sz_ctl *c, struct sz_ctl_table *t, const char *nothing)
 {
-	struct sz_buf out = { 0 };
+	struct sz_buf out = {0};
 	int err = SZ_CTL_OK;
 
 	if (c->json) {
@@ -102,7 +103,7 @@ int sz_ctl_print(struct sz_ctl *c, struct sz_ctl_table *t, const char *nothing)
 	return err;
 }
 
-/* ---- configuration and maps --------------------------------------------------------------------- */
+/* ---- configuration and maps ------------------------------------------------------------------ */
 
 const struct sz_conf *sz_ctl_conf(struct sz_ctl *c)
 {
@@ -161,7 +162,7 @@ int sz_ctl_read(struct sz_ctl *c, enum sz_map m, size_t key_size, size_t value_s
 {
 	int err;
 
-	*ret = (struct sz_ctl_rows){ .key_size = key_size, .size = key_size + value_size };
+	*ret = (struct sz_ctl_rows){.key_size = key_size, .size = key_size + value_size};
 	err = sz_ctl_open(c, e);
 	if (err)
 		return err;
@@ -169,8 +170,9 @@ int sz_ctl_read(struct sz_ctl *c, enum sz_map m, size_t key_size, size_t value_s
 	if (!err)
 		return 0;
 	free(ret->data);
-	ret->data = NULL;
-	return sz_error_set(e, err, "cannot read %s: %s", sz_kern_map_name(m), strerror(-err));
+	*ret = (struct sz_ctl_rows){.key_size = key_size};
+	sz_error_set(e, err, "cannot read %s: %s", sz_kern_map_name(m), strerror(-err));
+	return err;
 }
 
 static int count_row(const void *key, const void *value, void *arg)
@@ -203,12 +205,12 @@ int sz_ctl_limit(struct sz_ctl *c, u64 people, u64 *ret)
 	return 0;
 }
 
-/* ---- names ----------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool find_name(struct sz_ctl *c, enum sz_name_kind kind, u32 service, u64 id,
 		      char s[SZ_NAME_MAX])
 {
-	struct sz_name_key key = { .kind = kind, .service = service, .id = id };
+	struct sz_name_key key = {.kind = kind, .service = service, .id = id};
 	struct sz_name name;
 
 	if (sz_map_get(c->kern, SZ_MAP_NAMES, &key, &name) || !name.s[0])
@@ -289,7 +291,7 @@ u32 sz_ctl_service_find(struct sz_ctl *c, const char *name)
 	return found;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------ */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static int read_stdin(struct sz_buf *ret, struct sz_error *e)
 {

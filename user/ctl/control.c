@@ -14,8 +14,8 @@
 #include "ctl/ctl.h"
 
 #define ANSWER_MAX (1u << 20)
-#define SHORT_S 2
-#define LONG_S 60 /* a reload reads every file anew */
+#define SHORT_S    2
+#define LONG_S     60 /* a reload reads every file anew */
 
 /* NULL: a pin directory was named that is not this configuration's, so its daemon is unknown. */
 static const char *socket_path(struct sz_ctl *c)
@@ -34,12 +34,13 @@ static const char *socket_path(struct sz_ctl *c)
 
 static int dial(const char *path, int timeout_s, struct sz_error *e)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval tv = { .tv_sec = timeout_s };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct timeval tv = {.tv_sec = timeout_s};
 	int fd, err;
 
 	if (!path)
-		return sz_error_set(e, -EINVAL, "which daemon? Name its socket with --control, or "
+		return sz_error_set(e, -EINVAL,
+				    "which daemon? Name its socket with --control, or "
 				    "its configuration with --config");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return sz_error_set(e, -ENAMETOOLONG, "the control socket's path is too long: %s",
@@ -55,15 +56,17 @@ static int dial(const char *path, int timeout_s, struct sz_error *e)
 	err = -errno;
 	close(fd);
 	if (err == -ENOENT || err == -ECONNREFUSED)
-		return sz_error_set(e, err, "the daemon does not answer at %.200s: is subzerod "
-				    "running, and is this its socket (--control)?", path);
+		return sz_error_set(e, err,
+				    "the daemon does not answer at %.200s: is subzerod "
+				    "running, and is this its socket (--control)?",
+				    path);
 	return sz_error_set(e, err, "cannot reach the daemon at %.200s: %s", path, strerror(-err));
 }
 
 static int send_line(int fd, json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
-	struct sz_buf line = { 0 };
+	struct sz_buf line = {0};
 	size_t done = 0;
 	int err = 0;
 
@@ -108,7 +111,7 @@ static int read_line(int fd, struct sz_buf *b)
 json_t *sz_ctl_ask(struct sz_ctl *c, json_t *request, int timeout_s, struct sz_error *e)
 {
 	int fd = dial(socket_path(c), timeout_s, e), err;
-	struct sz_buf line = { 0 };
+	struct sz_buf line = {0};
 	json_t *answer = NULL;
 	const char *why;
 
@@ -150,7 +153,7 @@ void sz_ctl_record(struct sz_ctl *c, const char *type, const char *fmt, ...)
 	json_decref(sz_ctl_ask(c, request, SHORT_S, &ignored));
 }
 
-/* ---- commands --------------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static int ask_and_say(struct sz_ctl *c, const char *cmd, const char *done)
 {
@@ -173,5 +176,6 @@ int sz_ctl_cmd_reload(struct sz_ctl *c)
 
 int sz_ctl_cmd_flush(struct sz_ctl *c)
 {
-	return ask_and_say(c, "flush", "the audit log is on disk up to now, with a summary of all hits");
+	return ask_and_say(c, "flush",
+			   "the audit log is on disk up to now, with a summary of all hits");
 }

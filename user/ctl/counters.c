@@ -9,11 +9,11 @@
 #include "ctl/ctl.h"
 
 static const struct sz_ctl_column counter_columns[] = {
-	{ "reason", "REASON", 0 },
-	{ "count", "COUNT", SZ_CTL_RIGHT },
-	{ "lost_events", "UNLOGGED", SZ_CTL_RIGHT },
-	{ "status", "HTTP", SZ_CTL_RIGHT },
-	{ "text", "MEANING", SZ_CTL_SHRINK },
+	{"reason", "REASON", 0},
+	{"count", "COUNT", SZ_CTL_RIGHT},
+	{"lost_events", "UNLOGGED", SZ_CTL_RIGHT},
+	{"status", "HTTP", SZ_CTL_RIGHT},
+	{"text", "MEANING", SZ_CTL_SHRINK},
 };
 
 int sz_ctl_cmd_counters(struct sz_ctl *c)
@@ -48,7 +48,7 @@ int sz_ctl_cmd_counters(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "nothing was counted yet");
 }
 
-/* ---- sources ------------------------------------------------------------------------------------------ */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 struct source_row {
 	struct sz_addr addr;
@@ -80,30 +80,25 @@ static const struct {
 	const char *name;
 	int (*compare)(const void *a, const void *b);
 } orders[] = {
-	{ "requests", by_requests },
-	{ "denials", by_denials },
-	{ "syns", by_syns },
+	{"requests", by_requests},
+	{"denials", by_denials},
+	{"syns", by_syns},
 };
 
 static const struct sz_ctl_column source_columns[] = {
-	{ "source", "SOURCE", 0 },
-	{ "requests", "REQUESTS", SZ_CTL_RIGHT },
-	{ "denials", "DENIALS", SZ_CTL_RIGHT },
-	{ "syns", "CONNECTIONS", SZ_CTL_RIGHT },
-	{ "seen_age_ms", "SEEN", SZ_CTL_RIGHT },
-	{ "last_denial", "LAST DENIAL", 0 },
+	{"source", "SOURCE", 0},
+	{"requests", "REQUESTS", SZ_CTL_RIGHT},
+	{"denials", "DENIALS", SZ_CTL_RIGHT},
+	{"syns", "CONNECTIONS", SZ_CTL_RIGHT},
+	{"seen_age_ms", "SEEN", SZ_CTL_RIGHT},
+	{"last_denial", "LAST DENIAL", 0},
 };
 
 static void add_source(struct sz_ctl_table *t, const struct source_row *r, u64 now)
 {
-	char s[SZ_ADDR_STRLEN];
-	bool v6;
+	char s[SZ_CTL_TEXT_MAX];
 
-	sz_addr_format(&r->addr, s);
-	v6 = strchr(s, ':') != NULL;
-	if (v6)
-		strncat(s, "/64", sizeof(s) - strlen(s) - 1);
-	sz_ctl_cell_text(t, s);
+	sz_ctl_cell_text(t, sz_ctl_source(&r->addr, s));
 	sz_ctl_cell_u64(t, r->src.requests);
 	sz_ctl_cell_u64(t, r->src.denials);
 	sz_ctl_cell_u64(t, r->src.syns);

@@ -23,7 +23,7 @@ enum sz_ctl_exit {
 	SZ_CTL_USAGE = 2,
 };
 
-/* ---- args.c: the command line ------------------------------------------------------------------ */
+/* ---- args.c: the command line ---------------------------------------------------------------- */
 
 struct sz_ctl;
 
@@ -38,10 +38,10 @@ struct sz_ctl_option {
 /* A list of these ends with a NULL name; commands of one group follow each other. */
 struct sz_ctl_command {
 	const char *name;
-	const char *sub;     /* second word, or NULL */
-	bool bare;           /* this one is meant where the second word is missing */
-	const char *words;   /* what else follows, for the help; "" for nothing */
-	unsigned min, max;   /* number of those words */
+	const char *sub;   /* second word, or NULL */
+	bool bare;         /* this one is meant where the second word is missing */
+	const char *words; /* what else follows, for the help; "" for nothing */
+	unsigned min, max; /* number of those words */
 	const char *summary;
 	const struct sz_ctl_option *options; /* NULL = none of its own */
 	int (*run)(struct sz_ctl *c);
@@ -49,7 +49,7 @@ struct sz_ctl_command {
 
 extern const struct sz_ctl_option sz_ctl_globals[];
 
-#define SZ_CTL_WORDS_MAX 16
+#define SZ_CTL_WORDS_MAX   16
 #define SZ_CTL_OPTIONS_MAX 128
 
 struct sz_ctl_args {
@@ -77,7 +77,7 @@ const char *sz_ctl_suggest(const char *word, const char *const *list);
 void sz_ctl_help(const struct sz_ctl_command *table, const struct sz_ctl_args *a,
 		 struct sz_buf *ret);
 
-/* ---- format.c: values as people write and read them -------------------------------------------- */
+/* ---- format.c: values as people write and read them ------------------------------------------ */
 
 #define SZ_CTL_TEXT_MAX 64
 
@@ -87,23 +87,24 @@ int sz_ctl_parse_duration(const char *s, u64 *ret_s);
 int sz_ctl_parse_offset(const char *s, s64 *ret_s);
 int sz_ctl_parse_u64(const char *s, u64 max, u64 *ret);
 /* Each writes at most SZ_CTL_TEXT_MAX bytes and returns `s`. */
-char *sz_ctl_age(u64 ns, char *s);             /* "250ms", "12s", "3m", "5h", "9d" */
-char *sz_ctl_until(u64 boot_ns, u64 now_ns, char *s); /* "in 3m", "expired", "never" for 0 */
+char *sz_ctl_age(u64 ns, char *s);                         /* "250ms", "12s", "3m", "5h", "9d" */
+char *sz_ctl_until(u64 boot_ns, u64 now_ns, char *s);      /* "in 3m", "expired", "never" for 0 */
 char *sz_ctl_rate(u64 interval_ns, u64 burst_ns, char *s); /* "100/s burst 200", "-" */
-char *sz_ctl_per_second(double v, char *s);    /* "0.5", "12", "3.4k", "1.2M" */
+char *sz_ctl_per_second(double v, char *s);                /* "0.5", "12", "3.4k", "1.2M" */
 char *sz_ctl_bytes(u64 n, char *s);
-char *sz_ctl_time(s64 wall_s, char *s);        /* "2026-11-21T12:00:00Z" */
+char *sz_ctl_time(s64 wall_s, char *s);                /* "2026-11-21T12:00:00Z" */
+char *sz_ctl_source(const struct sz_addr *a, char *s); /* a key of sz_sources: IPv6 as its /64 */
 char *sz_ctl_prefix(const struct sz_ban_key *k, char *s);
 char *sz_ctl_digest(const struct sz_digest *d, char *s); /* 32 digits, as in the audit log */
-char *sz_ctl_principal_hex(u64 id, char *s);   /* 16 digits */
+char *sz_ctl_principal_hex(u64 id, char *s);             /* 16 digits */
 /* Appends s with every control character and broken UTF-8 byte replaced; `n` bytes. */
 void sz_ctl_clean(struct sz_buf *b, const char *s, size_t n);
 /* A JSON string of any bytes, cleaned where it is not UTF-8. */
 json_t *sz_ctl_text(const char *s, size_t n);
 
-/* ---- table.c: rows for people and arrays for programs ------------------------------------------ */
+/* ---- table.c: rows for people and arrays for programs ---------------------------------------- */
 
-#define SZ_CTL_RIGHT 0x1u  /* numbers */
+#define SZ_CTL_RIGHT  0x1u /* numbers */
 #define SZ_CTL_SHRINK 0x2u /* may be cut where the terminal is narrow */
 
 struct sz_ctl_column {
@@ -141,12 +142,12 @@ json_t *sz_ctl_table_json(const struct sz_ctl_table *t);
 void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colour,
 			 struct sz_buf *ret);
 
-/* ---- context.c: what every command starts from -------------------------------------------------- */
+/* ---- context.c: what every command starts from ----------------------------------------------- */
 
 struct sz_ctl {
 	struct sz_ctl_args args;
 	bool json, colour;
-	unsigned width;         /* of the terminal; 0 where stdout is none */
+	unsigned width; /* of the terminal; 0 where stdout is none */
 	struct sz_conf *conf;
 	struct sz_error conf_error;
 	bool conf_tried;
@@ -193,14 +194,14 @@ int sz_ctl_token(const char *arg, struct sz_buf *ret, struct sz_error *e);
 /* Its keyed digest; -ENODATA where the maps have no key yet. */
 int sz_ctl_token_digest(struct sz_ctl *c, const struct sz_buf *token, struct sz_digest *ret);
 
-/* ---- control.c: the daemon's socket ---------------------------------------------------------------- */
+/* ---- control.c: the daemon's socket ---------------------------------------------------------- */
 
 /* One request, one answer: a new reference, or NULL with *e filled. */
 json_t *sz_ctl_ask(struct sz_ctl *c, json_t *request, int timeout_s, struct sz_error *e);
 /* Leaves a record in the audit log where the daemon is there to write it. */
 void sz_ctl_record(struct sz_ctl *c, const char *type, const char *fmt, ...) SZ_PRINTF(3, 4);
 
-/* ---- commands -------------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 int sz_ctl_cmd_attach(struct sz_ctl *c);
 int sz_ctl_cmd_detach(struct sz_ctl *c);

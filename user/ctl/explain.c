@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * explain: what would become of one request, and why. Reads the configuration and the keys as the
- * daemon would, runs the same scanner, verifier and policy, and looks up live revocations and grants
- * in the kernel. Changes nothing.
+ * daemon would, runs the same scanner, verifier and policy, and looks up live revocations and
+ * grants in the kernel. Changes nothing.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,13 +17,14 @@ struct explain {
 	struct sz_ctl *c;
 	struct sz_verifier *verifier;
 	const struct sz_conf_service *svc;
-	struct sz_buf token;        /* empty: none was given */
-	struct sz_buf request;      /* the head, as a client would send it */
+	struct sz_buf token;   /* empty: none was given */
+	struct sz_buf request; /* the head, as a client would send it */
 	struct sz_scan scan;
 	struct sz_http_head head;
 	struct sz_decision decision;
-	bool maps;                  /* the pinned maps could be read */
-	enum sz_reason reason;      /* final */
+	bool maps;             /* the pinned maps could be read */
+	bool public;           /* the route needs no token */
+	enum sz_reason reason; /* final */
 	json_t *steps;
 };
 
@@ -50,7 +51,7 @@ static void step(struct explain *x, const char *name, const char *result, const 
 	json_array_append_new(x->steps, v);
 }
 
-/* ---- what is asked ------------------------------------------------------------------------------------- */
+/* ---- what is asked --------------------------------------------------------------------------- */
 
 static int read_request(struct explain *x)
 {
@@ -87,7 +88,7 @@ static int load(struct explain *x)
 		return sz_ctl_fail("%s", e.msg);
 	x->svc = sz_conf_service_by_name(sz_verifier_conf(x->verifier), name);
 	if (!x->svc) {
-		struct sz_buf names = { 0 };
+		struct sz_buf names = {0};
 
 		conf = (struct sz_conf *)sz_verifier_conf(x->verifier);
 		for (i = 0; i < conf->n_services; i++)
@@ -98,13 +99,14 @@ static int load(struct explain *x)
 		return SZ_CTL_FAILED;
 	}
 	x->maps = !sz_ctl_open(x->c, &e);
-	step(x, "service", "ok", "%s, mode %s", x->svc->name, x->svc->monitor ? "monitor" : "enforce");
+	step(x, "service", "ok", "%s, mode %s", x->svc->name,
+	     x->svc->monitor ? "monitor" : "enforce");
 	if (!x->maps)
 		step(x, "maps", "skipped", "revocations and grants were not looked up: %s", e.msg);
 	return 0;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void scan_head(struct explain *x)
 {
@@ -124,7 +126,7 @@ static bool explain_head(struct explain *x)
 		[SZ_HEAD_AMBIGUOUS] = "is ambiguous: the kernel answers 400",
 	};
 	enum sz_reason reason = SZ_R_BAD_REQUEST;
-	struct sz_error e = { "" };
+	struct sz_error e = {""};
 	enum sz_http_status st;
 
 	scan_head(x);
@@ -170,12 +172,12 @@ static void explain_token(struct explain *x)
 	step(x, "token", "ok", "%s, key %s; signature, audience and times are right, until %s",
 	     sz_alg_name(d->token.alg), d->token.kid ? d->token.kid : "without a name",
 	     sz_ctl_time(d->token.exp, until));
-	step(x, "claims", "ok", "issuer %s, subject %s, principal %s",
-	     d->token.issuer, d->token.subject ? d->token.subject : "(none)",
+	step(x, "claims", "ok", "issuer %s, subject %s, principal %s", d->token.issuer,
+	     d->token.subject ? d->token.subject : "(none)",
 	     sz_ctl_principal_hex(d->principal, id));
 	step(x, "revocation", x->maps ? "ok" : "skipped", "%s",
-	     x->maps ? "neither token, jti, subject nor issuer is revoked" :
-		       "the maps could not be read");
+	     x->maps ? "neither token, jti, subject nor issuer is revoked"
+		     : "the maps could not be read");
 }
 
 static bool is_admitted(enum sz_reason r)
@@ -186,10 +188,10 @@ static bool is_admitted(enum sz_reason r)
 /* In the order of the kernel: route, then token, then what the route asks for. */
 static void explain_policy(struct explain *x)
 {
-	struct sz_policy_request req = { .method = x->head.method, .path = x->head.path,
-					 .path_len = x->head.path_len };
+	struct sz_policy_request req = {
+		.method = x->head.method, .path = x->head.path, .path_len = x->head.path_len};
 	const struct sz_conf_route *route = NULL;
-	struct sz_error why = { "" };
+	struct sz_error why = {""};
 	u16 id = SZ_ROUTE_NONE;
 	enum sz_reason r;
 	bool bad;
@@ -214,15 +216,25 @@ static void explain_policy(struct explain *x)
 	if (r == SZ_R_NO_ROUTE && !x->token.len)
 		r = SZ_R_NO_TOKEN; /* who sends no token is not told which routes exist */
 	step(x, "route", pass_or_refuse(is_admitted(r)), "%s", why.msg);
-	x->reason = route && route->public && r == SZ_R_TICKET ? SZ_R_PUBLIC : r;
+	x->reason = r;
+	x->public = route && route->public;
+	if (route && r == SZ_R_TICKET && x->scan.status == SZ_HEAD_CLEAN && !route->each)
+		x->reason = route->public ? SZ_R_PUBLIC : SZ_R_HIT;
 	if (route && route->each)
 		step(x, "decided", "ok", "by the daemon, for each request (decide: each)");
+}
+
+/* The kernel's memory of a token counts where it reads the request itself. */
+static void kernel_says(struct explain *x, enum sz_reason r)
+{
+	if (!x->public && x->scan.status == SZ_HEAD_CLEAN && x->reason != SZ_R_UPGRADE)
+		x->reason = r;
 }
 
 /* What the maps hold about this token for this service now. */
 static void explain_kernel(struct explain *x)
 {
-	struct sz_grant_key key = { .service = x->svc->id };
+	struct sz_grant_key key = {.service = x->svc->id};
 	const struct sz_config *cfg;
 	struct sz_denied denied;
 	struct sz_grant grant;
@@ -233,21 +245,25 @@ static void explain_kernel(struct explain *x)
 		return;
 	cfg = sz_kern_config(x->c->kern);
 	if (sz_ctl_token_digest(x->c, &x->token, &key.token)) {
-		step(x, "kernel", "none", "the maps were never configured: protected ports are closed");
+		step(x, "kernel", "none", "the daemon has not configured the maps yet");
 		return;
 	}
 	if (!sz_map_get(x->c->kern, SZ_MAP_GRANTS, &key, &grant) && grant.expires_ns > now &&
 	    grant.policy_gen == cfg->policy_gen && grant.key_gen == cfg->key_gen) {
 		step(x, "kernel", grant.flags & SZ_GRANT_REVOKED ? "refused" : "ok",
-		     grant.flags & SZ_GRANT_REVOKED ? "its grant is marked as revoked: 401 (expires %s)" :
-						      "it has a grant (expires %s)",
+		     grant.flags & SZ_GRANT_REVOKED
+			     ? "its grant is marked as revoked: 401 (expires %s)"
+			     : "it has a grant (expires %s)",
 		     sz_ctl_until(grant.expires_ns, now, s));
+		if (grant.flags & SZ_GRANT_REVOKED)
+			kernel_says(x, SZ_R_REVOKED);
 		return;
 	}
 	if (!sz_map_get(x->c->kern, SZ_MAP_DENIED, &key, &denied) && denied.expires_ns > now &&
 	    denied.policy_gen == cfg->policy_gen && denied.key_gen == cfg->key_gen) {
 		step(x, "kernel", "refused", "it is known as bad: %s",
 		     sz_reason_text(denied.reason));
+		kernel_says(x, (enum sz_reason)denied.reason);
 		return;
 	}
 	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
@@ -256,7 +272,7 @@ static void explain_kernel(struct explain *x)
 		step(x, "kernel", "none", "it has no grant yet: the daemon is asked first");
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static int conclude(struct explain *x)
 {
@@ -267,17 +283,18 @@ static int conclude(struct explain *x)
 	size_t i;
 
 	if (x->c->json) {
-		v = json_pack("{s:s, s:s, s:o, s:s, s:b, s:O}", "verdict", allowed ? "allow" : "deny",
-			      "reason", sz_reason_label(x->reason), "status",
-			      http ? json_integer(http) : json_null(), "text",
+		v = json_pack("{s:s, s:s, s:o, s:s, s:b, s:O}", "verdict",
+			      allowed ? "allow" : "deny", "reason", sz_reason_label(x->reason),
+			      "status", http ? json_integer(http) : json_null(), "text",
 			      sz_reason_text(x->reason), "monitor", x->svc->monitor, "steps",
 			      x->steps);
 		sz_ctl_print_json(v);
 		return ret;
 	}
-	json_array_foreach(x->steps, i, v) {
+	json_array_foreach(x->steps, i, v)
+	{
 		const char *detail = json_string_value(json_object_get(v, "detail"));
-		struct sz_buf b = { 0 };
+		struct sz_buf b = {0};
 
 		sz_ctl_clean(&b, detail, strlen(detail));
 		printf("%-11s %-8s %s\n", json_string_value(json_object_get(v, "step")),

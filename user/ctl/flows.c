@@ -22,14 +22,14 @@ static int by_seen(const void *a, const void *b)
 }
 
 static const struct sz_ctl_column columns[] = {
-	{ "client", "CLIENT", 0 },
-	{ "server", "SERVER", 0 },
-	{ "service", "SERVICE", SZ_CTL_SHRINK },
-	{ "state", "STATE", 0 },
-	{ "requests", "REQUESTS", SZ_CTL_RIGHT },
-	{ "seen_age_ms", "SEEN", SZ_CTL_RIGHT },
-	{ "principal", "PRINCIPAL", SZ_CTL_SHRINK },
-	{ "principal_id", NULL, 0 },
+	{"client", "CLIENT", 0},
+	{"server", "SERVER", 0},
+	{"service", "SERVICE", SZ_CTL_SHRINK},
+	{"state", "STATE", 0},
+	{"requests", "REQUESTS", SZ_CTL_RIGHT},
+	{"seen_age_ms", "SEEN", SZ_CTL_RIGHT},
+	{"principal", "PRINCIPAL", SZ_CTL_SHRINK},
+	{"principal_id", NULL, 0},
 };
 
 static void add_endpoint(struct sz_ctl_table *t, const struct sz_addr *a, u16 port)

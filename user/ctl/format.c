@@ -116,7 +116,7 @@ char *sz_ctl_until(u64 boot_ns, u64 now_ns, char *s)
 	else if (boot_ns <= now_ns)
 		snprintf(s, SZ_CTL_TEXT_MAX, "expired");
 	else
-		snprintf(s, SZ_CTL_TEXT_MAX, "in %s", sz_ctl_age(boot_ns - now_ns, age));
+		snprintf(s, SZ_CTL_TEXT_MAX, "in %s", sz_ctl_age(boot_ns - now_ns + NSEC / 2, age));
 	return s;
 }
 
@@ -125,17 +125,25 @@ char *sz_ctl_rate(u64 interval_ns, u64 burst_ns, char *s)
 	static const struct {
 		u64 ns;
 		const char *name;
-	} unit[] = { { NSEC, "s" }, { 60 * NSEC, "min" }, { 3600 * NSEC, "h" } };
-	size_t i = 0;
+	} unit[] = {{NSEC, "s"}, {60 * NSEC, "min"}, {3600 * NSEC, "h"}};
+	u64 n = 0;
+	size_t i;
 
 	if (!interval_ns) {
 		snprintf(s, SZ_CTL_TEXT_MAX, "-");
 		return s;
 	}
-	while (i < SZ_ARRAY_LEN(unit) - 1 && unit[i].ns < interval_ns)
-		i++;
-	snprintf(s, SZ_CTL_TEXT_MAX, "%llu/%s burst %llu",
-		 (unsigned long long)((unit[i].ns + interval_ns / 2) / interval_ns), unit[i].name,
+	/* The first unit in which it is a whole number, to a hundredth. */
+	for (i = 0; i < SZ_ARRAY_LEN(unit); i++) {
+		u64 off;
+
+		n = (unit[i].ns + interval_ns / 2) / interval_ns;
+		off = n * interval_ns > unit[i].ns ? n * interval_ns - unit[i].ns
+						   : unit[i].ns - n * interval_ns;
+		if ((n && off <= unit[i].ns / 100) || i == SZ_ARRAY_LEN(unit) - 1)
+			break;
+	}
+	snprintf(s, SZ_CTL_TEXT_MAX, "%llu/%s burst %llu", (unsigned long long)n, unit[i].name,
 		 (unsigned long long)((burst_ns + interval_ns / 2) / interval_ns));
 	return s;
 }
@@ -155,7 +163,7 @@ char *sz_ctl_per_second(double v, char *s)
 
 char *sz_ctl_bytes(u64 n, char *s)
 {
-	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	double v = (double)n;
 	size_t i = 0;
 
@@ -175,9 +183,18 @@ char *sz_ctl_time(s64 wall_s, char *s)
 	return s;
 }
 
+char *sz_ctl_source(const struct sz_addr *a, char *s)
+{
+	char addr[SZ_ADDR_STRLEN];
+
+	sz_addr_format(a, addr);
+	snprintf(s, SZ_CTL_TEXT_MAX, strchr(addr, ':') ? "%s/64" : "%s", addr);
+	return s;
+}
+
 char *sz_ctl_prefix(const struct sz_ban_key *k, char *s)
 {
-	static const u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
 	char addr[SZ_ADDR_STRLEN];
 	u32 prefix = k->prefixlen;
 
@@ -250,7 +267,7 @@ void sz_ctl_clean(struct sz_buf *b, const char *s, size_t n)
 json_t *sz_ctl_text(const char *s, size_t n)
 {
 	json_t *v = json_stringn(s, n);
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	if (v)
 		return v;

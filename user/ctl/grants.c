@@ -22,8 +22,9 @@ static int by_created(const void *a, const void *b)
 {
 	const struct grant_row *x = a, *y = b;
 
-	return x->grant.created_ns > y->grant.created_ns ? -1 :
-							   x->grant.created_ns < y->grant.created_ns;
+	return x->grant.created_ns > y->grant.created_ns
+		       ? -1
+		       : x->grant.created_ns < y->grant.created_ns;
 }
 
 static const char *grant_state(struct sz_ctl *c, const struct sz_grant *g, u64 now)
@@ -54,16 +55,16 @@ static u32 count_bits(const u64 *w)
 }
 
 static const struct sz_ctl_column columns[] = {
-	{ NULL, "TOKEN", 0 },
-	{ "token", NULL, 0 },
-	{ "service", "SERVICE", SZ_CTL_SHRINK },
-	{ "principal", "PRINCIPAL", SZ_CTL_SHRINK },
-	{ "principal_id", NULL, 0 },
-	{ "state", "STATE", 0 },
-	{ "age_ms", "AGE", SZ_CTL_RIGHT },
-	{ "expires_in_ms", "EXPIRES", 0 },
-	{ "allow", "ALLOW", SZ_CTL_RIGHT },
-	{ "ask", "ASK", SZ_CTL_RIGHT },
+	{NULL, "TOKEN", 0},
+	{"token", NULL, 0},
+	{"service", "SERVICE", SZ_CTL_SHRINK},
+	{"principal", "PRINCIPAL", SZ_CTL_SHRINK},
+	{"principal_id", NULL, 0},
+	{"state", "STATE", 0},
+	{"age_ms", "AGE", SZ_CTL_RIGHT},
+	{"expires_in_ms", "EXPIRES", 0},
+	{"allow", "ALLOW", SZ_CTL_RIGHT},
+	{"ask", "ASK", SZ_CTL_RIGHT},
 };
 
 static void add_grant(struct sz_ctl *c, struct sz_ctl_table *t, const struct grant_row *r, u64 now)
@@ -131,7 +132,7 @@ int sz_ctl_cmd_grants_list(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "no grants");
 }
 
-/* ---- show -------------------------------------------------------------------------------------------- */
+/* ---- show ------------------------------------------------------------------------------------ */
 
 static json_t *routes_json(struct sz_ctl *c, u32 service, const u64 *w)
 {
@@ -139,11 +140,12 @@ static json_t *routes_json(struct sz_ctl *c, u32 service, const u64 *w)
 	char s[SZ_NAME_MAX];
 	u32 i;
 
-	for (i = 0; i < SZ_ROUTES_MAX; i++)
-		if (w[i / 64] >> (i % 64) & 1)
-			json_array_append_new(list, sz_ctl_text(sz_ctl_route_name(c, service,
-										  (u16)i, s),
-								strlen(s)));
+	for (i = 0; i < SZ_ROUTES_MAX; i++) {
+		if (!(w[i / 64] >> (i % 64) & 1))
+			continue;
+		sz_ctl_route_name(c, service, (u16)i, s);
+		json_array_append_new(list, sz_ctl_text(s, strlen(s)));
+	}
 	return list;
 }
 
@@ -172,7 +174,8 @@ static json_t *grant_json(struct sz_ctl *c, const struct grant_row *r, u64 now)
 	sz_ctl_principal_name(c, g->principal, name);
 	json_object_set_new(v, "principal", sz_ctl_text(name, strlen(name)));
 	json_object_set_new(v, "principal_id", json_string(sz_ctl_principal_hex(g->principal, s)));
-	json_object_set_new(v, "age_ms", json_integer((json_int_t)((now - g->created_ns) / 1000000)));
+	json_object_set_new(v, "age_ms",
+			    json_integer((json_int_t)((now - g->created_ns) / 1000000)));
 	json_object_set_new(v, "expires_in_ms", json_integer((json_int_t)(left / 1000000)));
 	json_object_set_new(v, "policy_generation", json_integer(g->policy_gen));
 	json_object_set_new(v, "key_generation", json_integer(g->key_gen));
@@ -196,17 +199,18 @@ static json_t *denied_json(struct sz_ctl *c, const struct denied_row *r, u64 now
 	json_object_set_new(v, "service", sz_ctl_text(name, strlen(name)));
 	json_object_set_new(v, "state", json_string("denied"));
 	json_object_set_new(v, "reason", json_string(sz_reason_label(d->reason)));
-	json_object_set_new(v, "expires_in_ms",
-			    forever ? json_null() :
-				      json_integer(d->expires_ns > now ?
-							   (json_int_t)((d->expires_ns - now) / 1000000) :
-							   0));
+	json_object_set_new(
+		v, "expires_in_ms",
+		forever ? json_null()
+			: json_integer(d->expires_ns > now
+					       ? (json_int_t)((d->expires_ns - now) / 1000000)
+					       : 0));
 	return v;
 }
 
 static void print_member(const char *key, const json_t *v)
 {
-	struct sz_buf b = { 0 }, line = { 0 };
+	struct sz_buf b = {0}, line = {0};
 	size_t len = strlen(key), i;
 	char s[SZ_CTL_TEXT_MAX];
 
@@ -223,7 +227,8 @@ static void print_member(const char *key, const json_t *v)
 		sz_buf_printf(&b, "%s", json_string_value(v));
 	}
 	if (!b.len)
-		sz_buf_printf(&b, "%s", json_is_null(v) && !strncmp(key, "expires", 7) ? "never" : "-");
+		sz_buf_printf(&b, "%s",
+			      json_is_null(v) && !strncmp(key, "expires", 7) ? "never" : "-");
 	sz_ctl_clean(&line, b.data, b.len);
 	printf("%-18.*s %s\n", (int)len, key, line.data);
 	sz_buf_done(&b);
@@ -268,7 +273,7 @@ static int find_all(struct sz_ctl *c, const char *prefix, json_t *found, struct 
 static int wanted_digest(struct sz_ctl *c, char *s)
 {
 	const char *token = sz_ctl_value(&c->args, "token");
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 	struct sz_digest d;
 	struct sz_error e;
 	int err;
@@ -322,11 +327,11 @@ int sz_ctl_cmd_grants_show(struct sz_ctl *c)
 		sz_ctl_print_json(found);
 		return ret;
 	}
-	json_array_foreach(found, i, entry) {
+	json_array_foreach(found, i, entry)
+	{
 		if (i)
 			putchar('\n');
-		json_object_foreach(entry, key, v)
-			print_member(key, v);
+		json_object_foreach(entry, key, v) print_member(key, v);
 	}
 	json_decref(found);
 	if (ret)

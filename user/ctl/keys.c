@@ -30,7 +30,7 @@ static int write_json(const char *path, const json_t *v, unsigned mode, struct s
 /* The set in the file with the new key added; a broken set is not made worse. */
 static int append_key(const char *path, json_t **set, struct sz_error *e)
 {
-	struct sz_buf text = { 0 };
+	struct sz_buf text = {0};
 	struct sz_jwks *checked = NULL;
 	json_t *old = NULL, *keys;
 	int err;
@@ -69,8 +69,8 @@ static int check_targets(struct sz_ctl *c, const char *out, const char *jwks)
 		return sz_ctl_fail("%s exists: choose another file, or --force to lose that key",
 				   out);
 	if (jwks && !force && !append && !access(jwks, F_OK))
-		return sz_ctl_fail("%s exists: --append adds the public key to it, --force replaces it",
-				   jwks);
+		return sz_ctl_fail(
+			"%s exists: --append adds the public key to it, --force replaces it", jwks);
 	return 0;
 }
 
@@ -84,8 +84,8 @@ static int show(struct sz_ctl *c, const char *alg, const json_t *private, const 
 						   kid, "private", out, "jwks_file", jwks, "jwks",
 						   set));
 	if (jwks) {
-		printf("%s key %s\nprivate key: %s (keep it secret)\nkey set:     %s\n", alg, kid, out,
-		       jwks);
+		printf("%s key %s\nprivate key: %s (keep it secret)\nkey set:     %s\n", alg, kid,
+		       out, jwks);
 		return SZ_CTL_OK;
 	}
 	sz_ctl_note("private key: %s (keep it secret); its key set follows", out);
@@ -105,7 +105,8 @@ int sz_ctl_cmd_keys_generate(struct sz_ctl *c)
 		return ret;
 	alg = sz_alg_parse(name ? name : "EdDSA");
 	if (alg == SZ_ALG_NONE)
-		return sz_ctl_usage("--alg '%s' is not known; use EdDSA, ES256, RS256 or PS256", name);
+		return sz_ctl_usage("--alg '%s' is not known; use EdDSA, ES256, RS256 or PS256",
+				    name);
 	if (sz_key_generate(alg, &private, &set, &e) ||
 	    (sz_ctl_has(&c->args, "append") && append_key(jwks, &set, &e)) ||
 	    write_json(out, private, 0600, &e) || (jwks && write_json(jwks, set, 0644, &e)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * grants revoke, revocations list and clear. The order matters: the name goes into sz_revoked before
- * any grant is touched, so that whatever the daemon verifies from then on is refused; then the grants
- * that exist are marked, and the epoch tells the daemon to look again.
+ * grants revoke, revocations list and clear. The order matters: the name goes into sz_revoked
+ * before any grant is touched, so that whatever the daemon verifies from then on is refused; then
+ * the grants that exist are marked, and the epoch tells the daemon to look again.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +14,10 @@ struct revocation {
 	enum sz_revoke_kind kind;
 	struct sz_id id;
 	struct sz_buf value;
-	u64 until_s;   /* wall clock; 0 = for ever */
-	u64 until_ns;  /* the same in the maps' clock; UINT64_MAX = for ever */
-	u64 grants;    /* marked */
-	int err;       /* first error of a walk */
+	u64 until_s;  /* wall clock; 0 = for ever */
+	u64 until_ns; /* the same in the maps' clock; UINT64_MAX = for ever */
+	u64 grants;   /* marked */
+	int err;      /* first error of a walk */
 	struct sz_ctl *c;
 };
 
@@ -33,12 +33,12 @@ static const char *kind_name(u32 kind)
 	return kind && kind < SZ_ARRAY_LEN(kind_names) ? kind_names[kind] : "unknown";
 }
 
-/* ---- revoke ------------------------------------------------------------------------------------------ */
+/* ---- revoke ---------------------------------------------------------------------------------- */
 
 /* A token needs no memory of it once it has expired by itself, with the largest clock skew. */
 static u64 token_end(const struct sz_buf *token)
 {
-	struct sz_token t = { 0 };
+	struct sz_token t = {0};
 	struct sz_error ignored;
 	u64 end = 0;
 
@@ -55,7 +55,7 @@ static int read_request(struct sz_ctl *c, struct revocation *r)
 	u64 seconds;
 	u32 kind, n = 0;
 
-	*r = (struct revocation){ .c = c, .until_ns = UINT64_MAX };
+	*r = (struct revocation){.c = c, .until_ns = UINT64_MAX};
 	for (kind = SZ_REVOKE_TOKEN; kind < SZ_ARRAY_LEN(kind_names); kind++) {
 		if (!sz_ctl_has(&c->args, kind_names[kind]))
 			continue;
@@ -64,7 +64,8 @@ static int read_request(struct sz_ctl *c, struct revocation *r)
 		n++;
 	}
 	if (n != 1)
-		return sz_ctl_usage("grants revoke needs one of --token, --jti, --subject, --issuer");
+		return sz_ctl_usage(
+			"grants revoke needs one of --token, --jti, --subject, --issuer");
 	if (!*value)
 		return sz_ctl_usage("--%s is empty", kind_names[r->kind]);
 	if (r->kind != SZ_REVOKE_TOKEN)
@@ -104,9 +105,9 @@ static int mark_matching(const void *key, const void *value, void *arg)
 {
 	const struct sz_grant *g = value;
 	struct revocation *r = arg;
-	const struct sz_id *id = r->kind == SZ_REVOKE_JTI     ? &g->jti :
-				 r->kind == SZ_REVOKE_SUBJECT ? &g->subject :
-								&g->issuer;
+	const struct sz_id *id = r->kind == SZ_REVOKE_JTI       ? &g->jti
+				 : r->kind == SZ_REVOKE_SUBJECT ? &g->subject
+								: &g->issuer;
 	int err;
 
 	if (memcmp(id, &r->id, sizeof(r->id)))
@@ -120,9 +121,11 @@ static int mark_matching(const void *key, const void *value, void *arg)
 static int revoke_token(struct revocation *r)
 {
 	const struct sz_config *cfg = sz_kern_config(r->c->kern);
-	struct sz_denied denied = { .expires_ns = r->until_ns, .policy_gen = cfg->policy_gen,
-				    .key_gen = cfg->key_gen, .reason = SZ_R_REVOKED };
-	struct sz_grant_key key = { 0 };
+	struct sz_denied denied = {.expires_ns = r->until_ns,
+				   .policy_gen = cfg->policy_gen,
+				   .key_gen = cfg->key_gen,
+				   .reason = SZ_R_REVOKED};
+	struct sz_grant_key key = {0};
 	u32 *ids;
 	size_t n, i;
 	int err = 0, last;
@@ -149,11 +152,12 @@ static void bump_epoch(struct sz_ctl *c)
 
 static int revoke(struct revocation *r, struct sz_error *e)
 {
-	struct sz_revoked entry = { .until_s = r->until_s, .kind = r->kind };
+	struct sz_revoked entry = {.until_s = r->until_s, .kind = r->kind};
 	int err = sz_map_put(r->c->kern, SZ_MAP_REVOKED, &r->id, &entry);
 
 	if (err == -E2BIG)
-		return sz_error_set(e, err, "the list of revocations is full; make room with "
+		return sz_error_set(e, err,
+				    "the list of revocations is full; make room with "
 				    "'subzeroctl revocations clear'");
 	if (err)
 		return sz_error_set(e, err, "cannot write sz_revoked: %s", strerror(-err));
@@ -164,8 +168,10 @@ static int revoke(struct revocation *r, struct sz_error *e)
 	err = err ? err : r->err;
 	bump_epoch(r->c);
 	if (err)
-		return sz_error_set(e, err, "revoked for new verifications, but not every grant "
-				    "could be marked: %s; repeat the command", strerror(-err));
+		return sz_error_set(e, err,
+				    "revoked for new verifications, but not every grant "
+				    "could be marked: %s; repeat the command",
+				    strerror(-err));
 	return 0;
 }
 
@@ -193,12 +199,11 @@ int sz_ctl_cmd_grants_revoke(struct sz_ctl *c)
 	sz_hex_encode(r.id.b, sizeof(r.id.b), hex);
 	ret = SZ_CTL_OK;
 	if (c->json)
-		ret = sz_ctl_print_json(json_pack("{s:s, s:s, s:I, s:I, s:o}", "id", hex, "kind",
-						  kind_name(r.kind), "grants_revoked",
-						  (json_int_t)r.grants, "took_us",
-						  (json_int_t)(took / 1000), "until",
-						  r.until_s ? json_integer((json_int_t)r.until_s) :
-							      json_null()));
+		ret = sz_ctl_print_json(
+			json_pack("{s:s, s:s, s:I, s:I, s:o}", "id", hex, "kind", kind_name(r.kind),
+				  "grants_revoked", (json_int_t)r.grants, "took_us",
+				  (json_int_t)(took / 1000), "until",
+				  r.until_s ? json_integer((json_int_t)r.until_s) : json_null()));
 	else
 		printf("%s revoked %s%s: %llu grants marked in %llu.%03llu ms (id %s)\n",
 		       kind_name(r.kind), r.until_s ? "until " : "for ever",
@@ -210,7 +215,7 @@ out:
 	return ret;
 }
 
-/* ---- revocations --------------------------------------------------------------------------------------- */
+/* ---- revocations ----------------------------------------------------------------------------- */
 
 struct revoked_row {
 	struct sz_id id;
@@ -218,10 +223,10 @@ struct revoked_row {
 };
 
 static const struct sz_ctl_column columns[] = {
-	{ "id", "ID", 0 },
-	{ "kind", "KIND", 0 },
-	{ "until", "UNTIL", 0 },
-	{ "expired", NULL, 0 },
+	{"id", "ID", 0},
+	{"kind", "KIND", 0},
+	{"until", "UNTIL", 0},
+	{"expired", NULL, 0},
 };
 
 int sz_ctl_cmd_revocations_list(struct sz_ctl *c)
@@ -244,8 +249,10 @@ int sz_ctl_cmd_revocations_list(struct sz_ctl *c)
 		sz_hex_encode(r.id.b, sizeof(r.id.b), hex);
 		sz_ctl_cell_text(&t, hex);
 		sz_ctl_cell_text(&t, kind_name(r.revoked.kind));
-		sz_ctl_cell(&t, r.revoked.until_s ? json_integer((json_int_t)r.revoked.until_s) : NULL,
-			    "%s%s", r.revoked.until_s ? sz_ctl_time((s64)r.revoked.until_s, s) : "for ever",
+		sz_ctl_cell(&t,
+			    r.revoked.until_s ? json_integer((json_int_t)r.revoked.until_s) : NULL,
+			    "%s%s",
+			    r.revoked.until_s ? sz_ctl_time((s64)r.revoked.until_s, s) : "for ever",
 			    expired ? " (expired)" : "");
 		sz_ctl_cell_colour(&t, expired ? SZ_CTL_DIM : SZ_CTL_PLAIN);
 		sz_ctl_cell(&t, json_boolean(expired), "%s", "");
@@ -303,7 +310,7 @@ static int clear(struct sz_ctl *c, const struct sz_id *id, struct clearing *x)
 {
 	int err;
 
-	*x = (struct clearing){ .c = c };
+	*x = (struct clearing){.c = c};
 	if (id) {
 		err = sz_map_del(c->kern, SZ_MAP_REVOKED, id);
 		x->names = !err;
@@ -331,7 +338,8 @@ int sz_ctl_cmd_revocations_clear(struct sz_ctl *c)
 		return sz_ctl_usage("revocations clear needs an ID, or --all");
 	if (!all && (strlen(hex) != 2 * sizeof(id) || sz_hex_decode(hex, strlen(hex), id.b)))
 		return sz_ctl_usage("'%s' is not an ID: 32 digits of hex, as 'subzeroctl "
-				    "revocations' shows them", hex);
+				    "revocations' shows them",
+				    hex);
 	if (sz_ctl_open(c, &e))
 		return sz_ctl_fail("%s", e.msg);
 	err = clear(c, all ? NULL : &id, &x);
@@ -343,7 +351,8 @@ int sz_ctl_cmd_revocations_clear(struct sz_ctl *c)
 	if (c->json)
 		return sz_ctl_print_json(json_pack("{s:I, s:I}", "cleared", (json_int_t)x.names,
 						   "grants_dropped", (json_int_t)x.grants));
-	printf("%llu revocations cleared, %llu grants dropped; the daemon decides these tokens anew\n",
+	printf("%llu revocations cleared, %llu grants dropped; the daemon decides these tokens "
+	       "anew\n",
 	       (unsigned long long)x.names, (unsigned long long)x.grants);
 	return SZ_CTL_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * services and routes: what is protected and by which rules, as the kernel has it. A route's path is
- * that of its shortest node: longer nodes only repeat what holds below it.
+ * services and routes: what is protected and by which rules, as the kernel has it. A route's path
+ * is that of its shortest node: longer nodes only repeat what holds below it.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static void format_endpoint(const struct sz_service_key *k, struct sz_buf *b)
 	sz_buf_printf(b, strchr(addr, ':') ? "[%s]:%u" : "%s:%u", addr, ntohs(k->port));
 }
 
-/* ---- routes ------------------------------------------------------------------------------------------ */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 struct route {
 	u32 service;
@@ -53,7 +53,7 @@ static void take_route(struct route *r, const struct route_row *row, u16 id)
 {
 	u32 m;
 
-	*r = (struct route){ .service = row->key.service, .id = id };
+	*r = (struct route){.service = row->key.service, .id = id};
 	r->len = (row->key.prefixlen - 32) / 8;
 	if (r->len > SZ_PATH_MAX)
 		r->len = SZ_PATH_MAX;
@@ -121,20 +121,20 @@ static int read_routes(struct sz_ctl *c, u32 service, struct route **ret, size_t
 }
 
 static const struct sz_ctl_column route_columns[] = {
-	{ "service", "SERVICE", 0 },
-	{ "id", "ID", SZ_CTL_RIGHT },
-	{ "name", "ROUTE", SZ_CTL_SHRINK },
-	{ "methods", "METHODS", SZ_CTL_SHRINK },
-	{ "path", "PATH", SZ_CTL_SHRINK },
-	{ "public", NULL, 0 },
-	{ "each", NULL, 0 },
-	{ NULL, "DECIDED", 0 },
+	{"service", "SERVICE", 0},
+	{"id", "ID", SZ_CTL_RIGHT},
+	{"name", "ROUTE", SZ_CTL_SHRINK},
+	{"methods", "METHODS", SZ_CTL_SHRINK},
+	{"path", "PATH", SZ_CTL_SHRINK},
+	{"public", NULL, 0},
+	{"each", NULL, 0},
+	{NULL, "DECIDED", 0},
 };
 
 static void add_methods(struct sz_ctl_table *t, u32 mask)
 {
 	json_t *list = json_array();
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 	u32 m;
 
 	for (m = 0; m < SZ_METHOD_COUNT; m++) {
@@ -162,8 +162,10 @@ static void add_route(struct sz_ctl *c, struct sz_ctl_table *t, const struct rou
 	sz_ctl_cell_text(t, path);
 	sz_ctl_cell(t, json_boolean(public), "%s", "");
 	sz_ctl_cell(t, json_boolean(each), "%s", "");
-	sz_ctl_cell(t, NULL, "%s", each ? public ? "public, by the daemon" : "by the daemon" :
-				   public ? "public" : "by token");
+	sz_ctl_cell(t, NULL, "%s",
+		    each     ? public ? "public, by the daemon" : "by the daemon"
+		    : public ? "public"
+			     : "by token");
 }
 
 int sz_ctl_cmd_routes(struct sz_ctl *c)
@@ -191,18 +193,18 @@ int sz_ctl_cmd_routes(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "there are no routes: every request is refused");
 }
 
-/* ---- services ------------------------------------------------------------------------------------------ */
+/* ---- services -------------------------------------------------------------------------------- */
 
 static const struct sz_ctl_column service_columns[] = {
-	{ "id", "ID", SZ_CTL_RIGHT },
-	{ "name", "SERVICE", SZ_CTL_SHRINK },
-	{ "endpoints", "ADDRESS", SZ_CTL_SHRINK },
-	{ "mode", "MODE", 0 },
-	{ "routes", "ROUTES", SZ_CTL_RIGHT },
-	{ "source_limit", "PER SOURCE", 0 },
-	{ "principal_limit", "PER PRINCIPAL", 0 },
-	{ "connection_limit", "CONNECTIONS", 0 },
-	{ "audit_requests", NULL, 0 },
+	{"id", "ID", SZ_CTL_RIGHT},
+	{"name", "SERVICE", SZ_CTL_SHRINK},
+	{"endpoints", "ADDRESS", SZ_CTL_SHRINK},
+	{"mode", "MODE", 0},
+	{"routes", "ROUTES", SZ_CTL_RIGHT},
+	{"source_limit", "PER SOURCE", 0},
+	{"principal_limit", "PER PRINCIPAL", 0},
+	{"connection_limit", "CONNECTIONS", 0},
+	{"audit_requests", NULL, 0},
 };
 
 static void add_rate(struct sz_ctl_table *t, u64 interval_ns, u64 burst_ns)
@@ -233,7 +235,7 @@ static void add_service(struct sz_ctl *c, struct sz_ctl_table *t, const struct s
 	const struct sz_service *svc = &rows->svc;
 	bool monitor = svc->flags & SZ_SVC_MONITOR;
 	json_t *endpoints = json_array();
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 	char s[SZ_NAME_MAX];
 	size_t i;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * status: is traffic guarded, does the daemon live, how full are the maps. Read from the kernel; the
- * daemon's own words are merged where it answers.
+ * status: is traffic guarded, does the daemon live, how full are the maps. Read from the kernel;
+ * the daemon's own words are merged where it answers.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,15 +11,15 @@
 #define ASK_S 1
 
 static const enum sz_map shown[] = {
-	SZ_MAP_GRANTS, SZ_MAP_DENIED, SZ_MAP_FLOWS, SZ_MAP_HALF, SZ_MAP_BANS, SZ_MAP_REVOKED,
-	SZ_MAP_SOURCES, SZ_MAP_HITS, SZ_MAP_TICKETS,
+	SZ_MAP_GRANTS,  SZ_MAP_DENIED,  SZ_MAP_FLOWS, SZ_MAP_HALF,    SZ_MAP_BANS,
+	SZ_MAP_REVOKED, SZ_MAP_SOURCES, SZ_MAP_HITS,  SZ_MAP_TICKETS,
 };
 
 static const struct sz_ctl_column map_columns[] = {
-	{ "name", "MAP", 0 },
-	{ "entries", "ENTRIES", SZ_CTL_RIGHT },
-	{ "capacity", "CAPACITY", SZ_CTL_RIGHT },
-	{ "fill_percent", "FILL", SZ_CTL_RIGHT },
+	{"name", "MAP", 0},
+	{"entries", "ENTRIES", SZ_CTL_RIGHT},
+	{"capacity", "CAPACITY", SZ_CTL_RIGHT},
+	{"fill_percent", "FILL", SZ_CTL_RIGHT},
 };
 
 static void read_maps(struct sz_ctl *c, struct sz_ctl_table *t)
@@ -36,19 +36,20 @@ static void read_maps(struct sz_ctl *c, struct sz_ctl_table *t)
 		sz_ctl_cell_u64(t, room);
 		sz_ctl_cell(t, json_integer((json_int_t)percent), "%llu%%",
 			    (unsigned long long)percent);
-		sz_ctl_cell_colour(t, percent >= 90 ? SZ_CTL_RED :
-				      percent >= 75 ? SZ_CTL_YELLOW : SZ_CTL_PLAIN);
+		sz_ctl_cell_colour(t, percent >= 90   ? SZ_CTL_RED
+				      : percent >= 75 ? SZ_CTL_YELLOW
+						      : SZ_CTL_PLAIN);
 	}
 }
 
 static const struct sz_ctl_column interface_columns[] = {
-	{ "interface", "INTERFACE", 0 },
-	{ "ifindex", NULL, 0 },
-	{ "mode", "XDP", 0 },
-	{ "ingress", "INGRESS", 0 },
-	{ "egress", "EGRESS", 0 },
-	{ "ingress_id", "PROGRAM", SZ_CTL_RIGHT },
-	{ "egress_id", "PROGRAM", SZ_CTL_RIGHT },
+	{"interface", "INTERFACE", 0},
+	{"ifindex", NULL, 0},
+	{"mode", "XDP", 0},
+	{"ingress", "INGRESS", 0},
+	{"egress", "EGRESS", 0},
+	{"ingress_id", "XDP ID", SZ_CTL_RIGHT},
+	{"egress_id", "EGRESS ID", SZ_CTL_RIGHT},
 };
 
 static int read_interfaces(struct sz_ctl *c, struct sz_ctl_table *t, struct sz_error *e)
@@ -88,7 +89,7 @@ static void read_daemon(struct sz_ctl *c, struct daemon *d)
 	u64 beat = __atomic_load_n(&cfg->heartbeat_ns, __ATOMIC_RELAXED), now = sz_boot_ns();
 	struct sz_error ignored;
 
-	*d = (struct daemon){ .ttl_ns = cfg->heartbeat_ttl_ns };
+	*d = (struct daemon){.ttl_ns = cfg->heartbeat_ttl_ns};
 	d->age_ns = beat && now > beat ? now - beat : 0;
 	d->alive = beat && d->age_ns <= d->ttl_ns;
 	d->says = sz_ctl_ask(c, json_pack("{s:s}", "cmd", "status"), ASK_S, &ignored);
@@ -107,17 +108,39 @@ static int print_json(struct sz_ctl *c, struct daemon *d, struct sz_ctl_table *i
 			      (json_int_t)cfg->revoke_epoch, "bans", (json_int_t)cfg->ban_count);
 	bool seen = cfg->heartbeat_ns != 0;
 
-	json_object_set_new(v, "daemon",
-			    json_pack("{s:b, s:o, s:I, s:b, s:o}", "alive", d->alive,
-				      "heartbeat_age_ms",
-				      seen ? json_integer((json_int_t)(d->age_ns / 1000000)) :
-					     json_null(),
-				      "heartbeat_ttl_ms", (json_int_t)(d->ttl_ns / 1000000),
-				      "reachable", d->says != NULL, "status",
-				      d->says ? d->says : json_null()));
+	json_object_set_new(
+		v, "daemon",
+		json_pack("{s:b, s:o, s:I, s:b, s:o}", "alive", d->alive, "heartbeat_age_ms",
+			  seen ? json_integer((json_int_t)(d->age_ns / 1000000)) : json_null(),
+			  "heartbeat_ttl_ms", (json_int_t)(d->ttl_ns / 1000000), "reachable",
+			  d->says != NULL, "status", d->says ? d->says : json_null()));
 	json_object_set_new(v, "interfaces", sz_ctl_table_json(interfaces));
 	json_object_set_new(v, "maps", sz_ctl_table_json(maps));
 	return sz_ctl_print_json(v);
+}
+
+/* What the daemon says in words; members of members are joined. */
+static void add_value(struct sz_buf *b, const json_t *v)
+{
+	const json_t *m;
+	const char *key;
+	size_t n = 0;
+
+	if (json_is_object(v)) {
+		json_object_foreach((json_t *)v, key, m)
+		{
+			sz_buf_printf(b, "%s%s ", n++ ? ", " : "", key);
+			add_value(b, m);
+		}
+	} else if (json_is_string(v)) {
+		sz_ctl_clean(b, json_string_value(v), json_string_length(v));
+	} else if (json_is_integer(v)) {
+		sz_buf_printf(b, "%lld", (long long)json_integer_value(v));
+	} else if (json_is_real(v)) {
+		sz_buf_printf(b, "%.1f", json_real_value(v));
+	} else {
+		sz_buf_printf(b, "%s", json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
+	}
 }
 
 static void print_daemon(struct sz_ctl *c, const struct daemon *d)
@@ -129,25 +152,22 @@ static void print_daemon(struct sz_ctl *c, const struct daemon *d)
 	json_t *v;
 
 	if (!cfg->heartbeat_ns)
-		printf("Daemon       %snever seen%s: protected ports stay closed until it runs\n",
-		       red, plain);
+		printf("Daemon       %snever seen%s: no service is protected until it runs\n", red,
+		       plain);
 	else if (!d->alive)
-		printf("Daemon       %sdown%s, last seen %s ago: known tokens work, unknown get 503\n",
+		printf("Daemon       %sdown%s, last seen %s ago: known tokens work, unknown get "
+		       "503\n",
 		       red, plain, sz_ctl_age(d->age_ns, age));
 	else
 		printf("Daemon       %salive%s, heartbeat %s ago%s\n", green, plain,
 		       sz_ctl_age(d->age_ns, age),
 		       d->says ? "" : "; its control socket does not answer");
-	json_object_foreach(d->says, key, v) {
-		struct sz_buf b = { 0 };
-		char *text = json_is_string(v) ? sz_strdup(json_string_value(v)) :
-						 json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+	json_object_foreach(d->says, key, v)
+	{
+		struct sz_buf b = {0};
 
-		if (text) {
-			sz_ctl_clean(&b, text, strlen(text));
-			printf("  %-18s %s\n", key, b.data ? b.data : "");
-		}
-		free(text);
+		add_value(&b, v);
+		printf("  %-24s %s\n", key, b.data ? b.data : "");
 		sz_buf_done(&b);
 	}
 	printf("Pins         %s%s\n", sz_ctl_pin_dir(c), cfg->abi ? "" : " (not configured yet)");
@@ -157,7 +177,7 @@ static void print_daemon(struct sz_ctl *c, const struct daemon *d)
 
 int sz_ctl_cmd_status(struct sz_ctl *c)
 {
-	struct sz_ctl_table interfaces = { 0 }, maps = { 0 };
+	struct sz_ctl_table interfaces = {0}, maps = {0};
 	struct daemon d;
 	struct sz_error e;
 	int ret = SZ_CTL_OK;
@@ -177,8 +197,9 @@ int sz_ctl_cmd_status(struct sz_ctl *c)
 	print_daemon(c, &d);
 	json_decref(d.says);
 	putchar('\n');
-	sz_ctl_print(c, &interfaces, "No interface is attached: nothing is guarded "
-				     "('subzeroctl attach IFACE').");
+	sz_ctl_print(c, &interfaces,
+		     "No interface is attached: nothing is guarded "
+		     "('subzeroctl attach IFACE').");
 	putchar('\n');
 	return sz_ctl_print(c, &maps, "");
 }

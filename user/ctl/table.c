@@ -9,11 +9,11 @@
 #include "ctl/ctl.h"
 
 #define SHRUNK_MIN 8 /* a column is never cut below this */
-#define GAP 2
+#define GAP        2
 
 void sz_ctl_table_init(struct sz_ctl_table *t, const struct sz_ctl_column *columns, size_t n)
 {
-	*t = (struct sz_ctl_table){ .columns = columns, .n_columns = n };
+	*t = (struct sz_ctl_table){.columns = columns, .n_columns = n};
 }
 
 void sz_ctl_table_done(struct sz_ctl_table *t)
@@ -30,7 +30,7 @@ void sz_ctl_table_done(struct sz_ctl_table *t)
 
 static void add_cell(struct sz_ctl_table *t, json_t *value, const char *text, size_t n)
 {
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 
 	if (t->n == t->room) {
 		t->room = t->room ? 2 * t->room : 64;
@@ -38,7 +38,7 @@ static void add_cell(struct sz_ctl_table *t, json_t *value, const char *text, si
 	}
 	sz_buf_reserve(&b, n + 1);
 	sz_ctl_clean(&b, text, n);
-	t->cells[t->n++] = (struct sz_ctl_cell){ .value = value, .text = b.data };
+	t->cells[t->n++] = (struct sz_ctl_cell){.value = value, .text = b.data};
 }
 
 void sz_ctl_cell(struct sz_ctl_table *t, json_t *value, const char *fmt, ...)
@@ -92,8 +92,8 @@ json_t *sz_ctl_table_json(const struct sz_ctl_table *t)
 		}
 		if (col->key)
 			json_object_set_new(row, col->key,
-					    t->cells[i].value ? json_incref(t->cells[i].value) :
-								json_null());
+					    t->cells[i].value ? json_incref(t->cells[i].value)
+							      : json_null());
 	}
 	return rows;
 }
@@ -155,7 +155,7 @@ static void add_text(struct sz_buf *b, const char *s, size_t width, bool right, 
 }
 
 static const char *const escape[] = {
-	[SZ_CTL_PLAIN] = "",	      [SZ_CTL_RED] = "\033[31m", [SZ_CTL_GREEN] = "\033[32m",
+	[SZ_CTL_PLAIN] = "",          [SZ_CTL_RED] = "\033[31m", [SZ_CTL_GREEN] = "\033[32m",
 	[SZ_CTL_YELLOW] = "\033[33m", [SZ_CTL_DIM] = "\033[2m",
 };
 
@@ -171,8 +171,12 @@ static size_t last_shown(const struct sz_ctl_table *t)
 void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colour,
 			 struct sz_buf *ret)
 {
-	size_t *widths = sz_calloc(t->n_columns, sizeof(*widths)), last = last_shown(t), i;
+	size_t *widths, last, i;
 
+	if (!t->n_columns)
+		return;
+	widths = sz_calloc(t->n_columns, sizeof(*widths));
+	last = last_shown(t);
 	for (i = 0; i < t->n_columns; i++)
 		widths[i] = t->columns[i].title ? text_width(t->columns[i].title) : 0;
 	for (i = 0; i < t->n; i++) {
@@ -184,7 +188,8 @@ void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colo
 	fit(t, widths, width);
 	for (i = 0; i < t->n_columns + t->n; i++) {
 		size_t col = i % t->n_columns;
-		const struct sz_ctl_cell *cell = i < t->n_columns ? NULL : &t->cells[i - t->n_columns];
+		const struct sz_ctl_cell *cell =
+			i < t->n_columns ? NULL : &t->cells[i - t->n_columns];
 		bool painted = colour && cell && cell->colour;
 
 		if (!t->columns[col].title)
@@ -195,7 +200,7 @@ void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colo
 		sz_buf_printf(ret, "%s", painted ? "\033[0m" : "");
 		if (col != last)
 			add_padding(ret, GAP);
-end:
+	end:
 		if (col == t->n_columns - 1)
 			sz_buf_printf(ret, "\n");
 	}

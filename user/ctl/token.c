@@ -10,10 +10,10 @@
 #include "ctl/ctl.h"
 #include "jose/jose.h"
 
-#define TTL_S 3600
+#define TTL_S     3600
 #define CLAIM_MAX 128 /* bytes of a claim's name */
 
-/* ---- mint ---------------------------------------------------------------------------------------------- */
+/* ---- mint ------------------------------------------------------------------------------------ */
 
 static int add_audience(struct sz_ctl *c, json_t *claims)
 {
@@ -91,9 +91,10 @@ static int add_times(struct sz_ctl *c, json_t *claims)
 
 static int make_claims(struct sz_ctl *c, json_t *claims)
 {
-	static const char *const plain[][2] = { { "iss", "who issues the token" },
-						{ "sub", "whom it stands for" } };
-	const char *scope = sz_ctl_value(&c->args, "scope"), *jti = sz_ctl_value(&c->args, "jti"), *v;
+	static const char *const plain[][2] = {{"iss", "who issues the token"},
+					       {"sub", "whom it stands for"}};
+	const char *scope = sz_ctl_value(&c->args, "scope"), *jti = sz_ctl_value(&c->args, "jti"),
+		   *v;
 	char fresh[2 * 16 + 1];
 	u8 random[16];
 	unsigned i;
@@ -125,7 +126,7 @@ static int make_claims(struct sz_ctl *c, json_t *claims)
 
 static json_t *read_key(const char *path, struct sz_error *e)
 {
-	struct sz_buf text = { 0 };
+	struct sz_buf text = {0};
 	json_t *key = NULL;
 
 	if (!sz_file_read(path, SZ_JWKS_MAX, &text, e)) {
@@ -143,7 +144,7 @@ int sz_ctl_cmd_token_mint(struct sz_ctl *c)
 {
 	const char *path = sz_ctl_value(&c->args, "key");
 	json_t *claims, *key = NULL;
-	struct sz_buf token = { 0 };
+	struct sz_buf token = {0};
 	struct sz_error e;
 	int ret;
 
@@ -163,7 +164,8 @@ int sz_ctl_cmd_token_mint(struct sz_ctl *c)
 	}
 	ret = SZ_CTL_OK;
 	if (c->json)
-		ret = sz_ctl_print_json(json_pack("{s:s, s:O}", "token", token.data, "claims", claims));
+		ret = sz_ctl_print_json(
+			json_pack("{s:s, s:O}", "token", token.data, "claims", claims));
 	else
 		printf("%s\n", token.data);
 out:
@@ -173,14 +175,14 @@ out:
 	return ret;
 }
 
-/* ---- inspect ------------------------------------------------------------------------------------------- */
+/* ---- inspect --------------------------------------------------------------------------------- */
 
 static void print_times(const struct sz_token *t)
 {
 	const struct {
 		const char *name;
 		s64 at;
-	} times[] = { { "issued", t->iat }, { "valid from", t->nbf }, { "expires", t->exp } };
+	} times[] = {{"issued", t->iat}, {"valid from", t->nbf}, {"expires", t->exp}};
 	s64 now = (s64)(sz_wall_ns() / 1000000000);
 	char when[SZ_CTL_TEXT_MAX], age[SZ_CTL_TEXT_MAX];
 	size_t i;
@@ -208,7 +210,7 @@ static void print_part(const char *name, const json_t *v)
 static int check_signature(const char *path, const struct sz_buf *token, struct sz_error *e)
 {
 	struct sz_jwks *keys = NULL;
-	struct sz_buf payload = { 0 };
+	struct sz_buf payload = {0};
 	int err = sz_jwks_load(path, ~0u, &keys, e);
 
 	if (!err)
@@ -221,9 +223,9 @@ static int check_signature(const char *path, const struct sz_buf *token, struct 
 int sz_ctl_cmd_token_inspect(struct sz_ctl *c)
 {
 	const char *jwks = sz_ctl_value(&c->args, "jwks");
-	struct sz_buf token = { 0 };
-	struct sz_token t = { 0 };
-	struct sz_error e = { "" };
+	struct sz_buf token = {0};
+	struct sz_token t = {0};
+	struct sz_error e = {""};
 	int ret = SZ_CTL_FAILED, bad = 0;
 
 	if (sz_ctl_token(c->args.n_words ? c->args.word[0] : "-", &token, &e) ||
@@ -235,7 +237,8 @@ int sz_ctl_cmd_token_inspect(struct sz_ctl *c)
 		bad = check_signature(jwks, &token, &e);
 	ret = bad ? SZ_CTL_FAILED : SZ_CTL_OK;
 	if (c->json) {
-		sz_ctl_print_json(json_pack("{s:b, s:o, s:O, s:O}", "verified", jwks && !bad, "error",
+		sz_ctl_print_json(json_pack("{s:b, s:o, s:O, s:O}", "verified", jwks && !bad,
+					    "error",
 					    bad ? sz_ctl_text(e.msg, strlen(e.msg)) : json_null(),
 					    "header", t.header, "claims", t.claims));
 		goto out;
@@ -243,7 +246,8 @@ int sz_ctl_cmd_token_inspect(struct sz_ctl *c)
 	if (!jwks)
 		printf("UNVERIFIED: anybody can write this; --jwks FILE checks the signature\n");
 	else if (!bad)
-		printf("signature verified with %s; audience and times are not judged here\n", jwks);
+		printf("signature verified with %s; audience and times are not judged here\n",
+		       jwks);
 	print_part("header", t.header);
 	print_part("claims", t.claims);
 	print_times(&t);

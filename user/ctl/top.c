@@ -36,7 +36,7 @@ static int take_hit(const void *key, const void *value, void *arg)
 {
 	const u64 *per_cpu = value;
 	struct look *l = arg;
-	struct hit h = { .count = 0 };
+	struct hit h = {.count = 0};
 	int i;
 
 	memcpy(&h.key, key, sizeof(h.key));
@@ -59,7 +59,7 @@ static int take_source(const void *key, const void *value, void *arg)
 		l->room_sources = l->room_sources ? 2 * l->room_sources : 256;
 		l->sources = sz_realloc(l->sources, l->room_sources, sizeof(*l->sources));
 	}
-	l->sources[l->n_sources] = (struct src){ .requests = s->requests, .denials = s->denials };
+	l->sources[l->n_sources] = (struct src){.requests = s->requests, .denials = s->denials};
 	memcpy(&l->sources[l->n_sources++].addr, key, sizeof(struct sz_addr));
 	return 0;
 }
@@ -85,7 +85,7 @@ static int look(struct sz_ctl *c, struct look *ret)
 {
 	int err;
 
-	*ret = (struct look){ .at_ns = sz_boot_ns(), .cpus = sz_kern_cpus() };
+	*ret = (struct look){.at_ns = sz_boot_ns(), .cpus = sz_kern_cpus()};
 	err = sz_kern_counters(c->kern, SZ_MAP_COUNTERS, ret->counters);
 	if (!err)
 		err = sz_map_each(c->kern, SZ_MAP_HITS, take_hit, ret);
@@ -98,7 +98,7 @@ static int look(struct sz_ctl *c, struct look *ret)
 	return err;
 }
 
-/* ---- differences --------------------------------------------------------------------------------------- */
+/* ---- differences ----------------------------------------------------------------------------- */
 
 /* Something that is ranked by how often it happened between the looks. */
 struct rank {
@@ -136,10 +136,10 @@ static struct rank *rank_hits(const struct look *was, const struct look *is, boo
 	for (i = 0; i < is->n_hits; i++) {
 		const struct hit *h = &is->hits[i], *old;
 
-		old = was->n_hits ? bsearch(h, was->hits, was->n_hits, sizeof(*h), compare_hits) :
-				    NULL;
-		list[n] = (struct rank){ .id = by_service ? h->key.service : h->key.principal,
-					 .n = since(h->count, old ? old->count : 0) };
+		old = was->n_hits ? bsearch(h, was->hits, was->n_hits, sizeof(*h), compare_hits)
+				  : NULL;
+		list[n] = (struct rank){.id = by_service ? h->key.service : h->key.principal,
+					.n = since(h->count, old ? old->count : 0)};
 		if (list[n].n && (by_service || list[n].id))
 			n++;
 	}
@@ -163,12 +163,12 @@ static struct rank *rank_sources(const struct look *was, const struct look *is, 
 	for (i = 0; i < is->n_sources; i++) {
 		const struct src *s = &is->sources[i], *old;
 
-		old = was->n_sources ? bsearch(s, was->sources, was->n_sources, sizeof(*s),
-					       compare_addrs) :
-				       NULL;
-		list[n] = (struct rank){ .id = i,
-					 .n = since(s->requests, old ? old->requests : 0),
-					 .denied = since(s->denials, old ? old->denials : 0) };
+		old = was->n_sources
+			      ? bsearch(s, was->sources, was->n_sources, sizeof(*s), compare_addrs)
+			      : NULL;
+		list[n] = (struct rank){.id = i,
+					.n = since(s->requests, old ? old->requests : 0),
+					.denied = since(s->denials, old ? old->denials : 0)};
 		n += list[n].n || list[n].denied;
 	}
 	qsort(list, n, sizeof(*list), by_number);
@@ -197,26 +197,26 @@ static struct totals total(const struct look *was, const struct look *is, double
 			dropped += n;
 	}
 	missed = since(is->counters[SZ_R_MISS], was->counters[SZ_R_MISS]);
-	t = (struct totals){ (double)admitted / seconds, (double)denied / seconds,
-			     (double)missed / seconds, (double)dropped / seconds };
+	t = (struct totals){(double)admitted / seconds, (double)denied / seconds,
+			    (double)missed / seconds, (double)dropped / seconds};
 	return t;
 }
 
-/* ---- what is shown ---------------------------------------------------------------------------------------- */
+/* ---- what is shown --------------------------------------------------------------------------- */
 
 static const struct sz_ctl_column service_columns[] = {
-	{ "service", "SERVICE", SZ_CTL_SHRINK },
-	{ "admitted_per_s", "ADMITTED/S", SZ_CTL_RIGHT },
+	{"service", "SERVICE", SZ_CTL_SHRINK},
+	{"admitted_per_s", "ADMITTED/S", SZ_CTL_RIGHT},
 };
 static const struct sz_ctl_column principal_columns[] = {
-	{ "principal", "PRINCIPAL", SZ_CTL_SHRINK },
-	{ "principal_id", NULL, 0 },
-	{ "admitted_per_s", "ADMITTED/S", SZ_CTL_RIGHT },
+	{"principal", "PRINCIPAL", SZ_CTL_SHRINK},
+	{"principal_id", NULL, 0},
+	{"admitted_per_s", "ADMITTED/S", SZ_CTL_RIGHT},
 };
 static const struct sz_ctl_column source_columns[] = {
-	{ "source", "SOURCE", 0 },
-	{ "requests_per_s", "REQUESTS/S", SZ_CTL_RIGHT },
-	{ "denials_per_s", "DENIALS/S", SZ_CTL_RIGHT },
+	{"source", "SOURCE", 0},
+	{"requests_per_s", "REQUESTS/S", SZ_CTL_RIGHT},
+	{"denials_per_s", "DENIALS/S", SZ_CTL_RIGHT},
 };
 
 /* Two decimals are enough, and keep the JSON readable. */
@@ -232,8 +232,8 @@ static void add_rate(struct sz_ctl_table *t, double v)
 	sz_ctl_cell(t, rate_json(v), "%s", sz_ctl_per_second(v, s));
 }
 
-static void add_services(struct sz_ctl *c, struct sz_ctl_table *t, const struct rank *list, size_t n,
-			 double seconds)
+static void add_services(struct sz_ctl *c, struct sz_ctl_table *t, const struct rank *list,
+			 size_t n, double seconds)
 {
 	char s[SZ_NAME_MAX];
 	size_t i;
@@ -262,30 +262,33 @@ static void add_principals(struct sz_ctl *c, struct sz_ctl_table *t, const struc
 static void add_sources(struct sz_ctl_table *t, const struct look *is, const struct rank *list,
 			size_t n, double seconds)
 {
-	char s[SZ_ADDR_STRLEN];
+	char s[SZ_CTL_TEXT_MAX];
 	size_t i;
 
 	sz_ctl_table_init(t, source_columns, SZ_ARRAY_LEN(source_columns));
 	for (i = 0; i < n && i < SHOWN; i++) {
-		sz_ctl_cell_text(t, sz_addr_format(&is->sources[list[i].id].addr, s));
+		sz_ctl_cell_text(t, sz_ctl_source(&is->sources[list[i].id].addr, s));
 		add_rate(t, (double)list[i].n / seconds);
 		add_rate(t, (double)list[i].denied / seconds);
 	}
 }
 
-static void show_text(struct sz_ctl *c, const struct totals *t, struct sz_ctl_table *parts, size_t n)
+static void show_text(struct sz_ctl *c, const struct totals *t, struct sz_ctl_table *parts,
+		      size_t n)
 {
 	char a[SZ_CTL_TEXT_MAX], d[SZ_CTL_TEXT_MAX], m[SZ_CTL_TEXT_MAX], x[SZ_CTL_TEXT_MAX];
 	char when[SZ_CTL_TEXT_MAX];
-	struct sz_buf out = { 0 };
+	struct sz_buf out = {0};
 	size_t i;
 
 	if (c->width)
 		sz_buf_printf(&out, "\033[H\033[J");
-	sz_buf_printf(&out, "%s  per second: admitted %s, denied %s, asked of the daemon %s, dropped %s\n",
-		      sz_ctl_time((s64)(sz_wall_ns() / 1000000000), when),
-		      sz_ctl_per_second(t->admitted, a), sz_ctl_per_second(t->denied, d),
-		      sz_ctl_per_second(t->missed, m), sz_ctl_per_second(t->dropped, x));
+	sz_buf_printf(
+		&out,
+		"%s  per second: admitted %s, denied %s, asked of the daemon %s, dropped %s\n",
+		sz_ctl_time((s64)(sz_wall_ns() / 1000000000), when),
+		sz_ctl_per_second(t->admitted, a), sz_ctl_per_second(t->denied, d),
+		sz_ctl_per_second(t->missed, m), sz_ctl_per_second(t->dropped, x));
 	for (i = 0; i < n; i++) {
 		sz_buf_printf(&out, "\n");
 		sz_ctl_table_render(&parts[i], c->width, c->colour, &out);
@@ -299,12 +302,12 @@ static void show_text(struct sz_ctl *c, const struct totals *t, struct sz_ctl_ta
 
 static void show_json(const struct totals *t, double seconds, struct sz_ctl_table *parts)
 {
-	json_t *v = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds",
-			      rate_json(seconds), "admitted_per_s", rate_json(t->admitted),
-			      "denied_per_s", rate_json(t->denied), "missed_per_s",
-			      rate_json(t->missed), "dropped_per_s", rate_json(t->dropped),
-			      "services", sz_ctl_table_json(&parts[0]), "principals",
-			      sz_ctl_table_json(&parts[1]), "sources", sz_ctl_table_json(&parts[2]));
+	json_t *v = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds", rate_json(seconds),
+		"admitted_per_s", rate_json(t->admitted), "denied_per_s", rate_json(t->denied),
+		"missed_per_s", rate_json(t->missed), "dropped_per_s", rate_json(t->dropped),
+		"services", sz_ctl_table_json(&parts[0]), "principals",
+		sz_ctl_table_json(&parts[1]), "sources", sz_ctl_table_json(&parts[2]));
 
 	json_dumpf(v, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12));
 	putchar('\n');
@@ -339,7 +342,8 @@ static void show(struct sz_ctl *c, const struct look *was, const struct look *is
 
 int sz_ctl_cmd_top(struct sz_ctl *c)
 {
-	const char *delay = sz_ctl_value(&c->args, "delay"), *n = sz_ctl_value(&c->args, "iterations");
+	const char *delay = sz_ctl_value(&c->args, "delay"),
+		   *n = sz_ctl_value(&c->args, "iterations");
 	struct look was, is;
 	double seconds = 1;
 	struct timespec ts;
@@ -351,14 +355,15 @@ int sz_ctl_cmd_top(struct sz_ctl *c)
 	if (delay) {
 		seconds = strtod(delay, &end);
 		if (end == delay || *end || !(seconds >= 0.1 && seconds <= 3600))
-			return sz_ctl_usage("-d '%s' is not a number of seconds from 0.1 to 3600", delay);
+			return sz_ctl_usage("-d '%s' is not a number of seconds from 0.1 to 3600",
+					    delay);
 	}
 	if (n && (sz_ctl_parse_u64(n, UINT32_MAX, &left) || !left))
 		return sz_ctl_usage("-n '%s' is not a number of looks", n);
 	if (sz_ctl_open(c, &e))
 		return sz_ctl_fail("%s", e.msg);
-	ts = (struct timespec){ .tv_sec = (time_t)seconds,
-				.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	ts = (struct timespec){.tv_sec = (time_t)seconds,
+			       .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
 	err = look(c, &was);
 	while (!err && !ferror(stdout)) {
 		nanosleep(&ts, NULL);

@@ -115,7 +115,7 @@ struct sz_gateway {
 	struct sz_revocations *revocations;
 	u64 started_ns;
 	s64 wall_offset_ns;             /* CLOCK_REALTIME - CLOCK_BOOTTIME */
-	u64 next_summary_ns;
+	u64 next_summary_ns, next_expire_ns;
 	bool stopping, detach;
 };
 
@@ -156,8 +156,7 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 /* The head's token has been decided: d is NULL where there was none to decide. */
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
 /* Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. */
-void sz_stream_refuse(struct sz_gateway *g, const struct sz_conf_service *svc,
-		      struct sz_held *h, enum sz_reason reason);
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason);
 
 /* grants.c: the decision on a token into the maps, and its audit record. */
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "subzero/flow.h"
+
 static u32 hash_bytes(const void *p, size_t n)
 {
 	const u8 *b = p;
@@ -246,7 +248,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 			sz_pending_free(g, p);
 		} else if (r) {
 			if (p->first)
-				sz_stream_refuse(g, p->svc, p->first, SZ_R_STATE_FULL);
+				sz_stream_refuse(g, p->first, SZ_R_STATE_FULL);
 			sz_pending_free(g, p);
 		} else if (p->state == SZ_PENDING_REQUEST) {
 			sz_stream_decided(g, p, &j->decision);
@@ -255,6 +257,12 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		}
 	}
 	sz_job_free(j);
+}
+
+/* The connection as XDP sees it now. */
+static bool kernel_flow(struct sz_gateway *g, const struct sz_flow_key *key, struct sz_flow *ret)
+{
+	return !sz_map_get(g->kern, SZ_MAP_FLOWS, key, ret) || !sz_map_get(g->kern, SZ_MAP_HALF, key, ret);
 }
 
 /* ---- records of the miss ring ----------------------------------------------------------------------- */
@@ -267,19 +275,22 @@ static bool record_ok(const struct sz_miss *m, size_t len)
 	       (size_t)m->token_off + m->token_len <= m->frame_len;
 }
 
-/* A segment behind a question that is no longer open: XDP decides about it anew. */
-static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
-		   const struct sz_conf_service *svc)
+/*
+ * A segment behind a question that is no longer open: XDP decides about it anew, unless the server
+ * has it already or the connection is gone. One that continues a request whose beginning this
+ * daemon never saw is refused.
+ */
+static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame)
 {
-	struct sz_held *h = copy_of(m, frame);
+	u32 end = m->seq + m->payload_len - m->undecided;
+	struct sz_held *h;
 	struct sz_flow f;
-	bool lost;
 
-	/* Unless it continues a request whose beginning this daemon never saw. */
-	lost = !sz_map_get(g->kern, SZ_MAP_FLOWS, &m->flow, &f) && f.next == m->seq &&
-	       (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM;
-	if (lost)
-		sz_stream_refuse(g, svc, h, SZ_R_OVERLOAD);
+	if (!kernel_flow(g, &m->flow, &f) || !sz_seq_before(sz_flow_acked(&f), end))
+		return;
+	h = copy_of(m, frame);
+	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM)
+		sz_stream_refuse(g, h, SZ_R_OVERLOAD);
 	else
 		sz_guard_inject(g, h);
 	free(h);
@@ -305,7 +316,11 @@ void sz_guard_on_miss(const void *record, size_t len, void *arg)
 	if (!svc)
 		return;
 	if (m->reason == SZ_MISS_CHUNK && (!p || p->state == SZ_PENDING_CHUNKS)) {
-		sz_stream_chunk(g, p, m, frame, svc);
+		struct sz_flow f;
+
+		/* A copy that came late must not set the parser back. */
+		if (kernel_flow(g, &m->flow, &f) && f.next == m->seq && (f.flags & SZ_FLOW_CHUNK))
+			sz_stream_chunk(g, p, m, frame, svc);
 		return;
 	}
 	if (p && (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)) {
@@ -328,12 +343,22 @@ void sz_guard_on_miss(const void *record, size_t len, void *arg)
 			sz_pending_free(g, p);
 		return;
 	case SZ_MISS_STREAM:
-		orphan(g, m, frame, svc);
+		orphan(g, m, frame);
 		return;
 	default:
 		break;
 	}
 	sz_stream_begin(g, m, frame, svc);
+}
+
+static int drop_old_ticket(const void *key, const void *value, void *arg)
+{
+	const struct sz_ticket *t = value;
+	struct sz_gateway *g = arg;
+
+	if (t->expires_ns < sz_boot_ns())
+		sz_map_del(g->kern, SZ_MAP_TICKETS, key);
+	return 0;
 }
 
 /* A waiter of a job is freed when the job comes back; only incomplete requests grow old. */
@@ -342,6 +367,10 @@ void sz_guard_expire(struct sz_gateway *g, u64 now)
 	struct sz_pending *p, *next;
 	size_t i;
 
+	if (now < g->next_expire_ns)
+		return;
+	g->next_expire_ns = now + 1000000000ull;
+	sz_map_each(g->kern, SZ_MAP_TICKETS, drop_old_ticket, g);
 	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
 		for (p = g->pending[i]; p; p = next) {
 			next = p->hash_next;

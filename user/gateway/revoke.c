@@ -137,10 +137,13 @@ int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
 
 	g->revocations = r;
 	snprintf(r->path, sizeof(r->path), "%s/revocations", g->conf->state_dir);
+	/* Maps that outlived the last daemon know better than the file. */
+	if (g->cfg->abi)
+		return save(g, false);
 	res = sz_file_read(r->path, (size_t)SZ_MAX_REVOKED * LINE_LEN, &text, e);
 	if (res && res != -ENOENT)
 		return res;
-	for (p = text.data; !(res && res != -ENOENT) && p && *p; p = nl + 1) {
+	for (p = text.data; p && *p; p = nl + 1) {
 		line++;
 		nl = strchr(p, '\n');
 		if (!nl || read_line(g, p, (size_t)(nl - p))) {

@@ -45,12 +45,10 @@ static size_t held_len(const struct sz_held *h)
 	return (size_t)h->miss.payload_len - h->miss.undecided;
 }
 
-void sz_stream_refuse(struct sz_gateway *g, const struct sz_conf_service *svc,
-		      struct sz_held *h, enum sz_reason reason)
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason)
 {
 	struct sz_ticket t = { .reason = reason, .route = SZ_ROUTE_NONE, .method = 0xff };
 
-	(void)svc;
 	if (held_len(h) && !put_ticket(g, h, &t, held_len(h)))
 		sz_guard_inject(g, h);
 }
@@ -181,7 +179,7 @@ static void inject_held(struct sz_gateway *g, struct sz_pending *p)
 static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
 {
 	if (p->first)
-		sz_stream_refuse(g, p->svc, p->first, reason);
+		sz_stream_refuse(g, p->first, reason);
 	sz_pending_free(g, p);
 }
 

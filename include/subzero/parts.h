@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The heavy parts of a decision as functions with only numbers for arguments: in BPF they are global
+ * functions, which the verifier checks once each and not at every place that calls them. Each finds
+ * the working memory by itself.
+ */
+#ifndef SZ_PARTS_H
+#define SZ_PARTS_H
+
+#include "subzero/answer.h"
+#include "subzero/digest.h"
+#include "subzero/head.h"
+#include "subzero/packet.h"
+#include "subzero/scratch.h"
+
+#define SZ_SCRATCH_INGRESS 0
+#define SZ_SCRATCH_EGRESS 1
+
+#ifdef __bpf__
+#define SZ_PART __attribute__((noinline))
+#define sz_scratch_use(s) ((void)(s))
+#else
+#define SZ_PART static inline __attribute__((unused))
+static _Thread_local struct sz_scratch *sz_scratch_native;
+#define sz_scratch_use(s) ((void)(sz_scratch_native = (s)))
+#define SZ_SCRATCH(slot) ((void)(slot), sz_scratch_native)
+#endif
+
+/* Parses the first n bytes of a frame of `len` bytes. */
+SZ_PART int sz_part_parse(u32 slot, u32 n, u32 len)
+{
+	struct sz_scratch *s = SZ_SCRATCH(slot);
+
+	if (!s)
+		return -1;
+	sz_packet_parse(s->frame, n, len, &s->p);
+	return 0;
+}
+
+/* Scans a request head in frame[at .. end); the result is in s->scan. */
+SZ_PART int sz_part_scan(u32 at, u32 end)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+
+	if (!s)
+		return -1;
+	sz_head_scan(&s->scan, s->frame, at, end);
+	return 0;
+}
+
+/* Keyed digest of frame[at .. at + len); never 0, and 0 where there is no memory or key. */
+SZ_PART u64 sz_part_digest(u32 at, u32 len)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	if (!s || !cfg)
+		return 0;
+	return sz_segment_digest(cfg->key, s->frame, at, len);
+}
+
+/* Digest of the scanned token into w.token. */
+SZ_PART int sz_part_token(void)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	if (!s || !cfg)
+		return -1;
+	sz_token_digest(cfg->key, s->frame, s->scan.token_off, s->scan.token_len, &s->w.token);
+	return 0;
+}
+
+/* One record for the audit log, about w.report. */
+SZ_PART int sz_part_report(u32 service, u32 reason)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct sz_admitted *a;
+	struct sz_event *e;
+	u32 n, i;
+
+	if (!s)
+		return -1;
+	a = &s->w.report;
+	e = &s->event;
+	n = a->path_len;
+	sz_memset(e, 0, sizeof(*e));
+	e->time_ns = s->w.now;
+	e->principal = a->principal;
+	e->flow = s->p.key;
+	e->service = service;
+	e->reason = reason;
+	e->route = a->route;
+	e->method = a->method;
+	e->monitor = s->w.monitor;
+	if (n > sizeof(e->path))
+		n = sizeof(e->path);
+	e->path_len = (u16)n;
+	for (i = 0; i < sizeof(e->path); i += 8) {
+		u64 v;
+
+		if (i >= n)
+			break;
+		v = sz_load64(s->frame + ((a->path_off + i) & SZ_FRAME_MASK));
+		sz_memcpy(e->path + i, &v, 8);
+	}
+	if (sz_ring_put(&sz_events, e, sizeof(*e), sizeof(*e))) {
+		u64 *lost = sz_map_get(&sz_lost, &reason);
+
+		if (lost)
+			(*lost)++;
+	}
+	return 0;
+}
+
+/* Headers of a segment to the client into s->out; returns their length. See sz_reply_build(). */
+SZ_PART u32 sz_part_reply(u32 flags, u32 body_len, u32 body_sum)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct sz_reply r = { flags, body_len, body_sum, 0 };
+
+	if (!s)
+		return 0;
+	sz_reply_build(s->frame, &s->p, s->out, &r);
+	return r.hdr_len;
+}
+
+/* Headers of a RST to the server into s->out; returns their length. See sz_reset_build(). */
+SZ_PART u32 sz_part_reset(u32 seq)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+
+	return s ? sz_reset_build(s->frame, &s->p, s->out, seq) : 0;
+}
+
+/* Headers of the segment cut after `keep` bytes into s->out; 0: cannot be. See sz_trim_build(). */
+SZ_PART u32 sz_part_trim(u32 keep)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+
+	return s && sz_trim_build(s->frame, &s->p, s->out, keep);
+}
+
+#endif

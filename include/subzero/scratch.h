@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The working memory of one decision: one per CPU in BPF, one per thread natively. All of a
+ * decision's state lies here and not on the stack: it does not fit there, and the verifier knows
+ * nothing about values in map memory, so it checks every step once and not once per value.
+ */
+#ifndef SZ_SCRATCH_H
+#define SZ_SCRATCH_H
+
+#include "subzero/abi.h"
+#include "subzero/answer.h"
+#include "subzero/head.h"
+#include "subzero/packet.h"
+
+struct sz_admitted {
+	u64 principal;
+	u32 reason;
+	u16 route;
+	u16 path_off, path_len;
+	u8 method;
+	u8 pad[5];
+};
+
+/* The state of one walk. */
+struct sz_walk {
+	u64 now;
+	u64 principal;
+	u32 off;       /* payload bytes dealt with */
+	u32 verdict;   /* enum sz_verdict on the byte at off, once the walk has ended */
+	u32 reason;    /* enum sz_reason */
+	u32 why;       /* enum sz_miss_why */
+	u32 loaded;    /* bytes of the frame in the scratch buffer */
+	u32 promoted;  /* the flow lies in sz_flows */
+	u32 changed;   /* the flow must be committed */
+	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
+	u32 ticket_seq, ticket_used; /* a ticket to be taken out once the flow is committed */
+	u32 tail_len;  /* bytes of the body that was opened behind them */
+	u32 ifindex, rxq;
+	u32 n_admitted;
+	u16 route;
+	u8 method;
+	u8 monitor;
+	u32 pad;
+	struct sz_digest token;
+	struct sz_admitted report; /* what sz_part_report is to tell */
+	struct sz_admitted admitted[SZ_WALK_MAX];
+};
+
+/* Per-CPU memory. `frame` directly behind `miss`: together they are the ring record. */
+struct sz_scratch {
+	struct sz_miss miss;
+	u8 frame[SZ_FRAME_MAX + 64];
+	u8 out[SZ_OUT_MAX];
+	struct sz_packet p;
+	struct sz_scan scan;
+	struct sz_flow flow;
+	struct sz_walk w;
+	struct sz_event event;
+	struct sz_route_key route;
+};
+
+#endif
