@@ -32,7 +32,7 @@ static const char usage_text[] =
 	"keeps the audit log. Needs root, or CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN.\n"
 	"\n"
 	"  -c, --config FILE      configuration (default " DEFAULT_CONFIG ")\n"
-	"      --check-config     check the configuration and its key files, then exit\n"
+	"      --check-config [FILE]  check the configuration and its key files, then exit\n"
 	"      --detach-on-exit   remove the programs from the interfaces when stopped by a signal\n"
 	"                         (default: enforcement stays; known tokens keep working)\n"
 	"  -v, --verbose          also log debug messages\n"
@@ -165,6 +165,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (check && optind == argc - 1)
+		config = argv[optind++];
 	if (optind < argc) {
 		fprintf(stderr, "subzerod: unexpected '%s'; try 'subzerod --help'\n", argv[optind]);
 		return 2;

@@ -62,7 +62,7 @@ struct sz_service_key {
 #define SZ_SVC_EVENT_HITS 0x2u /* one event per admitted request */
 
 struct sz_service {
-	u32 id;               /* 1..SZ_SERVICES_MAX */
+	u32 id;               /* made from the service's name; never 0 */
 	u32 flags;            /* SZ_SVC_* */
 	u64 src_interval_ns;  /* GCRA per source address; 0 = no limit */
 	u64 src_burst_ns;
@@ -70,6 +70,7 @@ struct sz_service {
 	u64 pri_burst_ns;
 	u64 syn_interval_ns;  /* GCRA of new connections per source; 0 = no limit */
 	u64 syn_burst_ns;
+	u64 enforced_ns;      /* connections born before this are not known to be whole */
 };
 
 /* ---- sz_routes: LPM trie over (service, path) ------------------------------------------------ */
@@ -173,6 +174,7 @@ struct sz_flow {
 	u64 more;       /* body bytes beyond `next` that are announced but not yet opened */
 	u64 asked_ns;   /* when the bytes at `next` were handed to the daemon */
 	u64 seen_ns;    /* last request decided */
+	u64 birth_ns;   /* when the server offered the connection */
 	u64 principal;  /* of the last admitted request */
 	u32 base;       /* first byte the server accepts: the ack of its SYN-ACK */
 	u32 iss;        /* the server's initial sequence number */
@@ -203,6 +205,7 @@ struct sz_ticket {
 	u64 digest;     /* sz_segment_digest() of the decided bytes */
 	u64 expires_ns;
 	u64 more;       /* opaque body bytes that follow the decided ones */
+	u64 birth_ns;   /* of the flow the verdict is for */
 	u64 principal;
 	u32 len;        /* decided bytes; never more than the segment holds */
 	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses */
@@ -333,7 +336,8 @@ struct sz_miss {
 	u16 route;        /* SZ_MISS_ROUTE only */
 	u8 method;
 	u8 monitor;       /* 1: a copy, the frame itself has passed */
-	u8 pad[10];
+	u8 pad[2];
+	u64 birth_ns;     /* of the flow */
 	/* frame_len bytes of frame follow */
 };
 
@@ -348,16 +352,16 @@ enum sz_miss_why {
 
 _Static_assert(sizeof(struct sz_config) == 128, "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_service) == 56, "ABI");
+_Static_assert(sizeof(struct sz_service) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_grant) == 152, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 472, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 480, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
-_Static_assert(sizeof(struct sz_ticket) == 56, "ABI");
+_Static_assert(sizeof(struct sz_ticket) == 64, "ABI");
 _Static_assert(sizeof(struct sz_source) == 64, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_ban_key) == 20, "ABI");

@@ -16,11 +16,12 @@
 
 /*
  * The word `server`: bit 63 says that the server has spoken on this connection after its SYN-ACK,
- * bits 32 to 62 tell whose entry this is (an element may be recycled for another connection while
+ * bit 62 that it has sent its FIN, bits 32 to 61 tell whose entry this is (an element may be recycled for another connection while
  * a program still holds its address), bits 0 to 31 are the first byte it has not acknowledged.
  */
 #define SZ_SERVER_OPEN (1ull << 63)
-#define SZ_SERVER_TAG 0x7fffffff00000000ull
+#define SZ_SERVER_CLOSED (1ull << 62)
+#define SZ_SERVER_TAG 0x3fffffff00000000ull
 
 /* Not a digest: only the map's lookup finds flows. */
 SZ_INLINE u64 sz_flow_tag(const struct sz_flow_key *k)
@@ -43,6 +44,11 @@ SZ_INLINE u32 sz_flow_acked(const struct sz_flow *f)
 SZ_INLINE bool sz_flow_open(const struct sz_flow *f)
 {
 	return (f->server & SZ_SERVER_OPEN) != 0;
+}
+
+SZ_INLINE bool sz_flow_closed(const struct sz_flow *f)
+{
+	return (f->server & SZ_SERVER_CLOSED) != 0;
 }
 
 /* A consistent copy, or false when a writer is inside or the element changed meanwhile. */
@@ -87,7 +93,7 @@ SZ_INLINE void sz_flow_init(struct sz_flow *f, u64 tag, u32 base, u32 iss, u32 s
 	f->base = f->next = f->floor = base;
 	f->iss = iss;
 	f->service = service;
-	f->seen_ns = now;
+	f->seen_ns = f->birth_ns = now;
 }
 
 /* Has the server acknowledged all of it, or is the slot free? */
@@ -168,12 +174,13 @@ SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 #define SZ_SERVER_TRIES 4
 
 /*
- * Notes what a segment of the server acknowledges. False when those bytes never passed: then the
+ * Notes what a segment of the server acknowledges, and whether it is its last. False when those bytes never passed: then the
  * entry does not describe this connection. Losing every try (to other segments of the same server)
  * leaves an older acknowledgement, which is on the safe side.
  */
-SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack)
+SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack, bool fin)
 {
+	u64 bits = tag | SZ_SERVER_OPEN | (fin ? SZ_SERVER_CLOSED : 0);
 	u32 next = f->next, i;
 
 	/* One beyond `next` is the client's FIN; more means the two views have come apart. */
@@ -187,11 +194,25 @@ SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack)
 		if ((old & SZ_SERVER_TAG) != tag)
 			return true; /* another connection's by now */
 		if (sz_seq_before(ack, (u32)old))
-			return true;
-		if (sz_cas(&f->server, old, tag | SZ_SERVER_OPEN | ack) == old)
+			ack = (u32)old;
+		if (sz_cas(&f->server, old, bits | (old & SZ_SERVER_CLOSED) | ack) == old)
 			return true;
 	}
 	return true;
+}
+
+#define SZ_RST_SPAN (1u << 20)
+
+/* Where a client's RST lies: the server obeys one only at the next byte it expects (RFC 5961). */
+enum sz_rst { SZ_RST_IGNORED, SZ_RST_OBEYED, SZ_RST_UNSURE };
+
+SZ_INLINE enum sz_rst sz_flow_reset(const struct sz_flow *f, u32 seq)
+{
+	u32 d = seq - sz_flow_acked(f);
+
+	if (d > f->next + 1 - sz_flow_acked(f))
+		return SZ_RST_IGNORED;
+	return d <= SZ_RST_SPAN ? SZ_RST_OBEYED : SZ_RST_UNSURE;
 }
 
 #define SZ_FLOOR_LAG (1u << 29)

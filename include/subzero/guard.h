@@ -333,7 +333,7 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	if (!t)
 		return false;
 	copy = *t;
-	if (copy.service != g->svc->id || copy.expires_ns <= w->now || !copy.len ||
+	if (copy.service != g->svc->id || copy.birth_ns != s->flow.birth_ns || copy.expires_ns <= w->now || !copy.len ||
 	    copy.len > s->p.payload_len - w->off ||
 	    sz_part_digest(at, copy.len) != copy.digest)
 		return false;
@@ -375,6 +375,7 @@ SZ_COLD bool sz_hold(struct sz_guard *g)
 	m->ifindex = s->w.ifindex;
 	m->rxq = s->w.rxq;
 	m->service = g->svc->id;
+	m->birth_ns = s->flow.birth_ns;
 	m->seq = s->p.seq + s->w.off;
 	m->reason = s->w.why;
 	m->frame_len = len;
@@ -864,10 +865,14 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow))
 		return SZ_AGAIN;
-	if ((s->flow.flags & SZ_FLOW_LOST) && !w->monitor) {
-		/* Left monitor mode: nobody knows where a request begins. */
+	if (s->flow.birth_ns < g->svc->enforced_ns && !w->monitor) {
+		/* From before the service was enforced: nobody knows where a request begins. */
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return sz_reset_client(ctx, s);
+	}
+	if (s->flow.flags & SZ_FLOW_LOST) { /* monitor mode: no enforced flow has it */
+		sz_count(SZ_R_MONITORED);
+		return SZ_PASS;
 	}
 	if (s->flow.flags & SZ_FLOW_DEAD) {
 		sz_count(SZ_R_ANSWERED);
@@ -876,15 +881,26 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		return sz_reset_server(ctx, s);
 	}
 	if (flags & SZ_TCP_RST) {
+		enum sz_rst rst = sz_flow_reset(&s->flow, s->p.seq);
+
+		if (rst == SZ_RST_UNSURE)
+			return sz_drop(s, g->svc->id, SZ_R_GAP);
+		if (rst == SZ_RST_OBEYED) {
+			/* With SYN cookies the same numbers may live again without a SYN. */
+			sz_map_unset(&sz_flows, &s->p.key);
+			sz_map_unset(&sz_half, &s->p.key);
+		}
 		sz_count(SZ_R_CONTROL);
 		return SZ_PASS;
 	}
 	if (!sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack))
 		return sz_drop(s, g->svc->id, SZ_R_HANDSHAKE);
-	if (!s->p.payload_len || (s->flow.flags & SZ_FLOW_LOST)) {
+	if (!s->p.payload_len) {
 		sz_count(SZ_R_CONTROL);
 		return SZ_PASS;
 	}
+	if (sz_flow_closed(&s->flow))
+		return sz_drop(s, g->svc->id, SZ_R_CLOSED);
 	if (sz_segment_known(s)) {
 		sz_count(w->reason);
 		return SZ_PASS;
@@ -895,6 +911,8 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	w->ticket_used = 0;
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
+	if (w->verdict == SZ_ALLOW && w->off != s->p.payload_len)
+		sz_says(w, SZ_DENY, SZ_R_PIPELINED, 0); /* more pieces than one walk looks at */
 	return sz_conclude(ctx, g, f);
 }
 
@@ -1005,7 +1023,8 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 		return sz_drop(s, g.svc->id, s->p.odd);
 	if (s->p.tcp_flags & SZ_TCP_SYN)
 		return sz_guard_syn(ctx, &g);
-	if (s->p.payload_len && (s->p.tcp_flags & SZ_TCP_URG))
+	/* Even without payload: the urgent pointer cuts a byte out of what follows. */
+	if (s->p.tcp_flags & SZ_TCP_URG)
 		return sz_drop(s, g.svc->id, SZ_R_URGENT);
 	if (!(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
 		return sz_drop(s, g.svc->id, SZ_R_BAD_FLAGS);
@@ -1058,7 +1077,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 			 * bytes does not send its SYN-ACK again: this is another connection with
 			 * the same numbers (SYN cookies), and the entry says nothing about it.
 			 */
-			if (sz_flow_acked(old) != old->base) {
+			if (sz_flow_acked(old) != old->base || sz_flow_closed(old)) {
 				sz_map_unset(&sz_flows, &key);
 				sz_map_unset(&sz_half, &key);
 			}
@@ -1077,7 +1096,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 		sz_map_unset(&sz_half, &key);
 		return;
 	}
-	if ((p->tcp_flags & SZ_TCP_ACK) && !sz_flow_note_ack(f, sz_flow_tag(&key), p->ack) &&
+	if ((p->tcp_flags & SZ_TCP_ACK) && !sz_flow_note_ack(f, sz_flow_tag(&key), p->ack, p->tcp_flags & SZ_TCP_FIN) &&
 	    !(f->flags & SZ_FLOW_LOST)) {
 		sz_count(SZ_R_DESYNC);
 		sz_map_unset(&sz_flows, &key);

@@ -33,6 +33,9 @@ enum sz_head_status {
 #define SZ_HD_CHUNKED 0x10u  /* Transfer-Encoding, whatever it says */
 #define SZ_HD_UPGRADE 0x20u
 #define SZ_HD_HTTP10 0x40u
+#define SZ_HD_CONNECTION 0x80u /* seen; may come twice */
+#define SZ_HD_EXPECT 0x100u    /* likewise */
+#define SZ_HD_MANY (SZ_HD_CONNECTION | SZ_HD_EXPECT)
 
 enum sz_scan_state {
 	SZ_SCAN_PATH,   /* in the path of the request target */
@@ -134,10 +137,13 @@ SZ_INLINE u32 sz_scan_header(const struct sz_scan *s, const u8 *buf, u32 n)
 	if (n == 7 && a == SZ_W8('u', 'p', 'g', 'r', 'a', 'd', 'e', 0))
 		return SZ_HD_UPGRADE;
 	if (n == 6 && a == SZ_W8('e', 'x', 'p', 'e', 'c', 't', 0, 0))
-		return SZ_HD_HTTP10; /* stands for "unusual" here: no header sets that flag */
-	if (n < 13)
+		return SZ_HD_EXPECT;
+	if (n < 10)
 		return 0;
 	b = sz_word(buf, s->line + n - 8) | 0x20 * SZ_ONES;
+	if (n == 10 && a == SZ_W8('c', 'o', 'n', 'n', 'e', 'c', 't', 'i') &&
+	    b == SZ_W8('n', 'n', 'e', 'c', 't', 'i', 'o', 'n'))
+		return SZ_HD_CONNECTION;
 	if (n == 13 && a == SZ_W8('a', 'u', 't', 'h', 'o', 'r', 'i', 'z') &&
 	    b == SZ_W8('r', 'i', 'z', 'a', 't', 'i', 'o', 'n'))
 		return SZ_HD_AUTH;
@@ -161,12 +167,9 @@ SZ_INLINE long sz_scan_name(struct sz_scan *s, const u8 *buf, u32 colon)
 	s->header = h;
 	s->state = SZ_SCAN_VALUE;
 	s->pos = colon + 1;
-	if (h == SZ_HD_HTTP10) {
-		s->header = 0;
+	if (h == SZ_HD_EXPECT)
 		s->unusual = 1;
-		return 0;
-	}
-	if (h & s->flags)
+	if (h & s->flags & ~SZ_HD_MANY)
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 	s->flags |= h;
 	return 0;
@@ -199,6 +202,28 @@ SZ_INLINE bool sz_scan_length(struct sz_scan *s, const u8 *buf, u32 end)
 	return v <= SZ_BODY_MAX;
 }
 
+/* Is there other white space around the value than one space before it? */
+SZ_INLINE bool sz_scan_padded(const struct sz_scan *s, const u8 *buf, u32 end)
+{
+	u8 first = sz_byte(buf, s->value), second = sz_byte(buf, s->value + 1);
+	u8 last = sz_byte(buf, end - 1);
+
+	return end > s->value + 1 && (first == '\t' || (first == ' ' && (second == ' ' || second == '\t')) ||
+				      last == ' ' || last == '\t');
+}
+
+/* Connection: exactly "keep-alive" or "close"; others may name headers that then go missing. */
+SZ_INLINE bool sz_scan_connection(const struct sz_scan *s, const u8 *buf, u32 end)
+{
+	u64 a = sz_word(buf, s->value) | 0x20 * SZ_ONES, b;
+
+	if (end == s->value + 6)
+		return (a & 0xffffffffffffull) == SZ_W8(' ', 'c', 'l', 'o', 's', 'e', 0, 0);
+	b = sz_word(buf, s->value + 3) | 0x20 * SZ_ONES;
+	return end == s->value + 11 && a == SZ_W8(' ', 'k', 'e', 'e', 'p', '-', 'a', 'l') &&
+	       b == SZ_W8('e', 'p', '-', 'a', 'l', 'i', 'v', 'e');
+}
+
 /* A header's value ended at `end`, where CRLF stands. */
 SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 {
@@ -208,8 +233,16 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 	s->state = SZ_SCAN_NAME;
 	if (++s->lines > SZ_HEADERS_MAX)
 		s->unusual = 1;
-	if (h == SZ_HD_LENGTH && !sz_scan_length(s, buf, end))
+	if (h == SZ_HD_LENGTH && !sz_scan_length(s, buf, end)) {
+		/* More white space around it than one space before is legal, if rare. */
+		if (!sz_scan_padded(s, buf, end))
+			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		s->unusual = 1;
+	}
+	if (h == SZ_HD_HOST && (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+	if (h == SZ_HD_CONNECTION && !sz_scan_connection(s, buf, end))
+		s->unusual = 1;
 	if (h == SZ_HD_AUTH) {
 		u64 w = sz_word(buf, s->value) | 0x20 * SZ_ONES;
 

@@ -67,7 +67,8 @@
 	X(83, NO_ANSWER, "no_answer", 0, "refused, but the answer could not be built; dropped")    \
 	X(84, DESYNC, "desync", 0, "the server accepted bytes that were never admitted; connection reset") \
 	X(85, MULTIPATH, "multipath", 0, "segment of a Multipath TCP connection")                  \
-	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")
+	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port") \
+	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
@@ -80,7 +81,7 @@ enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
 static inline int sz_reason_is_record(unsigned int reason)
 {
 	return reason >= SZ_R_NO_TOKEN && reason != SZ_R_ANSWERED && reason != SZ_R_GAP &&
-	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE;
+	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE && reason != SZ_R_CLOSED;
 }
 
 /*

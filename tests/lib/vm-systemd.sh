@@ -150,7 +150,7 @@ expect_contains "$(journalctl -u subzero --no-pager -o cat)" "reload refused" \
 expect_eq "$(unit ActiveState)/$(unit MainPID)" "active/$pid" "and goes on"
 expect_eq "$(status - /health) $(status -) $(status "$known")" "200 401 200" \
 	"the old file stays in force"
-config >$conf
+config "      - {path: /health, public: true}" >$conf
 
 # ---- crash ---------------------------------------------------------------------------------------
 kill -KILL "$pid"
@@ -160,6 +160,9 @@ wait_until 30 is_unit NRestarts 1
 wait_until 30 is_unit ActiveState active
 expect_eq "$(unit NRestarts)/$(unit ActiveState)" 1/active "systemd starts it again"
 expect_ok "it is another process" test "$(unit MainPID)" -gt 0 -a "$(unit MainPID)" != "$pid"
+before=$(counter hit)
+expect_eq "$(status "$known") $(($(counter hit) - before))" "200 1" \
+	"the known token is still known"
 expect_eq "$(status "$other")" 200 "a token it has not seen is verified"
 
 # ---- watchdog ------------------------------------------------------------------------------------

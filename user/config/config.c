@@ -242,7 +242,10 @@ void sz_conf_free(struct sz_conf *c)
 
 const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id)
 {
-	return id >= 1 && id <= c->n_services ? &c->services[id - 1] : NULL;
+	for (size_t i = 0; i < c->n_services; i++)
+		if (c->services[i].id == id)
+			return &c->services[i];
+	return NULL;
 }
 
 const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name)

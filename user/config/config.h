@@ -53,7 +53,7 @@ struct sz_conf_endpoint {
 
 struct sz_conf_service {
 	char *name;
-	u32 id;              /* 1.. in file order */
+	u32 id;              /* made from the name: the same in every file that has it */
 	struct sz_conf_endpoint *endpoints;
 	size_t n_endpoints;
 	bool monitor;        /* "mode: monitor" */

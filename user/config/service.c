@@ -22,7 +22,7 @@ static int read_name(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 				    "name \"%.64s\" is not 1 to 63 letters, digits, "
 				    "\".\", \"_\" or \"-\"; write it like orders-api",
 				    s);
-	for (u32 i = 0; i + 1 < svc->id; i++)
+	for (size_t i = 0; i < (size_t)(svc - r->conf->services); i++)
 		if (!strcmp(r->conf->services[i].name, s))
 			return sz_conf_fail(r, sz_conf_line(v),
 					    "service \"%s\" was given before, on line "
@@ -130,6 +130,28 @@ static const struct sz_conf_field service_fields[] = {
 	{"routes", sz_conf_read_routes, .required = true},
 };
 
+/*
+ * A service's number is made from its name (FNV-1a), not from its place in the file: maps are
+ * updated one entry at a time, and a number must not mean another service in between.
+ */
+static int number_service(struct sz_conf_reader *r, struct sz_conf_service *svc)
+{
+	const struct sz_conf_service *other;
+	u32 id = 0x811c9dc5u;
+
+	for (const char *s = svc->name; *s; s++)
+		id = (id ^ (u8)*s) * 0x01000193u;
+	id &= 0x7fffffff;
+	svc->id = id ? id : 1;
+	for (other = r->conf->services; other < svc; other++)
+		if (other->id == svc->id)
+			return sz_conf_fail(r, svc->line,
+					    "the names \"%s\" and \"%s\" make the same number; "
+					    "rename one of the two services",
+					    other->name, svc->name);
+	return 0;
+}
+
 int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			  void *obj)
 {
@@ -144,10 +166,10 @@ int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *
 		struct sz_conf_service *svc = &c->services[i];
 		yaml_node_t *item = sz_conf_item(r, v, i);
 
-		svc->id = (u32)i + 1;
 		svc->line = sz_conf_line(item);
 		if (sz_conf_map(r, "the service", item, service_fields,
-				SZ_ARRAY_LEN(service_fields), svc))
+				SZ_ARRAY_LEN(service_fields), svc) ||
+		    number_service(r, svc))
 			return -EINVAL;
 	}
 	return 0;

@@ -12,6 +12,7 @@
 
 #define NS 1000000000ull
 #define RING_BATCH 256
+#define SWEEP_NS (10 * NS)
 #define CLOCK_STEP_NS 1000000000ll
 
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail)
@@ -72,6 +73,11 @@ static void on_beat(void *arg)
 	/* A wake-up that was coalesced away must not leave records lying. */
 	on_misses(g);
 	on_events(g);
+	if (now >= g->next_sweep_ns) {
+		sz_grants_expire(g);
+		sz_bans_expire(g);
+		g->next_sweep_ns = now + SWEEP_NS;
+	}
 	if (now >= g->next_summary_ns && !g->stopping) {
 		sz_summary_write(g);
 		g->next_summary_ns = now + g->conf->audit.summary_s * NS;
@@ -222,6 +228,22 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 				   "run 'systemctl restart subzero'", new->path, what) : 0;
 }
 
+/* A snapshot that does not fit into the maps is taken out again: the old one goes on whole. */
+static int publish_or_return(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
+{
+	struct sz_error again = {};
+	int r = sz_publish(g, v, e);
+
+	if (r) {
+		if (sz_publish(g, g->verifier, &again))
+			sz_log(SZ_LOG_ERR, "the old configuration could not be restored either: %s; "
+			       "restart the daemon", again.msg);
+		/* The file on disk is not what is in force: the next start must not think so. */
+		g->cfg->policy_id = 0;
+	}
+	return r;
+}
+
 static int reload(struct sz_gateway *g, struct sz_error *e)
 {
 	struct sz_verifier *v;
@@ -231,7 +253,7 @@ static int reload(struct sz_gateway *g, struct sz_error *e)
 		return r;
 	r = check_fixed(g->conf, sz_verifier_conf(v), e);
 	if (!r)
-		r = sz_publish(g, v, e);
+		r = publish_or_return(g, v, e);
 	if (r) {
 		sz_verifier_unref(v);
 		return r;

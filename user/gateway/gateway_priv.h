@@ -90,7 +90,11 @@ struct sz_pending {
 #define SZ_JOB_BUCKETS 1024
 
 struct sz_baseline; /* summary.c */
-struct sz_revocations; /* revoke.c */
+struct sz_revocations; /* Removes what time has ended; walks the whole map. */
+void sz_grants_expire(struct sz_gateway *g);
+void sz_bans_expire(struct sz_gateway *g);
+
+/* revoke.c */
 
 struct sz_gateway_stats {
 	u64 misses, verified, refused, tickets, injected, inject_failed, expired_pending, dropped;
@@ -115,7 +119,7 @@ struct sz_gateway {
 	struct sz_revocations *revocations;
 	u64 started_ns;
 	s64 wall_offset_ns;             /* CLOCK_REALTIME - CLOCK_BOOTTIME */
-	u64 next_summary_ns, next_expire_ns;
+	u64 next_summary_ns, next_expire_ns, next_sweep_ns;
 	bool stopping, detach;
 };
 
@@ -161,6 +165,10 @@ void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason re
 /* grants.c: the decision on a token into the maps, and its audit record. */
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
+
+/* Removes what time has ended; walks the whole map. */
+void sz_grants_expire(struct sz_gateway *g);
+void sz_bans_expire(struct sz_gateway *g);
 
 /* revoke.c */
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);

@@ -18,21 +18,75 @@ static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
 	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
 }
 
-static u32 issuer_skew(const struct sz_gateway *g, const char *issuer)
+/* When the token stops being valid by every rule of its issuer, as sz_token_verify applies them. */
+static u64 expiry(const struct sz_gateway *g, const struct sz_token *t)
 {
+	s64 end = t->exp;
 	size_t i;
 
-	for (i = 0; i < g->conf->n_issuers; i++)
-		if (!strcmp(g->conf->issuers[i].issuer, issuer))
-			return g->conf->issuers[i].skew_s;
+	for (i = 0; i < g->conf->n_issuers; i++) {
+		const struct sz_conf_issuer *is = &g->conf->issuers[i];
+
+		if (strcmp(is->issuer, t->issuer))
+			continue;
+		if (is->max_age_s && t->iat && t->iat + (s64)is->max_age_s < end)
+			end = t->iat + (s64)is->max_age_s;
+		end += is->skew_s;
+	}
+	return sz_wall_to_boot_ns(end);
+}
+
+static int drop_expired(const void *key, const void *value, void *arg)
+{
+	const struct sz_grant *grant = value;
+	struct sz_gateway *g = arg;
+
+	if (grant->expires_ns <= sz_boot_ns())
+		sz_map_del(g->kern, SZ_MAP_GRANTS, key);
 	return 0;
+}
+
+void sz_grants_expire(struct sz_gateway *g)
+{
+	sz_map_each(g->kern, SZ_MAP_GRANTS, drop_expired, g);
+}
+
+struct bans {
+	struct sz_gateway *g;
+	u32 left;
+};
+
+static int drop_ban(const void *key, const void *value, void *arg)
+{
+	const struct sz_ban *ban = value;
+	struct bans *b = arg;
+
+	if (ban->expires_ns && ban->expires_ns <= sz_boot_ns())
+		sz_map_del(b->g->kern, SZ_MAP_BANS, key);
+	else
+		b->left++;
+	return 0;
+}
+
+/* An expired ban must go: a longer prefix hides a shorter one that is still in force. */
+void sz_bans_expire(struct sz_gateway *g)
+{
+	struct bans b = { .g = g };
+	u32 before = __atomic_load_n(&g->cfg->ban_count, __ATOMIC_ACQUIRE);
+
+	if (!before)
+		return;
+	sz_map_each(g->kern, SZ_MAP_BANS, drop_ban, &b);
+	/* Whoever adds one meanwhile counts anew; only an unchanged count may be replaced. */
+	__atomic_compare_exchange_n(&g->cfg->ban_count, &before, b.left, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
 }
 
 static int write_good(struct sz_gateway *g, const struct sz_job *j)
 {
 	const struct sz_decision *d = &j->decision;
 	struct sz_grant grant = {
-		.expires_ns = sz_wall_to_boot_ns(d->token.exp + issuer_skew(g, d->token.issuer)),
+		.expires_ns = expiry(g, &d->token),
 		.policy_gen = g->cfg->policy_gen,
 		.key_gen = g->cfg->key_gen,
 		.principal = d->principal,

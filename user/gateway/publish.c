@@ -196,7 +196,13 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 		for (n = 0; n < svc->n_endpoints && !r; n++) {
 			struct sz_service_key key = { .addr = svc->endpoints[n].addr,
 						      .port = svc->endpoints[n].port };
+			struct sz_service old;
 
+			/* What was enforced before stays so; connections from before begin anew. */
+			v.enforced_ns = sz_boot_ns();
+			if (!sz_map_get(g->kern, SZ_MAP_SERVICES, &key, &old) &&
+			    !(old.flags & SZ_SVC_MONITOR))
+				v.enforced_ns = old.enforced_ns;
 			r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
 			key.port = 0;
 			if (!r)

@@ -36,6 +36,7 @@ static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_t
 	t->expires_ns = sz_boot_ns() + SZ_TICKET_NS;
 	t->len = (u32)len;
 	t->service = h->miss.service;
+	t->birth_ns = h->miss.birth_ns;
 	g->stats.tickets++;
 	return sz_map_put(g->kern, SZ_MAP_TICKETS, &key, t);
 }

@@ -207,6 +207,7 @@ int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 	/* The maps' secret is made with them: its digest names them without telling it. */
 	b->maps_id = sz_segment_digest(g->cfg->key, zero, 0, 0);
 	snprintf(b->path, sizeof(b->path), "%s/hits", g->conf->state_dir);
+	/* The table exists before the first look-up; no service has this number. */
 	add_row(b, &(struct sz_hit_key){ .service = ~0u });
 	r = load(b, e);
 	if (r)
