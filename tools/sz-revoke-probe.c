@@ -23,7 +23,7 @@
 #define NS          1000000000ULL
 #define WARM_UP     1000       /* requests before the command */
 #define GIVE_UP     (10 * NS)  /* for the first refusal */
-#define AFTERWARDS  (NS / 5)   /* how long nothing may be admitted any more */
+#define AFTERWARDS  (NS / 20)  /* how long nothing may be admitted any more */
 #define REQUEST_MAX 16384
 
 static struct {

@@ -17,7 +17,7 @@
 #include "verify/verify.h"
 
 #define DEFAULT_CONFIG "/etc/subzero/subzero.yaml"
-#define RING_ENTRIES 256
+#define RING_ENTRIES   256
 
 struct daemon {
 	struct sz_loop_ring *loop;
@@ -28,12 +28,15 @@ struct daemon {
 static const char usage_text[] =
 	"usage: subzerod [options]\n"
 	"\n"
-	"The Subzero gateway's daemon: verifies tokens, writes verdicts into the kernel's maps and\n"
-	"keeps the audit log. Needs root, or CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN.\n"
+	"The Subzero gateway's daemon: verifies tokens, writes verdicts into the kernel's maps "
+	"and\n"
+	"keeps the audit log. Needs root, or CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and "
+	"CAP_SYS_ADMIN.\n"
 	"\n"
 	"  -c, --config FILE      configuration (default " DEFAULT_CONFIG ")\n"
 	"      --check-config [FILE]  check the configuration and its key files, then exit\n"
-	"      --detach-on-exit   remove the programs from the interfaces when stopped by a signal\n"
+	"      --detach-on-exit   remove the programs from the interfaces when stopped by a "
+	"signal\n"
 	"                         (default: enforcement stays; known tokens keep working)\n"
 	"  -v, --verbose          also log debug messages\n"
 	"  -V, --version          print the version\n"
@@ -81,8 +84,10 @@ static void on_signal(int signo, void *arg)
 		return;
 	}
 	sz_notify("STOPPING=1");
-	sz_log(SZ_LOG_NOTICE, "stopping; %s", d->detach_on_exit ? "detaching" :
-	       "enforcement stays in the kernel (subzeroctl detach removes it)");
+	sz_log(SZ_LOG_NOTICE, "stopping; %s",
+	       d->detach_on_exit
+		       ? "detaching"
+		       : "enforcement stays in the kernel (subzeroctl detach removes it)");
 	sz_gateway_stop(d->gateway, d->detach_on_exit);
 }
 
@@ -127,13 +132,13 @@ static int run(struct daemon *d, const char *config)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check-config", no_argument, NULL, 'k' },
-		{ "detach-on-exit", no_argument, NULL, 'd' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, 'k'},
+		{"detach-on-exit", no_argument, NULL, 'd'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	const char *config = DEFAULT_CONFIG;
 	struct daemon d = {};

@@ -73,7 +73,7 @@ struct sz_service {
 	u64 enforced_ns;      /* connections born before this are not known to be whole */
 };
 
-/* ---- sz_routes: LPM trie over (service, path) ------------------------------------------------ */
+/* ---- sz_routes: LPM trie over (service, path) ----------------------------------------------- */
 
 /* Methods are numbered; OTHER is every token that is not named here. */
 #define SZ_METHODS(X)                                                                              \
@@ -101,7 +101,7 @@ struct sz_route_node {
 	u16 flags[SZ_METHOD_COUNT]; /* SZ_RT_* of that route */
 };
 
-/* ---- sz_grants, sz_denied: what the daemon decided about a token ------------------------------ */
+/* ---- sz_grants, sz_denied: what the daemon decided about a token ---------------------------- */
 
 struct sz_grant_key {
 	struct sz_digest token;
@@ -135,7 +135,7 @@ struct sz_denied {
 	u32 pad;
 };
 
-/* ---- sz_half, sz_flows: TCP connections as the server sees them -------------------------------- */
+/* ---- sz_half, sz_flows: TCP connections as the server sees them ----------------------------- */
 
 struct sz_flow_key {
 	struct sz_addr client;
@@ -189,7 +189,7 @@ struct sz_flow {
 	struct sz_range range[SZ_RANGES];
 };
 
-/* ---- sz_tickets: the daemon's verdict on one segment ------------------------------------------- */
+/* ---- sz_tickets: the daemon's verdict on one segment ---------------------------------------- */
 
 struct sz_ticket_key {
 	struct sz_flow_key flow;
@@ -216,7 +216,7 @@ struct sz_ticket {
 	u8 pad[5];
 };
 
-/* ---- sz_sources, sz_principals, sz_hits, sz_bans ------------------------------------------------ */
+/* ---- sz_sources, sz_principals, sz_hits, sz_bans -------------------------------------------- */
 
 /* Key: struct sz_addr, the source with IPv6 cut to /64. */
 struct sz_source {
@@ -256,7 +256,7 @@ struct sz_ban {
 	char why[48];
 };
 
-/* ---- sz_revoked, sz_names, sz_answers ------------------------------------------------------------ */
+/* ---- sz_revoked, sz_names, sz_answers ------------------------------------------------------- */
 
 /* Key: struct sz_id. */
 struct sz_revoked {
@@ -300,7 +300,7 @@ struct sz_answer {
 	u8 brief[SZ_BRIEF_MAX];
 };
 
-/* ---- ring records ---------------------------------------------------------------------------------- */
+/* ---- ring records --------------------------------------------------------------------------- */
 
 /* One denial (or, where asked for, one admitted request); sz_events. */
 struct sz_event {

@@ -67,7 +67,7 @@ SZ_LOOP_FN sz_sum_step(u64 i, void *arg)
 /* Ones' complement sum of buf[off .. off + len), off + len <= SZ_FRAME_MAX. */
 SZ_INLINE u64 sz_csum_bytes(const u8 *buf, u32 off, u32 len)
 {
-	struct sz_sum s = { .buf = buf, .pos = off, .left = len };
+	struct sz_sum s = {.buf = buf, .pos = off, .left = len};
 
 	if (len)
 		sz_loop(SZ_FRAME_MAX / 8, sz_sum_step, &s);
@@ -101,8 +101,9 @@ struct sz_reply {
 
 /*
  * Headers of a segment back to the client, from the request's headers in `in`: addresses and ports
- * swapped, seq = what the client expects next, ack = behind what it sent. Carries the timestamps option where the request did, with the
- * values swapped: stacks may drop segments without it (RFC 7323 section 3.2).
+ * swapped, seq = what the client expects next, ack = behind what it sent. Carries the timestamps
+ * option where the request did, with the values swapped: stacks may drop segments without it (RFC
+ * 7323 section 3.2).
  */
 SZ_COLD void sz_reply_build(const u8 *in, const struct sz_packet *p, u8 *out, struct sz_reply *r)
 {
@@ -177,8 +178,8 @@ SZ_COLD u32 sz_reset_build(const u8 *in, const struct sz_packet *p, u8 *out, u32
 	th[12] = 5 << 4;
 	th[13] = SZ_TCP_RST | SZ_TCP_ACK;
 	sz_ip_length(ip, p->v6, 20);
-	sz_store16(th + 16, (u16)~sz_csum_fold((u64)sz_csum_pseudo(ip, p->v6, 20) +
-					       sz_csum_add(th, 20, 0)));
+	sz_store16(th + 16,
+		   (u16)~sz_csum_fold((u64)sz_csum_pseudo(ip, p->v6, 20) + sz_csum_add(th, 20, 0)));
 	return l4 + 20;
 }
 
@@ -213,7 +214,8 @@ SZ_COLD void sz_strip_multipath(u8 *buf, const struct sz_packet *p, u32 at)
 		buf[SZ_AT(at + i)] = SZ_TCPOPT_NOP;
 	}
 	after = sz_csum_header(buf, l4, hdr);
-	if (old == sz_csum_fold(sz_csum_pseudo(buf + SZ_AT(p->l3_off), p->v6, hdr + p->payload_len)))
+	if (old ==
+	    sz_csum_fold(sz_csum_pseudo(buf + SZ_AT(p->l3_off), p->v6, hdr + p->payload_len)))
 		return;
 	sz_store16(buf + SZ_AT(l4 + 16),
 		   (u16)~sz_csum_fold((u64)(u16)~old + (u16)~sz_csum_fold(before) + after));
@@ -241,7 +243,7 @@ SZ_COLD bool sz_trim_build(const u8 *buf, const struct sz_packet *p, u8 *out, u3
 	old = sz_load16(th + 16);
 	sz_ip_length(ip, p->v6, hdr + keep);
 	if (old == sz_csum_fold(sz_csum_pseudo(in_ip, p->v6, hdr + p->payload_len))) {
-		th[13] &= (u8)~(SZ_TCP_FIN | SZ_TCP_PSH);
+		th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
 		sz_store16(th + 16, sz_csum_fold(sz_csum_pseudo(ip, p->v6, hdr + keep)));
 		return true;
 	}
@@ -254,7 +256,7 @@ SZ_COLD bool sz_trim_build(const u8 *buf, const struct sz_packet *p, u8 *out, u3
 
 		if (keep & 1)
 			cut16 = ((cut16 & 0xff) << 8) | (cut16 >> 8);
-		th[13] &= (u8)~(SZ_TCP_FIN | SZ_TCP_PSH);
+		th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
 		after = sz_load16(th + 12);
 		sum += (u16)~cut16;
 		sum += (u16)~before;

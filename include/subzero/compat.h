@@ -21,17 +21,17 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define sz_htons(x) bpf_htons(x)
-#define sz_htonl(x) bpf_htonl(x)
-#define sz_ntohs(x) bpf_ntohs(x)
-#define sz_ntohl(x) bpf_ntohl(x)
-#define sz_memcpy(d, s, n) __builtin_memcpy(d, s, n)
-#define sz_memset(d, c, n) __builtin_memset(d, c, n)
-#define sz_barrier() barrier()
+#define sz_htons(x)         bpf_htons(x)
+#define sz_htonl(x)         bpf_htonl(x)
+#define sz_ntohs(x)         bpf_ntohs(x)
+#define sz_ntohl(x)         bpf_ntohl(x)
+#define sz_memcpy(d, s, n)  __builtin_memcpy(d, s, n)
+#define sz_memset(d, c, n)  __builtin_memset(d, c, n)
+#define sz_barrier()        barrier()
 #define sz_cas(p, old, new) __sync_val_compare_and_swap(p, old, new)
-#define sz_fetch_add(p, n) __sync_fetch_and_add(p, n)
-#define sz_load_acquire(p) __sync_fetch_and_add(p, 0)
-#define SZ_LOOP_FN static __attribute__((unused)) long
+#define sz_fetch_add(p, n)  __sync_fetch_and_add(p, n)
+#define sz_load_acquire(p)  __sync_fetch_and_add(p, 0)
+#define SZ_LOOP_FN          static __attribute__((unused)) long
 /* Calls fn(i, arg) for i = 0.. until it returns 1, at most n times. */
 #define sz_loop(n, fn, arg) bpf_loop(n, fn, arg, 0)
 
@@ -40,17 +40,17 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define sz_htons(x) htons(x)
-#define sz_htonl(x) htonl(x)
-#define sz_ntohs(x) ntohs(x)
-#define sz_ntohl(x) ntohl(x)
-#define sz_memcpy(d, s, n) memcpy(d, s, n)
-#define sz_memset(d, c, n) memset(d, c, n)
-#define sz_barrier() __asm__ volatile("" ::: "memory")
+#define sz_htons(x)         htons(x)
+#define sz_htonl(x)         htonl(x)
+#define sz_ntohs(x)         ntohs(x)
+#define sz_ntohl(x)         ntohl(x)
+#define sz_memcpy(d, s, n)  memcpy(d, s, n)
+#define sz_memset(d, c, n)  memset(d, c, n)
+#define sz_barrier()        __asm__ volatile("" ::: "memory")
 #define sz_cas(p, old, new) __sync_val_compare_and_swap(p, old, new)
-#define sz_fetch_add(p, n) __sync_fetch_and_add(p, n)
-#define sz_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define SZ_LOOP_FN static inline __attribute__((unused)) long
+#define sz_fetch_add(p, n)  __sync_fetch_and_add(p, n)
+#define sz_load_acquire(p)  __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define SZ_LOOP_FN          static inline __attribute__((unused)) long
 #define sz_loop(n, fn, arg)                                                                        \
 	do {                                                                                       \
 		for (u64 loop_i_ = 0, loop_n_ = (n); loop_i_ < loop_n_; loop_i_++)                 \

@@ -16,12 +16,13 @@
 
 /*
  * The word `server`: bit 63 says that the server has spoken on this connection after its SYN-ACK,
- * bit 62 that it has sent its FIN, bits 32 to 61 tell whose entry this is (an element may be recycled for another connection while
- * a program still holds its address), bits 0 to 31 are the first byte it has not acknowledged.
+ * bit 62 that it has sent its FIN, bits 32 to 61 tell whose entry this is (an element may be
+ * recycled for another connection while a program still holds its address), bits 0 to 31 are the
+ * first byte it has not acknowledged.
  */
-#define SZ_SERVER_OPEN (1ull << 63)
+#define SZ_SERVER_OPEN   (1ull << 63)
 #define SZ_SERVER_CLOSED (1ull << 62)
-#define SZ_SERVER_TAG 0x3fffffff00000000ull
+#define SZ_SERVER_TAG    0x3fffffff00000000ull
 
 /* Not a digest: only the map's lookup finds flows. */
 SZ_INLINE u64 sz_flow_tag(const struct sz_flow_key *k)
@@ -160,7 +161,7 @@ SZ_COLD u32 sz_range_find(const struct sz_flow *f, u32 p)
  * far enough behind it that no cookie fits.
  */
 #define SZ_COOKIE_NEAR 16u
-#define SZ_COOKIE_FAR (1u << 23)
+#define SZ_COOKIE_FAR  (1u << 23)
 
 SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 {
@@ -168,15 +169,16 @@ SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 
 	if (sz_flow_open(f))
 		return true;
-	return ack == f->iss + 1 && (d == 0 || d == ~0u || (d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
+	return ack == f->iss + 1 &&
+	       (d == 0 || d == ~0u || (d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
 }
 
 #define SZ_SERVER_TRIES 4
 
 /*
- * Notes what a segment of the server acknowledges, and whether it is its last. False when those bytes never passed: then the
- * entry does not describe this connection. Losing every try (to other segments of the same server)
- * leaves an older acknowledgement, which is on the safe side.
+ * Notes what a segment of the server acknowledges, and whether it is its last. False when those
+ * bytes never passed: then the entry does not describe this connection. Losing every try (to other
+ * segments of the same server) leaves an older acknowledgement, which is on the safe side.
  */
 SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack, bool fin)
 {

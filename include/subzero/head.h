@@ -26,41 +26,41 @@ enum sz_head_status {
 	SZ_HEAD_AMBIGUOUS = 3,
 };
 
-#define SZ_HD_HOST 0x01u
-#define SZ_HD_LENGTH 0x02u   /* Content-Length */
-#define SZ_HD_AUTH 0x04u     /* Authorization */
-#define SZ_HD_BEARER 0x08u   /* and it is "Bearer" with one space */
-#define SZ_HD_CHUNKED 0x10u  /* Transfer-Encoding, whatever it says */
-#define SZ_HD_UPGRADE 0x20u
-#define SZ_HD_HTTP10 0x40u
-#define SZ_HD_CONNECTION 0x80u /* seen; may come twice */
-#define SZ_HD_EXPECT 0x100u    /* likewise */
-#define SZ_HD_MANY (SZ_HD_CONNECTION | SZ_HD_EXPECT)
+#define SZ_HD_HOST       0x01u
+#define SZ_HD_LENGTH     0x02u /* Content-Length */
+#define SZ_HD_AUTH       0x04u /* Authorization */
+#define SZ_HD_BEARER     0x08u /* and it is "Bearer" with one space */
+#define SZ_HD_CHUNKED    0x10u /* Transfer-Encoding, whatever it says */
+#define SZ_HD_UPGRADE    0x20u
+#define SZ_HD_HTTP10     0x40u
+#define SZ_HD_CONNECTION 0x80u  /* seen; may come twice */
+#define SZ_HD_EXPECT     0x100u /* likewise */
+#define SZ_HD_MANY       (SZ_HD_CONNECTION | SZ_HD_EXPECT)
 
 enum sz_scan_state {
-	SZ_SCAN_PATH,   /* in the path of the request target */
-	SZ_SCAN_QUERY,  /* behind its '?' */
-	SZ_SCAN_EOL,    /* at the end of the request line */
-	SZ_SCAN_NAME,   /* in a header's name, or at the empty line */
-	SZ_SCAN_VALUE,  /* in a header's value */
+	SZ_SCAN_PATH,  /* in the path of the request target */
+	SZ_SCAN_QUERY, /* behind its '?' */
+	SZ_SCAN_EOL,   /* at the end of the request line */
+	SZ_SCAN_NAME,  /* in a header's name, or at the empty line */
+	SZ_SCAN_VALUE, /* in a header's value */
 };
 
 /* Result and state. Offsets are into the buffer. */
 struct sz_scan {
 	u64 content_length;
 	u32 pos, end;
-	u32 line;       /* where the current header line begins */
-	u32 value;      /* where its value begins (behind the colon) */
-	u32 state;      /* enum sz_scan_state */
-	u32 header;     /* SZ_HD_* of the current line, 0 = of no interest */
-	u32 status;     /* enum sz_head_status; valid at the end */
-	u32 unusual;    /* something unusual was seen */
-	u32 flags;      /* SZ_HD_* */
-	u32 method;     /* enum sz_method */
-	u32 path_off, path_len;     /* without query */
-	u32 target_len;             /* with it */
-	u32 token_off, token_len;   /* with SZ_HD_BEARER */
-	u32 head_end;   /* first byte behind the empty line */
+	u32 line;                 /* where the current header line begins */
+	u32 value;                /* where its value begins (behind the colon) */
+	u32 state;                /* enum sz_scan_state */
+	u32 header;               /* SZ_HD_* of the current line, 0 = of no interest */
+	u32 status;               /* enum sz_head_status; valid at the end */
+	u32 unusual;              /* something unusual was seen */
+	u32 flags;                /* SZ_HD_* */
+	u32 method;               /* enum sz_method */
+	u32 path_off, path_len;   /* without query */
+	u32 target_len;           /* with it */
+	u32 token_off, token_len; /* with SZ_HD_BEARER */
+	u32 head_end;             /* first byte behind the empty line */
 	u32 lines;
 	u32 pad;
 };
@@ -208,8 +208,9 @@ SZ_INLINE bool sz_scan_padded(const struct sz_scan *s, const u8 *buf, u32 end)
 	u8 first = sz_byte(buf, s->value), second = sz_byte(buf, s->value + 1);
 	u8 last = sz_byte(buf, end - 1);
 
-	return end > s->value + 1 && (first == '\t' || (first == ' ' && (second == ' ' || second == '\t')) ||
-				      last == ' ' || last == '\t');
+	return end > s->value + 1 &&
+	       (first == '\t' || (first == ' ' && (second == ' ' || second == '\t')) ||
+		last == ' ' || last == '\t');
 }
 
 /* Connection: exactly "keep-alive" or "close"; others may name headers that then go missing. */
@@ -239,7 +240,8 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		s->unusual = 1;
 	}
-	if (h == SZ_HD_HOST && (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
+	if (h == SZ_HD_HOST &&
+	    (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 	if (h == SZ_HD_CONNECTION && !sz_scan_connection(s, buf, end))
 		s->unusual = 1;
@@ -313,8 +315,21 @@ SZ_INLINE long sz_scan_path(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 		s->path_len = at - s->path_off;
 		s->state = SZ_SCAN_QUERY;
 		return 0;
-	case '_': case '.': case '~': case '!': case '$': case '&': case '\'': case '(':
-	case ')': case '*': case '+': case ',': case '=': case ':': case '@':
+	case '_':
+	case '.':
+	case '~':
+	case '!':
+	case '$':
+	case '&':
+	case '\'':
+	case '(':
+	case ')':
+	case '*':
+	case '+':
+	case ',':
+	case '=':
+	case ':':
+	case '@':
 		return 0;
 	default:
 		if (c < 0x20 || c == 0x7f)
@@ -355,8 +370,20 @@ SZ_INLINE long sz_scan_name_byte(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 	}
 	switch (c) {
 	/* The other token characters (RFC 9110 section 5.6.2). */
-	case '!': case '#': case '$': case '%': case '&': case '\'': case '*': case '+':
-	case '.': case '^': case '_': case '`': case '|': case '~':
+	case '!':
+	case '#':
+	case '$':
+	case '%':
+	case '&':
+	case '\'':
+	case '*':
+	case '+':
+	case '.':
+	case '^':
+	case '_':
+	case '`':
+	case '|':
+	case '~':
 		s->unusual = 1;
 		s->pos = at + 1;
 		return 0;
@@ -441,7 +468,8 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 		   (w & 0xffffffffffffffull) == SZ_W8('D', 'E', 'L', 'E', 'T', 'E', ' ', 0)) {
 		s->method = SZ_M_DELETE;
 		n = 7;
-	} else if (left >= 6 && (w & 0xffffffffffffull) == SZ_W8('P', 'A', 'T', 'C', 'H', ' ', 0, 0)) {
+	} else if (left >= 6 &&
+		   (w & 0xffffffffffffull) == SZ_W8('P', 'A', 'T', 'C', 'H', ' ', 0, 0)) {
 		s->method = SZ_M_PATCH;
 		n = 6;
 	} else if (left >= 8 && w == SZ_W8('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) {
@@ -469,7 +497,7 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 /* Scans buf[off .. end); end <= SZ_FRAME_MAX. The result is in *s. */
 SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 {
-	struct sz_scan_arg arg = { s, buf };
+	struct sz_scan_arg arg = {s, buf};
 
 	sz_memset(s, 0, sizeof(*s));
 	s->pos = off;
@@ -482,7 +510,8 @@ SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 		return;
 	}
 	if (sz_byte(buf, s->pos) != '/') {
-		/* absolute-form, authority-form, asterisk-form: the daemon knows which are allowed */
+		/* absolute-form, authority-form, asterisk-form: the daemon knows which are allowed
+		 */
 		s->status = SZ_HEAD_UNUSUAL;
 		return;
 	}

@@ -34,14 +34,14 @@ struct sz_packet {
 	u32 l3_off, l4_off;
 	u32 payload_off, payload_len;
 	u32 tcp_flags;
-	u32 v6;                 /* 1: IPv6 */
+	u32 v6; /* 1: IPv6 */
 };
 
-#define SZ_ETH_P_IP 0x0800
-#define SZ_ETH_P_IPV6 0x86dd
-#define SZ_ETH_P_8021Q 0x8100
+#define SZ_ETH_P_IP     0x0800
+#define SZ_ETH_P_IPV6   0x86dd
+#define SZ_ETH_P_8021Q  0x8100
 #define SZ_ETH_P_8021AD 0x88a8
-#define SZ_IPPROTO_TCP 6
+#define SZ_IPPROTO_TCP  6
 
 #define SZ_AT(off) ((off) & (SZ_HEADERS_LEN - 1))
 
@@ -64,7 +64,8 @@ SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 end, u32 *off, struct sz_pa
 	for (i = 0; i <= SZ_EXTHDR_MAX; i++) {
 		u32 o = *off, len;
 
-		/* hop-by-hop, routing, fragment, authentication, destination, mobility, HIP, shim6 */
+		/* hop-by-hop, routing, fragment, authentication, destination, mobility, HIP, shim6
+		 */
 		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60 &&
 		    next != 135 && next != 139 && next != 140)
 			return (int)next;
@@ -84,10 +85,97 @@ SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 end, u32 *off, struct sz_pa
 	return -1;
 }
 
+/*
+ * The network header at `off`. Returns where the TCP header begins, or 0 where there is none to be
+ * read; *ret_end is where the packet ends in the frame.
+ */
+SZ_INLINE u32 sz_parse_ip4(const u8 *buf, u32 n, u32 frame_len, u32 off, struct sz_packet *p,
+			   u32 *ret_end)
+{
+	u32 frag, ihl, total;
+
+	if (off + 20 > n)
+		return 0; /* the stack drops it, too */
+	sz_addr_v4(&p->key.client, buf + SZ_AT(off + 12));
+	sz_addr_v4(&p->key.server, buf + SZ_AT(off + 16));
+	ihl = (buf[SZ_AT(off)] & 15) * 4;
+	total = sz_ntohs(sz_load16(buf + SZ_AT(off + 2)));
+	frag = sz_ntohs(sz_load16(buf + SZ_AT(off + 6))) & 0x3fff;
+	if (buf[SZ_AT(off + 9)] != SZ_IPPROTO_TCP)
+		return 0;
+	p->l4 = SZ_L4_UNKNOWN;
+	if (!total && frame_len > 0xffff)
+		total = frame_len - off; /* BIG TCP: too long for the field */
+	if (buf[SZ_AT(off)] >> 4 != 4 || ihl < 20 || total < ihl || off + total > frame_len) {
+		p->odd = SZ_R_MALFORMED;
+		return 0;
+	}
+	if (frag) {
+		p->odd = SZ_R_FRAGMENT;
+		return 0;
+	}
+	if (ihl > 20)
+		p->odd = SZ_R_IP_OPTIONS;
+	*ret_end = off + total;
+	return off + ihl;
+}
+
+/* Likewise for IPv6. */
+SZ_INLINE u32 sz_parse_ip6(const u8 *buf, u32 n, u32 frame_len, u32 off, struct sz_packet *p,
+			   u32 *ret_end)
+{
+	u32 end, at = off + 40;
+	int proto;
+
+	if (at > n)
+		return 0;
+	p->v6 = 1;
+	sz_memcpy(&p->key.client, buf + SZ_AT(off + 8), 16);
+	sz_memcpy(&p->key.server, buf + SZ_AT(off + 24), 16);
+	end = at + sz_ntohs(sz_load16(buf + SZ_AT(off + 4)));
+	proto = sz_ip6_upper(buf, n, end, &at, p);
+	if (proto >= 0 && proto != SZ_IPPROTO_TCP) {
+		p->odd = 0;
+		return 0;
+	}
+	p->l4 = SZ_L4_UNKNOWN;
+	if (end > frame_len)
+		p->odd = SZ_R_MALFORMED;
+	if (proto != SZ_IPPROTO_TCP || p->odd == SZ_R_FRAGMENT || p->odd == SZ_R_MALFORMED)
+		return 0;
+	*ret_end = end;
+	return at;
+}
+
+/* The TCP header at `off` of a packet that ends at `end`. */
+SZ_INLINE void sz_parse_tcp(const u8 *buf, u32 n, u32 off, u32 end, struct sz_packet *p)
+{
+	u32 doff;
+
+	p->l4_off = off;
+	if (off + 20 > n || off + 20 > end) {
+		p->odd = SZ_R_MALFORMED;
+		return;
+	}
+	doff = (buf[SZ_AT(off + 12)] >> 4) * 4;
+	p->key.client_port = sz_load16(buf + SZ_AT(off));
+	p->key.server_port = sz_load16(buf + SZ_AT(off + 2));
+	p->seq = sz_ntohl(sz_load32(buf + SZ_AT(off + 4)));
+	p->ack = sz_ntohl(sz_load32(buf + SZ_AT(off + 8)));
+	p->tcp_flags = buf[SZ_AT(off + 13)];
+	p->l4 = SZ_L4_TCP;
+	if (doff < 20 || off + doff > end || off + doff > n) {
+		p->odd = SZ_R_MALFORMED;
+		return;
+	}
+	p->payload_off = off + doff;
+	p->payload_len = end - p->payload_off;
+}
+
 /* buf: at least SZ_HEADERS_LEN readable bytes, n of them from the frame; frame_len: all of it. */
 SZ_COLD void sz_packet_parse(const u8 *buf, u32 n, u32 frame_len, struct sz_packet *p)
 {
-	u32 off = 12, type, i, end, doff, hdr;
+	u32 off = 12, type, i, end = 0, l4 = 0;
 
 	sz_memset(p, 0, sizeof(*p));
 	if (n > SZ_HEADERS_LEN)
@@ -111,88 +199,26 @@ SZ_COLD void sz_packet_parse(const u8 *buf, u32 n, u32 frame_len, struct sz_pack
 	}
 	off += 2;
 	p->l3_off = off;
-	if (type == SZ_ETH_P_IP) {
-		u32 frag, ihl, total;
-
-		if (off + 20 > n)
-			return; /* the stack drops it, too */
-		sz_addr_v4(&p->key.client, buf + SZ_AT(off + 12));
-		sz_addr_v4(&p->key.server, buf + SZ_AT(off + 16));
-		ihl = (buf[SZ_AT(off)] & 15) * 4;
-		total = sz_ntohs(sz_load16(buf + SZ_AT(off + 2)));
-		frag = sz_ntohs(sz_load16(buf + SZ_AT(off + 6))) & 0x3fff;
-		if (buf[SZ_AT(off + 9)] != SZ_IPPROTO_TCP)
-			return;
-		p->l4 = SZ_L4_UNKNOWN;
-		if (!total && frame_len > 0xffff)
-			total = frame_len - off; /* BIG TCP: too long for the field */
-		if (buf[SZ_AT(off)] >> 4 != 4 || ihl < 20 || total < ihl || off + total > frame_len) {
-			p->odd = SZ_R_MALFORMED;
-			return;
-		}
-		if (frag) {
-			p->odd = SZ_R_FRAGMENT;
-			return;
-		}
-		if (ihl > 20)
-			p->odd = SZ_R_IP_OPTIONS;
-		end = off + total;
-		off += ihl;
-	} else if (type == SZ_ETH_P_IPV6) {
-		int proto;
-
-		if (off + 40 > n)
-			return;
-		p->v6 = 1;
-		sz_memcpy(&p->key.client, buf + SZ_AT(off + 8), 16);
-		sz_memcpy(&p->key.server, buf + SZ_AT(off + 24), 16);
-		end = off + 40 + sz_ntohs(sz_load16(buf + SZ_AT(off + 4)));
-		off += 40;
-		proto = sz_ip6_upper(buf, n, end, &off, p);
-		if (proto >= 0 && proto != SZ_IPPROTO_TCP) {
-			p->odd = 0;
-			return;
-		}
-		p->l4 = SZ_L4_UNKNOWN;
-		if (end > frame_len)
-			p->odd = SZ_R_MALFORMED;
-		if (proto != SZ_IPPROTO_TCP || p->odd == SZ_R_FRAGMENT || p->odd == SZ_R_MALFORMED)
-			return;
-	} else {
-		return;
-	}
-	p->l4_off = off;
-	if (off + 20 > n || off + 20 > end) {
-		p->odd = SZ_R_MALFORMED;
-		return;
-	}
-	hdr = off;
-	doff = (buf[SZ_AT(hdr + 12)] >> 4) * 4;
-	p->key.client_port = sz_load16(buf + SZ_AT(hdr));
-	p->key.server_port = sz_load16(buf + SZ_AT(hdr + 2));
-	p->seq = sz_ntohl(sz_load32(buf + SZ_AT(hdr + 4)));
-	p->ack = sz_ntohl(sz_load32(buf + SZ_AT(hdr + 8)));
-	p->tcp_flags = buf[SZ_AT(hdr + 13)];
-	p->l4 = SZ_L4_TCP;
-	if (doff < 20 || hdr + doff > end || hdr + doff > n) {
-		p->odd = SZ_R_MALFORMED;
-		return;
-	}
-	p->payload_off = hdr + doff;
-	p->payload_len = end - p->payload_off;
+	if (type == SZ_ETH_P_IP)
+		l4 = sz_parse_ip4(buf, n, frame_len, off, p, &end);
+	else if (type == SZ_ETH_P_IPV6)
+		l4 = sz_parse_ip6(buf, n, frame_len, off, p, &end);
+	if (l4)
+		sz_parse_tcp(buf, n, l4, end, p);
 }
 
-#define SZ_TCPOPT_END 0
-#define SZ_TCPOPT_NOP 1
+#define SZ_TCPOPT_END       0
+#define SZ_TCPOPT_NOP       1
 #define SZ_TCPOPT_MULTIPATH 30
-#define SZ_TCPOPT_BYTES 40
+#define SZ_TCPOPT_BYTES     40
 
 /* The TCP timestamps option as every current stack sends it: NOP NOP TS (RFC 7323 appendix A). */
 #define SZ_TS_WORD 0x0a080101u /* as loaded on a little-endian machine */
 
 /*
- * Offset of the first Multipath TCP option (RFC 8684) in the segment's header, 0 when there is none.
- * Such connections map their bytes elsewhere in the stream, where one path's guard cannot follow.
+ * Offset of the first Multipath TCP option (RFC 8684) in the segment's header, 0 when there is
+ * none. Such connections map their bytes elsewhere in the stream, where one path's guard cannot
+ * follow.
  */
 SZ_COLD u32 sz_packet_multipath(const u8 *buf, const struct sz_packet *p)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The heavy parts of a decision as functions with only numbers for arguments: in BPF they are global
- * functions, which the verifier checks once each and not at every place that calls them. Each finds
- * the working memory by itself.
+ * The heavy parts of a decision as functions with only numbers for arguments: in BPF they are
+ * global functions, which the verifier checks once each and not at every place that calls them.
+ * Each finds the working memory by itself.
  */
 #ifndef SZ_PARTS_H
 #define SZ_PARTS_H
@@ -14,16 +14,16 @@
 #include "subzero/scratch.h"
 
 #define SZ_SCRATCH_INGRESS 0
-#define SZ_SCRATCH_EGRESS 1
+#define SZ_SCRATCH_EGRESS  1
 
 #ifdef __bpf__
-#define SZ_PART __attribute__((noinline))
+#define SZ_PART           __attribute__((noinline))
 #define sz_scratch_use(s) ((void)(s))
 #else
-#define SZ_PART static inline __attribute__((unused))
+#define SZ_PART           static inline __attribute__((unused))
 static _Thread_local struct sz_scratch *sz_scratch_native;
 #define sz_scratch_use(s) ((void)(sz_scratch_native = (s)))
-#define SZ_SCRATCH(slot) ((void)(slot), sz_scratch_native)
+#define SZ_SCRATCH(slot)  ((void)(slot), sz_scratch_native)
 #endif
 
 /* Parses the first n bytes of a frame of `len` bytes. */
@@ -119,7 +119,7 @@ SZ_PART int sz_part_report(u32 service, u32 reason)
 SZ_PART u32 sz_part_reply(u32 flags, u32 body_len, u32 body_sum)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
-	struct sz_reply r = { flags, body_len, body_sum, 0 };
+	struct sz_reply r = {flags, body_len, body_sum, 0};
 
 	if (!s)
 		return 0;

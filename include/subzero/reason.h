@@ -25,12 +25,14 @@
 	X(10, MONITORED, "monitored", 0, "would have been refused, passed in monitor mode")        \
 	/* refused with an answer */                                                               \
 	X(16, NO_TOKEN, "no_token", 401, "no access token was sent")                               \
-	X(17, BAD_TOKEN, "bad_token", 401, "the access token is malformed or its signature is wrong") \
+	X(17, BAD_TOKEN, "bad_token", 401,                                                         \
+	  "the access token is malformed or its signature is wrong")                               \
 	X(18, EXPIRED, "expired", 401, "the access token has expired")                             \
 	X(19, NOT_YET, "not_yet", 401, "the access token is not valid yet")                        \
 	X(20, REVOKED, "revoked", 401, "the access token has been revoked")                        \
 	X(21, BAD_ISSUER, "bad_issuer", 401, "the access token's issuer is not trusted here")      \
-	X(22, BAD_AUDIENCE, "bad_audience", 401, "the access token was issued for another audience") \
+	X(22, BAD_AUDIENCE, "bad_audience", 401,                                                   \
+	  "the access token was issued for another audience")                                      \
 	X(23, UNKNOWN_KEY, "unknown_key", 401, "the access token was signed with an unknown key")  \
 	X(24, BAD_SCHEME, "bad_scheme", 401, "the Authorization header is not a Bearer token")     \
 	X(32, NO_SCOPE, "no_scope", 403, "the access token does not grant this route")             \
@@ -41,17 +43,21 @@
 	X(42, BAD_EXPECT, "bad_expect", 417, "only Expect: 100-continue is understood")            \
 	X(48, LIMIT_SOURCE, "limit_source", 429, "too many requests from this address")            \
 	X(49, LIMIT_PRINCIPAL, "limit_principal", 429, "too many requests with this identity")     \
-	X(56, NO_DAEMON, "no_daemon", 503, "the verifier is not running; known tokens keep working") \
+	X(56, NO_DAEMON, "no_daemon", 503,                                                         \
+	  "the verifier is not running; known tokens keep working")                                \
 	X(57, OVERLOAD, "overload", 503, "too many undecided requests are waiting")                \
 	X(58, STATE_FULL, "state_full", 503, "no room left for another connection or grant")       \
 	/* refused in silence or by RST */                                                         \
 	X(64, BANNED, "banned", 0, "the source address is banned")                                 \
-	X(65, UNKNOWN_FLOW, "unknown_flow", 0, "data on a connection that was not seen to begin; reset") \
+	X(65, UNKNOWN_FLOW, "unknown_flow", 0,                                                     \
+	  "data on a connection that was not seen to begin; reset")                                \
 	X(66, ANSWERED, "answered", 0, "the connection was ended by an earlier answer; reset")     \
 	X(67, GAP, "gap", 0, "starts inside a gap; dropped until it is sent again")                \
-	X(68, CHANGED, "changed", 0, "differs from the bytes first admitted at this place; dropped") \
+	X(68, CHANGED, "changed", 0,                                                               \
+	  "differs from the bytes first admitted at this place; dropped")                          \
 	X(69, WAITING, "waiting", 0, "a decision for these bytes is under way; dropped")           \
-	X(70, PIPELINED, "pipelined", 0, "an earlier request is still unanswered; dropped until it is sent again") \
+	X(70, PIPELINED, "pipelined", 0,                                                           \
+	  "an earlier request is still unanswered; dropped until it is sent again")                \
 	X(71, RACE, "race", 0, "the flow changed on another CPU; dropped until it is sent again")  \
 	X(72, SYN_LIMIT, "syn_limit", 0, "too many new connections from this address")             \
 	X(73, SYN_DATA, "syn_data", 0, "SYN that carries data")                                    \
@@ -62,12 +68,14 @@
 	X(78, IP_OPTIONS, "ip_options", 0, "IPv4 options or IPv6 extension headers")               \
 	X(79, MALFORMED, "malformed", 0, "packet shorter or longer than its headers say")          \
 	X(80, TOO_LARGE, "too_large", 0, "frame larger than can be handed to the daemon")          \
-	X(81, UNCONFIGURED, "unconfigured", 0, "protected port, but the program was never configured") \
+	X(81, UNCONFIGURED, "unconfigured", 0,                                                     \
+	  "protected port, but the program was never configured")                                  \
 	X(82, BAD_CHECKSUM, "bad_checksum", 0, "TCP checksum is wrong")                            \
 	X(83, NO_ANSWER, "no_answer", 0, "refused, but the answer could not be built; dropped")    \
-	X(84, DESYNC, "desync", 0, "the server accepted bytes that were never admitted; connection reset") \
+	X(84, DESYNC, "desync", 0,                                                                 \
+	  "the server accepted bytes that were never admitted; connection reset")                  \
 	X(85, MULTIPATH, "multipath", 0, "segment of a Multipath TCP connection")                  \
-	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port") \
+	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")           \
 	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
@@ -81,7 +89,8 @@ enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
 static inline int sz_reason_is_record(unsigned int reason)
 {
 	return reason >= SZ_R_NO_TOKEN && reason != SZ_R_ANSWERED && reason != SZ_R_GAP &&
-	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE && reason != SZ_R_CLOSED;
+	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE &&
+	       reason != SZ_R_CLOSED;
 }
 
 /*

@@ -25,16 +25,16 @@ struct sz_admitted {
 struct sz_walk {
 	u64 now;
 	u64 principal;
-	u32 off;       /* payload bytes dealt with */
-	u32 verdict;   /* enum sz_verdict on the byte at off, once the walk has ended */
-	u32 reason;    /* enum sz_reason */
-	u32 why;       /* enum sz_miss_why */
-	u32 loaded;    /* bytes of the frame in the scratch buffer */
-	u32 promoted;  /* the flow lies in sz_flows */
-	u32 changed;   /* the flow must be committed */
+	u32 off;                /* payload bytes dealt with */
+	u32 verdict;            /* enum sz_verdict on the byte at off, once the walk has ended */
+	u32 reason;             /* enum sz_reason */
+	u32 why;                /* enum sz_miss_why */
+	u32 loaded;             /* bytes of the frame in the scratch buffer */
+	u32 promoted;           /* the flow lies in sz_flows */
+	u32 changed;            /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
 	u32 ticket_seq, ticket_used; /* a ticket to be taken out once the flow is committed */
-	u32 tail_len;  /* bytes of the body that was opened behind them */
+	u32 tail_len;                /* bytes of the body that was opened behind them */
 	u32 ifindex, rxq;
 	u32 n_admitted;
 	u16 route;

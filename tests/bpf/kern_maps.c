@@ -149,7 +149,7 @@ TEST(map_errors_have_names)
 	sz_kern_close(k);
 }
 
-/* ---- rings ----------------------------------------------------------------------------------- */
+/* ---- rings ---------------------------------------------------------------------------------- */
 
 /* A program that appends eight bytes to the ring each time it runs. */
 static int ring_writer(int ring_fd)
@@ -211,7 +211,7 @@ TEST(a_ring_is_pollable_and_consumed_in_bounded_steps)
 	sz_kern_close(k);
 }
 
-/* ---- injection ------------------------------------------------------------------------------- */
+/* ---- injection ------------------------------------------------------------------------------ */
 
 /* IPv4 TCP to 192.0.2.2:9 with a partial checksum: only the pseudo-header's sum. */
 static size_t tcp_frame(u8 *f, size_t payload)

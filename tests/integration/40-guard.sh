@@ -206,7 +206,7 @@ expect_eq "$(guard_status "/orders?no" "" -H "Expect: 100-continue" \
 # ---- connections --------------------------------------------------------------------------------
 echo "$alice" >"$GUARD_DIR/token"
 for depth in 2 16 64; do
-	guard_load -n 1000 -c 4 -P $depth -t "$GUARD_DIR/token" -p "/orders?yes"
+	guard_load -n 1000 -c 4 -P $depth -T 4 -t "$GUARD_DIR/token" -p "/orders?yes"
 	expect_eq "$(guard_load_says wrong) $(guard_load_says 200)" "0 1000" \
 		"$depth requests in flight on a connection: every one is answered"
 	yes=$((yes + 1000))
@@ -230,35 +230,36 @@ expect_ok "refused connections do not stay open at the server" \
 	wait_until 5 eval '[ "$(open)" -eq 0 ]'
 
 # ---- answers ------------------------------------------------------------------------------------
-answer() { # [CURL OPTION...]: "ok" where head and body of the answer agree
-	local out length body
-	out=$(lab_client curl -sS -i -m 5 "$@" 2>&1) || echo "curl: $?"
-	out=${out//$'\r'/}
-	length=$(sed -n 's/^Content-Length: //p' <<<"$out")
-	body=${out#*$'\n\n'}$'\n'
-	grep -q "^Content-Type: application/problem+json$" <<<"$out" || echo "content type"
-	grep -q "^Connection: close$" <<<"$out" || echo "connection"
-	[ "${#body}" = "$length" ] || echo "length $length, body ${#body}"
-	[[ $body =~ ^\{\"type\":.*\"status\":[0-9]+.*\}$'\n'$ ]] || echo "body: $body"
-	answer=$out
-	echo ok
+answer() { # [CURL OPTION...]: into $answer; prints what is wrong with it
+	local length
+	if ! lab_client curl -sS -m 5 -D "$GUARD_DIR/head" -o "$GUARD_DIR/body" "$@"; then
+		echo "curl: $?"
+	fi
+	answer=$(tr -d '\r' <"$GUARD_DIR/head")
+	length=$(sed -n 's/^Content-Length: //p' <<<"$answer")
+	[ "$length" = "$(wc -c <"$GUARD_DIR/body")" ] || echo "length $length"
+	grep -qx "Content-Type: application/problem+json" <<<"$answer" || echo "content type: $answer"
+	grep -qx "{\"t.*\"status\":$(sed -n '1s/HTTP.1.1 \([0-9]*\).*/\1/p' <<<"$answer")[,}].*" \
+		"$GUARD_DIR/body" || echo "body: $(cat "$GUARD_DIR/body")"
 }
 bearer=(-H "Authorization: Bearer $alice")
 for GUARD_FAMILY in 4 6; do
 	url=$(guard_url)
 	answer "$url/orders?no" >"$GUARD_DIR/out"
-	expect_eq "$(cat "$GUARD_DIR/out")" ok "401 without a token is a whole problem document"
+	expect_eq "$(cat "$GUARD_DIR/out")" "" "401 without a token is a whole problem document"
 	expect_contains "$answer" 'WWW-Authenticate: Bearer' "it asks for a token"
 	expect_lacks "$answer" 'error=' "and names no error, for there was no token"
 	answer "$url/orders?no" -H "Authorization: Bearer x.y.z" >"$GUARD_DIR/out"
-	expect_eq "$(cat "$GUARD_DIR/out")" ok "401 for a bad token is a whole problem document"
+	expect_eq "$(cat "$GUARD_DIR/out")" "" "401 for a bad token is a whole problem document"
 	expect_contains "$answer" 'error="invalid_token"' "with the error invalid_token"
 	answer "$url/admin?no" "${bearer[@]}" >"$GUARD_DIR/out"
-	expect_eq "$(cat "$GUARD_DIR/out")" ok "403 is a whole problem document"
+	expect_eq "$(cat "$GUARD_DIR/out")" "" "403 is a whole problem document"
 	expect_contains "$answer" 'error="insufficient_scope"' "with the error insufficient_scope"
 done
 GUARD_FAMILY=4
 url=$(guard_url)
+expect_eq "$(printf 'GET /orders?no HTTP/1.1\r\nHost: x\r\n\r\n' | guard_raw 4 | grep -ac '^HTTP/1.1 401')" 1 \
+	"the connection ends with the answer"
 expect_le "$(median "$url/orders?no")" 100 "401 without a token comes at once"
 expect_le "$(median "$url/admin?no" "${bearer[@]}")" 100 "403 comes at once"
 expect_le "$(median "$url/other?no" "${bearer[@]}")" 100 "403 for an unknown path comes at once"
@@ -294,7 +295,7 @@ for i in 1 2 3 4 5; do
 done
 answer "$url/health?no" >"$GUARD_DIR/out"
 expect_contains "$answer" "HTTP/1.1 429" "the sixth request of a source that may send five: 429"
-expect_eq "$(cat "$GUARD_DIR/out")" ok "429 is a whole problem document"
+expect_eq "$(cat "$GUARD_DIR/out")" "" "429 is a whole problem document"
 expect_contains "$answer" "Retry-After: " "with a time to try again"
 expect_ge "$(guard_count limit_source)" 1 "counted as limit_source"
 expect_eq "$(GUARD_FAMILY=6 guard_status "/health?yes")" 200 "another source is not touched"

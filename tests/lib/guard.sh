@@ -5,8 +5,9 @@
 # integration tests, sourced after tap.sh and netns.sh. It must never hide that a daemon died.
 #
 #   guard_up [CONF]              keys, configuration (guard_conf's, or from stdin with -), daemon
-#   guard_conf                   print the usual configuration; GUARD_TOP, GUARD_ISSUER,
-#                                GUARD_SERVICE and GUARD_ROUTES add lines at their places
+#   guard_conf                   print the usual configuration; GUARD_ISSUER, GUARD_SERVICE and
+#                                GUARD_ROUTES add lines at their places; GUARD_TOP replaces the
+#                                budgets of misses, large here because one address is all clients
 #   guard_start [OPTION...]      start the daemon and wait until it answers
 #   guard_stop [SIGNAL]          end it (default TERM); its exit status
 #   guard_ctl COMMAND...         subzeroctl on these maps and this daemon
@@ -37,7 +38,7 @@ pin_dir: $GUARD_PINS
 state_dir: $GUARD_DIR/state
 control: $GUARD_DIR/control.sock
 maps: {flows: 65536}
-${GUARD_TOP:-}
+${GUARD_TOP-limits: {misses: 1000000/s, source_misses: 1000000/s\}}
 issuers:
   - issuer: $GUARD_ISS
     jwks: jwks.json

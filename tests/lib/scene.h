@@ -5,7 +5,7 @@
  * the real object in the kernel (scene_bpf.h, through BPF_PROG_TEST_RUN) and, with SCENE_NATIVE
  * defined, the same lines natively under the sanitizers (scene_native.h).
  *
- * A machine offers machine_begin/_in/_out/_get/_set/_del/_now/_ring.
+ * A machine offers machine_begin/_in/_out/_get/_set/_del/_sum/_now/_wait/_ring.
  */
 #ifndef SZ_TESTS_SCENE_H
 #define SZ_TESTS_SCENE_H
@@ -143,6 +143,33 @@ static inline u64 scene_count(u32 reason)
 	return machine_sum("sz_counters", reason);
 }
 
+static inline u64 scene_hits(u64 principal, u16 route)
+{
+	struct sz_hit_key k = { .principal = principal, .service = SCENE_SERVICE, .route = route };
+
+	return machine_sum_key("sz_hits", &k);
+}
+
+/* The oldest held frame; its bytes are in scene_miss_frame. */
+static u8 scene_miss_frame[SZ_FRAME_MAX];
+
+static inline bool scene_miss(struct sz_miss *ret)
+{
+	static u8 rec[sizeof(struct sz_miss) + SZ_FRAME_MAX];
+	u32 n = machine_ring("sz_misses", rec, sizeof(rec));
+
+	if (!n)
+		return false;
+	memcpy(ret, rec, sizeof(*ret));
+	memcpy(scene_miss_frame, rec + sizeof(*ret), n - sizeof(*ret));
+	return EXPECT_EQ(n, sizeof(*ret) + ret->frame_len);
+}
+
+static inline bool scene_event(struct sz_event *ret)
+{
+	return machine_ring("sz_events", ret, sizeof(*ret)) == sizeof(*ret);
+}
+
 static inline void scene_service(const struct sz_service *svc)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -211,10 +238,15 @@ static inline struct sz_ticket scene_ticket_value(const void *bytes, u32 len, u3
 				   .method = SZ_M_POST };
 }
 
-static inline void scene_ticket_set(u32 at, const struct sz_ticket *t)
+/* For the connection as it is now, unless the ticket names another birth. */
+static inline void scene_ticket_set(u32 at, struct sz_ticket *t)
 {
 	struct sz_ticket_key k = { .flow = scene_flow_key(), .seq = scene_base + at };
 
+	struct sz_flow f;
+
+	if (!t->birth_ns && (scene_flow(&f) || scene_half(&f)))
+		t->birth_ns = f.birth_ns;
 	ASSERT_EQ(machine_set("sz_tickets", &k, t), 0);
 }
 
@@ -243,6 +275,9 @@ static inline void scene_answers(void)
 				      (int)(r & 3), "abc");
 		sum = pkt_sum(a.bytes, a.len, 0);
 		a.csum = htons((u16)sum);
+		a.brief_len = (u32)snprintf((char *)a.brief, sizeof(a.brief),
+					    "HTTP/1.1 %u No\r\n\r\n", status[r]);
+		a.brief_csum = htons((u16)pkt_sum(a.brief, a.brief_len, 0));
 		ASSERT_EQ(machine_set("sz_answers", &r, &a), 0);
 	}
 }
@@ -272,6 +307,20 @@ static inline void scene_begin(void)
 	scene_answers();
 	scene_base = SCENE_BASE;
 	scene_ack = SCENE_ISS + 1;
+}
+
+/* Expects that the last frame became the answer prepared for `reason`. */
+static inline void scene_answered(int act, u32 reason)
+{
+	struct sz_answer a;
+
+	ASSERT_EQ(act, SCENE_REPLY);
+	ASSERT_EQ(machine_get("sz_answers", &reason, &a), 0);
+	ASSERT_TRUE(scene.parsed && scene.seg.ip_ok && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_FIN | PKT_PSH | PKT_ACK);
+	ASSERT_EQ(scene.seg.len, a.len);
+	EXPECT_MEMEQ(scene.seg.data, a.bytes, a.len);
+	EXPECT_EQ(scene_count(reason), 1);
 }
 
 /* Requests. */

@@ -15,7 +15,7 @@
 #include "subzero/digest.h"
 
 #define MACHINE_OBJECT "build/subzero.bpf.o"
-#define MACHINE_RECORDS 256
+#define MACHINE_RECORDS 512
 
 struct machine_record {
 	u32 len;
@@ -30,12 +30,12 @@ struct machine_queue {
 
 static struct {
 	struct bpf_object *obj;
+	bool loaded;
 	int ingress, egress;
 	struct machine_queue misses, events;
 } machine;
 
-/* A test that fills the event ring makes it small before scene_begin(). */
-static u32 machine_event_bytes = 65536;
+#define MACHINE_RING 65536 /* bytes */
 
 static inline int machine_map(const char *name)
 {
@@ -87,6 +87,14 @@ static inline u64 machine_now(void)
 	return (u64)t.tv_sec * 1000000000ull + (u64)t.tv_nsec;
 }
 
+/* Time passes. */
+static inline void machine_wait(u64 ns)
+{
+	struct timespec t = { (time_t)(ns / 1000000000ull), (long)(ns % 1000000000ull) };
+
+	nanosleep(&t, NULL);
+}
+
 static inline int machine_record(void *arg, void *data, size_t len)
 {
 	struct machine_queue *q = arg;
@@ -116,10 +124,19 @@ static inline u32 machine_ring(const char *name, void *to, u32 max)
 	return len;
 }
 
+static inline void machine_queue_clear(struct machine_queue *q)
+{
+	do {
+		while (q->head != q->tail)
+			free(q->rec[q->head++ % MACHINE_RECORDS].bytes);
+	} while (ring_buffer__consume(q->rb) > 0);
+}
+
 static inline void machine_queue_done(struct machine_queue *q)
 {
-	while (q->head != q->tail)
-		free(q->rec[q->head++ % MACHINE_RECORDS].bytes);
+	if (!q->rb)
+		return;
+	machine_queue_clear(q);
 	ring_buffer__free(q->rb);
 	q->rb = NULL;
 }
@@ -132,18 +149,55 @@ static inline void machine_end(void)
 	memset(&machine, 0, sizeof(machine));
 }
 
+static inline void machine_clear_map(const struct bpf_map *map)
+{
+	static u8 key[1024], zero[65536];
+	int fd = bpf_map__fd(map);
+
+	switch (bpf_map__type(map)) {
+	case BPF_MAP_TYPE_RINGBUF:
+		return;
+	case BPF_MAP_TYPE_ARRAY:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+		if (!strcmp(bpf_map__name(map), "sz_scratch"))
+			return;
+		for (u32 i = 0; i < bpf_map__max_entries(map); i++)
+			EXPECT_EQ(bpf_map_update_elem(fd, &i, zero, BPF_ANY), 0);
+		return;
+	default:
+		ASSERT_TRUE(bpf_map__key_size(map) <= sizeof(key));
+		while (!bpf_map_get_next_key(fd, NULL, key))
+			ASSERT_EQ(bpf_map_delete_elem(fd, key), 0);
+	}
+}
+
+/* Loading takes most of a second, so the tests of one program share an object. */
+static inline void machine_clear(void)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, machine.obj)
+		machine_clear_map(map);
+	machine_queue_clear(&machine.misses);
+	machine_queue_clear(&machine.events);
+}
+
 static inline void machine_begin(void)
 {
 	struct bpf_map *map;
 
 	if (geteuid())
 		SKIP("needs root");
+	if (machine.loaded) {
+		machine_clear();
+		return;
+	}
 	machine_end();
 	machine.obj = bpf_object__open_file(MACHINE_OBJECT, NULL);
 	ASSERT_TRUE(machine.obj != NULL);
 	bpf_object__for_each_map(map, machine.obj) {
 		if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-			bpf_map__set_max_entries(map, machine_event_bytes);
+			bpf_map__set_max_entries(map, MACHINE_RING);
 		else if (bpf_map__max_entries(map) > 256)
 			bpf_map__set_max_entries(map, 256);
 	}
@@ -157,6 +211,7 @@ static inline void machine_begin(void)
 	machine.events.rb = ring_buffer__new(machine_map("sz_events"), machine_record,
 					     &machine.events, NULL);
 	ASSERT_TRUE(machine.misses.rb && machine.events.rb);
+	machine.loaded = true;
 }
 
 static inline int machine_in(void)
@@ -171,8 +226,10 @@ static inline int machine_in(void)
 
 static inline void machine_out(void)
 {
+	struct __sk_buff skb = { .ingress_ifindex = scene.forwarded };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = scene.in, .data_size_in = scene.in_len,
-		    .data_out = scene.out, .data_size_out = sizeof(scene.out), .repeat = 1);
+		    .data_out = scene.out, .data_size_out = sizeof(scene.out), .repeat = 1,
+		    .ctx_in = &skb, .ctx_size_in = sizeof(skb));
 
 	ASSERT_EQ(bpf_prog_test_run_opts(machine.egress, &o), 0);
 	EXPECT_EQ((int)o.retval, TC_ACT_UNSPEC);

@@ -72,6 +72,12 @@ static inline u64 machine_now(void)
 	return native_now;
 }
 
+/* Time passes. */
+static inline void machine_wait(u64 ns)
+{
+	native_now += ns;
+}
+
 /* Takes the oldest record of a ring; returns its length, 0 when there is none. */
 static inline u32 machine_ring(const char *name, void *to, u32 max)
 {
@@ -87,16 +93,20 @@ static inline u32 machine_ring(const char *name, void *to, u32 max)
 	return len;
 }
 
+/* How long a frame may become; a test that needs a tight one sets it after scene_begin(). */
+static u32 machine_room;
+
 static inline void machine_begin(void)
 {
 	native_clear();
+	machine_room = PKT_MAX;
 }
 
 static inline int machine_in(void)
 {
 	/* What an earlier frame left behind must not matter: fill with what could pass. */
 	u8 *data = malloc(PKT_MAX);
-	struct sz_ctx ctx = { .data = data, .len = scene.in_len, .room = PKT_MAX };
+	struct sz_ctx ctx = { .data = data, .len = scene.in_len, .room = machine_room };
 	int act;
 
 	if (!data)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What 90-systemd.sh runs inside the emulated machine, as root, under its systemd: the installed
-# unit through its life, with a real nginx behind the guard, and the BPF tests on that kernel. It
-# may do to the machine whatever it likes. TAP goes to standard output.
+# unit through its life, with a real nginx behind the guard. It may do to the machine whatever it
+# likes. TAP goes to standard output.
 
 cd /opt/subzero || exit 1
 . tests/lib/tap.sh
@@ -60,7 +60,7 @@ lab() {
 		ip addr add 10.99.0.2/24 dev szs && ip link set szs up &&
 		client ip addr add 10.99.0.1/24 dev szc && client ip link set szc up &&
 		client ip link set dev szc xdpdrv obj xdp_pass.o sec xdp || return
-	cat >$work/nginx.conf <<-END
+	cat >"$work/nginx.conf" <<-END
 		pid $work/nginx.pid;
 		error_log $work/error.log;
 		events { }
@@ -69,32 +69,10 @@ lab() {
 			server { listen 10.99.0.2:8080; location / { return 200 "hello\n"; } }
 		}
 	END
-	nginx -c $work/nginx.conf
-}
-
-# In the background: the verifier is slow in an emulated machine.
-bpf_tests() {
-	local t
-	for t in build/tests/bpf/*; do
-		timeout 200 "$t" >"$work/${t##*/}.tap" 2>&1
-		echo $? >"$work/${t##*/}.status"
-	done
-}
-report_bpf() {
-	local t name
-	for t in build/tests/bpf/*; do
-		name=${t##*/}
-		wait_until 200 test -s "$work/$name.status"
-		if [ "$(cat "$work/$name.status")" = 0 ]; then
-			ok "tests/bpf/$name passes: $(grep -c '^ok ' "$work/$name.tap") tests"
-		else
-			not_ok "tests/bpf/$name passes" "$(grep -vE '^(ok|TAP) ' "$work/$name.tap")"
-		fi
-	done
+	nginx -c "$work/nginx.conf"
 }
 
 diag "kernel $(uname -r), $(systemctl --version | head -n 1)"
-bpf_tests &
 
 expect_ok "the lab stands: namespace, veth pair, nginx" lab
 expect_ok "a key pair is made" subzeroctl keys generate --alg EdDSA --out $work/key \
@@ -184,5 +162,4 @@ expect_ok "it starts once more over its own pins" systemctl start subzero
 expect_eq "$(status "$(mint fifth)") $(status "$known")" "200 200" "and decides again"
 [ "$tap_failed" -eq 0 ] || diag "$(journalctl -u subzero --no-pager -o short-monotonic | tail -n 60)"
 
-report_bpf
 done_testing

@@ -9,7 +9,7 @@
 #   vm_need                        skips the test by name where something is missing
 #   vm_prepare                     makes or finds kernel and root file system; 1 with VM_WHY if not
 #   vm_boot PAYLOAD SCRIPT SECONDS copies PAYLOAD over the root, runs bash SCRIPT as a unit; its
-#                                  output is in VM_OUT, its exit status the last line ("exit N")
+#                                  TAP becomes this test's own, and it must run to its end
 
 VM_DIR=build/vm
 VM_SUITE=bookworm
@@ -20,7 +20,6 @@ VM_PACKAGES+=,liburing2,libssl3,libsodium23,libjansson4,libyaml-0-2,bpftool,etht
 VM_MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
 	veth cls_bpf sch_ingress"
 VM_WHY=
-VM_OUT=
 
 vm_need() {
 	local c
@@ -36,7 +35,7 @@ vm_sources() {
 	# shellcheck disable=SC2016 # apt's variables
 	apt-get indextargets --format '$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 2>/dev/null |
-		sed -n "s/^Debian \(deb .* $VM_SUITE[^ ]* main\)\$/\1/p" | sort -u
+		sed -n "s/^Debian \(deb .* ${VM_SUITE}[^ ]* main\)\$/\1/p" | sort -u
 }
 
 # Runs in the new root: fetches the kernel's package and unpacks it to /kernel.
@@ -66,8 +65,8 @@ vm_make() {
 	cp "$dir"/root/kernel/boot/vmlinuz-* "$dir/vmlinuz" &&
 		cp "$dir/root/bin/busybox" "$dir/busybox" || return
 	for m in $VM_MODULES; do
-		f=$(find "$dir/root/kernel" -name "$m.ko") && [ -n "$f" ] || continue
-		cp "$f" "$dir/modules/" || return
+		f=$(find "$dir/root/kernel" -name "$m.ko")
+		[ -z "$f" ] || cp "$f" "$dir/modules/" || return
 	done
 	rm -rf "$dir/root/kernel" "$dir/root.tar"
 	mke2fs -q -t ext4 -O '^has_journal' -d "$dir/root" "$dir/root.img" 600M || return
@@ -84,6 +83,7 @@ vm_prepare() {
 	at_exit rm -rf "$PWD/$dir"
 	diag "making kernel and root file system ($log)"
 	if ! vm_make "$dir" >"$log" 2>&1; then
+		# shellcheck disable=SC2034 # for the caller
 		VM_WHY="no root file system or kernel could be made: $(grep -m 1 '^E: ' "$log")"
 		return 1
 	fi
@@ -145,9 +145,27 @@ vm_boot() {
 		-drive "file=$VM_CACHE/root.img,if=virtio,format=raw,snapshot=on" \
 		-append "console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=0 \
 systemd.mask=serial-getty@ttyS0.service systemd.mask=nginx.service" </dev/null >"$work/qemu" 2>&1
-	VM_OUT=$(tr -d '\r' <"$work/out")
-	case ${VM_OUT##*$'\n'} in
-	"exit "*) ;;
-	*) diag "the machine did not come to its end: $(tail -n 20 "$work/qemu" "$work/console")" ;;
-	esac
+	tr -d '\r' <"$work/out" >"$work/tap"
+	vm_report <"$work/tap"
+	# shellcheck disable=SC2154 # of tap.sh
+	[ "$tap_failed" -eq 0 ] || diag "$(tail -n 5 "$work/qemu" "$work/console")"
+	expect_contains "$(tail -n 1 "$work/tap")" "exit " "the machine ran to its end"
+}
+
+# Repeats TAP under this test's own numbers.
+vm_report() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*"# SKIP "*)
+			line=${line#ok * - }
+			skip "${line%% # SKIP *}" "${line##*# SKIP }"
+			;;
+		"ok "*) ok "${line#ok * - }" ;;
+		"not ok "*) not_ok "${line#not ok * - }" ;;
+		"#"*) echo "$line" ;;
+		"TAP version"* | 1..* | "exit "*) ;;
+		*) diag "$line" ;;
+		esac
+	done
 }

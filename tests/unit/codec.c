@@ -11,7 +11,7 @@ static ssize_t decode(const char *s, u8 *out, size_t max)
 TEST(base64url_rfc4648_vectors_without_padding_both_ways)
 {
 	static const char *const v[][2] = {
-		{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"},
+		{"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
 		{"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"},
 	};
 	char text[16];
@@ -39,8 +39,8 @@ TEST(base64url_uses_minus_and_underscore_only)
 
 TEST(base64url_refuses_every_other_spelling)
 {
-	static const char *const bad[] = {"Zg==", "Zm8=", "Z", "Zm9vY", "Zh", "Zm9", "Zm8\n", " Zm8",
-					  "Zm 8", "Zm\xc3\xa4", "Z.8", "Zm8A="};
+	static const char *const bad[] = {"Zg==",  "Zm8=", "Z",    "Zm9vY",      "Zh",  "Zm9",
+					  "Zm8\n", " Zm8", "Zm 8", "Zm\xc3\xa4", "Z.8", "Zm8A="};
 	u8 bytes[16];
 	size_t i;
 
@@ -109,12 +109,35 @@ TEST(json_accepts_one_object)
 TEST(json_refuses_what_another_parser_could_read_differently)
 {
 	static const char *const bad[] = {
-		"", " ", "[]", "1", "\"a\"", "null", "{", "{}}", "{} {}", "{}x", "{\"a\":1,}", "{'a':1}",
-		"{\"a\":1,\"a\":1}", "{\"a\":{\"b\":1,\"b\":2}}", "{\"a\":1,\"\\u0061\":2}",
-		"{\"a\":\"\\u0000\"}", "{\"\\u0000\":1}", "{\"a\":\"\xff\"}", "{\"a\":\"\xc0\x80\"}",
-		"{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\\ud800\"}", "{\"a\":01}", "{\"a\":1e999}",
-		"{\"a\":99999999999999999999}", "{\"a\":NaN}", "\xef\xbb\xbf{}", "{\"a\":\"\n\"}",
-		"{}//", "{\"a\":tru}",
+		"",
+		" ",
+		"[]",
+		"1",
+		"\"a\"",
+		"null",
+		"{",
+		"{}}",
+		"{} {}",
+		"{}x",
+		"{\"a\":1,}",
+		"{'a':1}",
+		"{\"a\":1,\"a\":1}",
+		"{\"a\":{\"b\":1,\"b\":2}}",
+		"{\"a\":1,\"\\u0061\":2}",
+		"{\"a\":\"\\u0000\"}",
+		"{\"\\u0000\":1}",
+		"{\"a\":\"\xff\"}",
+		"{\"a\":\"\xc0\x80\"}",
+		"{\"a\":\"\xed\xa0\x80\"}",
+		"{\"a\":\"\\ud800\"}",
+		"{\"a\":01}",
+		"{\"a\":1e999}",
+		"{\"a\":99999999999999999999}",
+		"{\"a\":NaN}",
+		"\xef\xbb\xbf{}",
+		"{\"a\":\"\n\"}",
+		"{}//",
+		"{\"a\":tru}",
 	};
 	struct sz_error e;
 	size_t i;

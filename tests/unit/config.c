@@ -183,7 +183,7 @@ TEST(services_are_read_as_written)
 	ASSERT_EQ(c->n_services, 2);
 	s = sz_conf_service_by_name(c, "orders");
 	ASSERT_TRUE(s == &c->services[0]);
-	EXPECT_TRUE(sz_conf_service_by_id(c, 2) == &c->services[1]);
+	EXPECT_TRUE(sz_conf_service_by_id(c, c->services[1].id) == &c->services[1]);
 	EXPECT_TRUE(!sz_conf_service_by_id(c, 0) && !sz_conf_service_by_id(c, 3));
 	EXPECT_TRUE(!sz_conf_service_by_name(c, "order"));
 	EXPECT_TRUE(s->monitor && s->audit_requests);

@@ -38,7 +38,7 @@ static enum sz_http_status parse(const char *text)
 	return parse_n(text, strlen(text));
 }
 
-/* ---- beside the kernel's scanner ------------------------------------------------------------- */
+/* ---- beside the kernel's scanner ------------------------------------------------------------ */
 
 static struct sz_scan scan;
 
@@ -128,7 +128,7 @@ TEST(what_the_kernel_calls_ambiguous_is_refused)
 	EXPECT_TRUE(ambiguous > 1000);
 }
 
-/* ---- requests written by others -------------------------------------------------------------- */
+/* ---- requests written by others ------------------------------------------------------------- */
 
 static json_t *vectors(const char *name)
 {

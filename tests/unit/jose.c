@@ -163,7 +163,8 @@ TEST(a_signature_of_one_algorithm_never_passes_as_another)
 		char header[64];
 
 		for (a = SZ_ALG_NONE + 1; a < SZ_ALG_COUNT; a++) {
-			snprintf(header, sizeof(header), "{\"alg\":\"%s\"}", sz_alg_name((enum sz_alg)a));
+			snprintf(header, sizeof(header), "{\"alg\":\"%s\"}",
+				 sz_alg_name((enum sz_alg)a));
 			forge(key, (enum sz_alg)k, header, &b);
 			EXPECT_EQ(verify(b.data, b.len, set, ALL), a == k ? 0 : -ENOKEY);
 		}
@@ -302,12 +303,22 @@ TEST(none_is_refused_in_every_spelling)
 TEST(headers_that_are_ambiguous_or_critical_are_refused)
 {
 	static const char *const bad[] = {
-		"{}", "[]", "\"EdDSA\"", "{\"alg\":null}", "{\"alg\":[\"EdDSA\"]}", "{\"alg\":\"EdDSA\"}x",
-		"{\"alg\":\"EdDSA\",\"alg\":\"EdDSA\"}", "{\"alg\":\"none\",\"alg\":\"EdDSA\"}",
-		"{\"alg\":\"EdDSA\",\"kid\":1}", "{\"alg\":\"EdDSA\",\"kid\":\"a\\u0000b\"}",
-		"{\"alg\":\"EdDSA\",\"crit\":[]}", "{\"alg\":\"EdDSA\",\"crit\":[\"exp\"],\"exp\":1}",
-		"{\"alg\":\"EdDSA\",\"crit\":null}", "{\"alg\":\"EdDSA\",\"b64\":false,\"crit\":[\"b64\"]}",
-		"{\"alg\":\"EdDSA\",\"b64\":false}", "{\"alg\":\"EdDSA\",\"b64\":0}",
+		"{}",
+		"[]",
+		"\"EdDSA\"",
+		"{\"alg\":null}",
+		"{\"alg\":[\"EdDSA\"]}",
+		"{\"alg\":\"EdDSA\"}x",
+		"{\"alg\":\"EdDSA\",\"alg\":\"EdDSA\"}",
+		"{\"alg\":\"none\",\"alg\":\"EdDSA\"}",
+		"{\"alg\":\"EdDSA\",\"kid\":1}",
+		"{\"alg\":\"EdDSA\",\"kid\":\"a\\u0000b\"}",
+		"{\"alg\":\"EdDSA\",\"crit\":[]}",
+		"{\"alg\":\"EdDSA\",\"crit\":[\"exp\"],\"exp\":1}",
+		"{\"alg\":\"EdDSA\",\"crit\":null}",
+		"{\"alg\":\"EdDSA\",\"b64\":false,\"crit\":[\"b64\"]}",
+		"{\"alg\":\"EdDSA\",\"b64\":false}",
+		"{\"alg\":\"EdDSA\",\"b64\":0}",
 	};
 	size_t i;
 
@@ -430,10 +441,12 @@ TEST(an_unknown_kid_is_shown_without_control_bytes)
 
 /* The published examples of RFC 7515 A.1, A.3 and RFC 8037 A.4, and the thumbprints of RFC 7638. */
 #define A_PAYLOAD                                                                                  \
-	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cn" \
+	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0" \
+	"cn"                                                                                       \
 	"VlfQ"
 #define ED_KEY                                                                                     \
-	"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
+	"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"                              \
+	"7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
 
 static int verify_text(const char *jwks, const char *jws)
 {
@@ -448,20 +461,26 @@ static int verify_text(const char *jwks, const char *jws)
 
 TEST(rfc_examples_verify)
 {
-	EXPECT_EQ(verify_text("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-"
-			      "EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}]}",
-			      "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." A_PAYLOAD
-			      ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), 0);
-	EXPECT_EQ(verify_text("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
-			      "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-			      "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}",
-			      "eyJhbGciOiJFUzI1NiJ9." A_PAYLOAD
-			      ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQx"
-			      "fKTUJqPP3-Kg6NU1Q"), 0);
-	EXPECT_EQ(verify_text("{\"keys\":[" ED_KEY "]}",
-			      "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
-			      "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g"
-			      "7sVvpAr_MuM0KAg"), 0);
+	EXPECT_EQ(verify_text(
+			  "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-"
+			  "EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}]}",
+			  "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." A_PAYLOAD
+			  ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+		  0);
+	EXPECT_EQ(
+		verify_text("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
+			    "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+			    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}",
+			    "eyJhbGciOiJFUzI1NiJ9." A_PAYLOAD
+			    ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQx"
+			    "fKTUJqPP3-Kg6NU1Q"),
+		0);
+	EXPECT_EQ(verify_text(
+			  "{\"keys\":[" ED_KEY "]}",
+			  "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
+			  "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g"
+			  "7sVvpAr_MuM0KAg"),
+		  0);
 }
 
 TEST(thumbprints_are_those_of_the_rfcs)
@@ -471,13 +490,14 @@ TEST(thumbprints_are_those_of_the_rfcs)
 
 	EXPECT_EQ(sz_jwk_thumbprint(ed, print, &err), 0);
 	EXPECT_STREQ(print, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-	rsa = json_pack("{s:s,s:s,s:s,s:s,s:s}", "kty", "RSA", "n",
-			"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6"
-			"tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5"
-			"v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD0"
-			"8qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU"
-			"8awapJzKnqDKgw",
-			"e", "AQAB", "alg", "RS256", "kid", "2011-04-29");
+	rsa = json_pack(
+		"{s:s,s:s,s:s,s:s,s:s}", "kty", "RSA", "n",
+		"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6"
+		"tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5"
+		"v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD0"
+		"8qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU"
+		"8awapJzKnqDKgw",
+		"e", "AQAB", "alg", "RS256", "kid", "2011-04-29");
 	EXPECT_EQ(sz_jwk_thumbprint(rsa, print, &err), 0);
 	EXPECT_STREQ(print, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 	json_object_del(rsa, "n");

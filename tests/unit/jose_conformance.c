@@ -63,11 +63,12 @@ static bool contradicts_a_valid_one(const json_t *all, const json_t *t)
 	const json_t *other;
 	size_t i;
 
-	json_array_foreach(all, i, other)
-		if (!strcmp(json_string_value(json_object_get(other, "result")), "valid") &&
-		    json_equal(json_object_get(other, "jws"), json_object_get(t, "jws")) &&
-		    json_equal(json_object_get(other, "jwk"), json_object_get(t, "jwk")))
-			return true;
+	json_array_foreach(
+		all, i,
+		other) if (!strcmp(json_string_value(json_object_get(other, "result")), "valid") &&
+			   json_equal(json_object_get(other, "jws"), json_object_get(t, "jws")) &&
+			   json_equal(json_object_get(other, "jwk"),
+				      json_object_get(t, "jwk"))) return true;
 	return false;
 }
 
@@ -77,7 +78,8 @@ TEST(wycheproof_jws_valid_ones_verify_and_invalid_ones_do_not)
 	struct sz_buf payload = {0};
 	size_t i, agreed = 0, contradictory = 0;
 
-	json_array_foreach(all, i, t) {
+	json_array_foreach(all, i, t)
+	{
 		const char *id = json_string_value(json_object_get(t, "id"));
 		bool valid = !strcmp(json_string_value(json_object_get(t, "result")), "valid");
 		int err = verify_with(json_object_get(t, "jwk"),
@@ -147,8 +149,8 @@ TEST(rfc7520_4_5_detached_payload_does_not_verify_as_compact)
 	struct sz_buf payload = {0};
 
 	EXPECT_EQ(verify_with(json_object_get(json_object_get(v, "input"), "key"),
-			      json_string_value(json_object_get(json_object_get(v, "output"),
-								"compact")),
+			      json_string_value(
+				      json_object_get(json_object_get(v, "output"), "compact")),
 			      &payload),
 		  -EBADMSG);
 	EXPECT_EQ(payload.len, 0);

@@ -5,17 +5,17 @@
 #include "harness.h"
 #include "jose/jose.h"
 
-#define ALL (~0u)
-#define HS (SZ_ALG_BIT(SZ_ALG_HS256) | SZ_ALG_BIT(SZ_ALG_HS384) | SZ_ALG_BIT(SZ_ALG_HS512))
-#define ED_X "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
-#define ED "\"kty\":\"OKP\",\"crv\":\"Ed25519\"," ED_X
-#define EC_X "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\""
-#define EC_Y "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\""
-#define EC "\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X "," EC_Y
-#define A41 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-#define ED_IS(x) "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" x "\"}"
+#define ALL           (~0u)
+#define HS            (SZ_ALG_BIT(SZ_ALG_HS256) | SZ_ALG_BIT(SZ_ALG_HS384) | SZ_ALG_BIT(SZ_ALG_HS512))
+#define ED_X          "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
+#define ED            "\"kty\":\"OKP\",\"crv\":\"Ed25519\"," ED_X
+#define EC_X          "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\""
+#define EC_Y          "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\""
+#define EC            "\"kty\":\"EC\",\"crv\":\"P-256\"," EC_X "," EC_Y
+#define A41           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define ED_IS(x)      "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" x "\"}"
 #define P256_IS(x, y) "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" x "\",\"y\":\"" y "\"}"
-#define OCT32 "\"kty\":\"oct\",\"k\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\""
+#define OCT32         "\"kty\":\"oct\",\"k\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\""
 
 static struct sz_error err;
 
@@ -131,11 +131,21 @@ TEST(a_secret_shorter_than_the_hash_refuses_the_set)
 TEST(broken_keys_refuse_the_whole_set_and_are_named)
 {
 	static const char *const bad[] = {
-		"{}", "{\"kty\":1}", "{\"kty\":\"EC\"}", "{\"kty\":\"EC\",\"crv\":1}", "{\"kty\":\"RSA\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}", "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
-		"{" ED ",\"alg\":\"ES256\"}", "{" ED ",\"alg\":1}", "{" ED ",\"kid\":1}",
-		"{" ED ",\"use\":1}", "{" ED ",\"key_ops\":\"verify\"}", "{" ED ",\"key_ops\":[1]}",
-		"{" EC ",\"alg\":\"ES384\"}", "{" EC ",\"alg\":\"HS256\"}",
+		"{}",
+		"{\"kty\":1}",
+		"{\"kty\":\"EC\"}",
+		"{\"kty\":\"EC\",\"crv\":1}",
+		"{\"kty\":\"RSA\"}",
+		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}",
+		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
+		"{" ED ",\"alg\":\"ES256\"}",
+		"{" ED ",\"alg\":1}",
+		"{" ED ",\"kid\":1}",
+		"{" ED ",\"use\":1}",
+		"{" ED ",\"key_ops\":\"verify\"}",
+		"{" ED ",\"key_ops\":[1]}",
+		"{" EC ",\"alg\":\"ES384\"}",
+		"{" EC ",\"alg\":\"HS256\"}",
 		/* a point on another curve, off the curve, too short, infinity */
 		"{\"kty\":\"EC\",\"crv\":\"P-384\"," EC_X "," EC_Y "}",
 		P256_IS("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -225,8 +235,8 @@ TEST(a_key_file_is_loaded_and_errors_name_it)
 
 TEST(generated_keys_have_their_thumbprint_as_kid_and_no_private_member_in_public)
 {
-	static const enum sz_alg algs[] = {SZ_ALG_EDDSA, SZ_ALG_ES256, SZ_ALG_ES384, SZ_ALG_ES512,
-					   SZ_ALG_RS256, SZ_ALG_PS512};
+	static const enum sz_alg algs[] = {SZ_ALG_EDDSA, SZ_ALG_ES256, SZ_ALG_ES384,
+					   SZ_ALG_ES512, SZ_ALG_RS256, SZ_ALG_PS512};
 	json_t *priv, *pub;
 	char print[44], *text;
 	struct sz_jwks *set;
@@ -261,7 +271,8 @@ TEST(signing_refuses_a_key_whose_halves_do_not_match_or_that_is_public)
 	for (i = 0; i < SZ_ARRAY_LEN(algs); i++) {
 		ASSERT_EQ(sz_key_generate(algs[i], &a, &set, &err), 0);
 		EXPECT_EQ(sz_token_sign(json_array_get(json_object_get(set, "keys"), 0), claims,
-					&jws, &err), -EINVAL);
+					&jws, &err),
+			  -EINVAL);
 		json_decref(set);
 		ASSERT_EQ(sz_key_generate(algs[i], &b, &set, &err), 0);
 		json_object_set(a, algs[i] == SZ_ALG_RS256 ? "n" : "x",

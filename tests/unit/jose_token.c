@@ -3,8 +3,8 @@
 #include "harness.h"
 #include "jose/jose.h"
 
-#define ALL (~0u)
-#define NOW 1000000
+#define ALL  (~0u)
+#define NOW  1000000
 #define BASE "\"iss\":\"https://i\",\"aud\":\"api\""
 
 static struct sz_error err;
@@ -15,7 +15,10 @@ static const char *const audiences[] = {"api", "api2"};
 static struct sz_token_rules rules_of(void)
 {
 	struct sz_token_rules r = {
-		.issuer = "https://i", .audiences = audiences, .n_audiences = 2, .algs = ALL,
+		.issuer = "https://i",
+		.audiences = audiences,
+		.n_audiences = 2,
+		.algs = ALL,
 	};
 	json_t *set;
 	char *text;
@@ -142,9 +145,18 @@ TEST(fractions_of_a_second_never_lengthen_a_token)
 
 TEST(dates_that_are_no_dates_are_refused)
 {
-	static const char *const bad[] = {"\"2000000\"", "null", "true", "[2000000]", "{}", "-1", "-0.5",
-					  "253402300800", "253402300800.0", "1e300",
-					  "9223372036854775807", "-9223372036854775808"};
+	static const char *const bad[] = {"\"2000000\"",
+					  "null",
+					  "true",
+					  "[2000000]",
+					  "{}",
+					  "-1",
+					  "-0.5",
+					  "253402300800",
+					  "253402300800.0",
+					  "1e300",
+					  "9223372036854775807",
+					  "-9223372036854775808"};
 	static const char *const names[] = {"exp", "nbf", "iat"};
 	char claims[160];
 	size_t i, j;
@@ -180,8 +192,8 @@ TEST(aud_is_a_string_or_an_array_that_names_one_of_ours)
 	size_t i;
 
 	for (i = 0; i < SZ_ARRAY_LEN(v); i++) {
-		snprintf(claims, sizeof(claims), "{\"iss\":\"https://i\",\"exp\":2000000,\"aud\":%s}",
-			 v[i].aud);
+		snprintf(claims, sizeof(claims),
+			 "{\"iss\":\"https://i\",\"exp\":2000000,\"aud\":%s}", v[i].aud);
 		if (!EXPECT_EQ(verify(claims), v[i].reason))
 			printf("# %s\n", claims);
 	}
@@ -192,11 +204,14 @@ TEST(aud_is_a_string_or_an_array_that_names_one_of_ours)
 
 TEST(iss_is_exact)
 {
-	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"https://i/\"}"), SZ_R_BAD_ISSUER);
-	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"https://I\"}"), SZ_R_BAD_ISSUER);
+	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"https://i/\"}"),
+		  SZ_R_BAD_ISSUER);
+	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"https://I\"}"),
+		  SZ_R_BAD_ISSUER);
 	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"\"}"), SZ_R_BAD_ISSUER);
 	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000}"), SZ_R_BAD_ISSUER);
-	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":[\"https://i\"]}"), SZ_R_BAD_TOKEN);
+	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":[\"https://i\"]}"),
+		  SZ_R_BAD_TOKEN);
 	EXPECT_EQ(verify("{\"aud\":\"api\",\"exp\":2000000,\"iss\":\"https://i\\u0000x\"}"),
 		  SZ_R_BAD_TOKEN);
 }
@@ -233,7 +248,8 @@ TEST(before_the_signature_only_the_issuer_is_reported)
 	} v[] = {
 		{"{" BASE ",\"exp\":1}", SZ_R_BAD_TOKEN, SZ_R_EXPIRED},
 		{"{" BASE ",\"exp\":2000000,\"nbf\":1999999}", SZ_R_BAD_TOKEN, SZ_R_NOT_YET},
-		{"{\"iss\":\"https://i\",\"aud\":\"x\",\"exp\":1}", SZ_R_BAD_TOKEN, SZ_R_BAD_AUDIENCE},
+		{"{\"iss\":\"https://i\",\"aud\":\"x\",\"exp\":1}", SZ_R_BAD_TOKEN,
+		 SZ_R_BAD_AUDIENCE},
 		{"{\"iss\":\"https://j\",\"exp\":1}", SZ_R_BAD_ISSUER, SZ_R_BAD_ISSUER},
 		{"{" BASE ",\"exp\":2000000}", SZ_R_BAD_TOKEN, SZ_R_NONE},
 	};
@@ -327,7 +343,8 @@ TEST(at_jwt_is_required_only_where_the_rules_say_so)
 	r.keys = set;
 	for (i = 0; i < SZ_ARRAY_LEN(v); i++) {
 		r.require_at_jwt = false;
-		EXPECT_EQ(sz_token_verify(v[i].jws, strlen(v[i].jws), &r, NOW, &t, &err), SZ_R_NONE);
+		EXPECT_EQ(sz_token_verify(v[i].jws, strlen(v[i].jws), &r, NOW, &t, &err),
+			  SZ_R_NONE);
 		sz_token_done(&t);
 		r.require_at_jwt = true;
 		EXPECT_EQ(sz_token_verify(v[i].jws, strlen(v[i].jws), &r, NOW, &t, &err),

@@ -76,7 +76,7 @@ TEST(timer_without_a_period_is_refused)
 	sz_net_free(loop);
 }
 
-/* ---- readiness ------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------ */
 
 static int pipe_fd[2];
 static size_t pipe_bytes;
@@ -127,7 +127,7 @@ TEST(lost_source_ends_the_loop_with_its_error)
 	sz_net_free(loop);
 }
 
-/* ---- signals --------------------------------------------------------------------------------- */
+/* ---- signals -------------------------------------------------------------------------------- */
 
 static int signals_seen;
 
@@ -165,7 +165,7 @@ TEST(signals_reach_the_loop_however_they_were_sent)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* ---- wake-ups -------------------------------------------------------------------------------- */
+/* ---- wake-ups ------------------------------------------------------------------------------- */
 
 #define WAKERS 4
 #define WAKES 2000
@@ -213,7 +213,7 @@ TEST(wake_from_other_threads_is_never_lost)
 	sz_net_free(loop);
 }
 
-/* ---- appends --------------------------------------------------------------------------------- */
+/* ---- appends -------------------------------------------------------------------------------- */
 
 static char file[] = "/tmp/sz-net-XXXXXX";
 static int append_res, append_left;

@@ -24,7 +24,7 @@ static char got[4096];
 static size_t got_n;
 static int outcome;
 
-/* ---- the daemon's side ----------------------------------------------------------------------- */
+/* ---- the daemon's side ---------------------------------------------------------------------- */
 
 static void answer_flood(struct sz_net_client *c)
 {
@@ -88,7 +88,7 @@ static void end(void)
 	EXPECT_EQ(rmdir(base), 0);
 }
 
-/* ---- the peer's side ------------------------------------------------------------------------- */
+/* ---- the peer's side ------------------------------------------------------------------------ */
 
 static int dial(void)
 {
@@ -148,7 +148,7 @@ static void run_peer(void (*script)(void))
 	pthread_join(t, NULL);
 }
 
-/* ---- lines ----------------------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 static void send_in_pieces(void)
 {
@@ -277,7 +277,7 @@ TEST(line_without_an_end_closes_the_peer)
 	end();
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void read_nothing(void)
 {
@@ -395,7 +395,7 @@ TEST(one_peer_too_many_is_refused_until_another_leaves)
 	end();
 }
 
-/* ---- answers that come later ----------------------------------------------------------------- */
+/* ---- answers that come later ---------------------------------------------------------------- */
 
 static void answer_held(void *arg)
 {
@@ -447,7 +447,7 @@ TEST(answer_to_a_peer_that_is_gone_goes_nowhere)
 	sz_net_client_release(held);
 }
 
-/* ---- the socket's file ----------------------------------------------------------------------- */
+/* ---- the socket's file ---------------------------------------------------------------------- */
 
 TEST(socket_and_its_directory_are_private)
 {

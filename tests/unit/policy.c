@@ -32,7 +32,7 @@ static u16 route_of(const struct sz_conf *c, enum sz_method m, const char *path)
 	return sz_policy_route(&c->services[0], &req);
 }
 
-/* ---- matching -------------------------------------------------------------------------------- */
+/* ---- matching ------------------------------------------------------------------------------- */
 
 TEST(prefix_matches_whole_segments_only)
 {

@@ -86,10 +86,10 @@ static const struct {
 	const char *name;
 	void (*fn)(struct sz_gateway *g, struct sz_net_client *c, const json_t *req);
 } commands[] = {
-	{ "status", cmd_status },
-	{ "reload", cmd_reload },
-	{ "flush", cmd_flush },
-	{ "record", cmd_record },
+	{"status", cmd_status},
+	{"reload", cmd_reload},
+	{"flush", cmd_flush},
+	{"record", cmd_record},
 };
 
 static void on_line(struct sz_net_client *c, const char *line, size_t n, void *arg)

@@ -28,7 +28,7 @@ struct sz_error {
 /* Writes the message and returns `err` (a negative errno), so that a function can end with it. */
 int sz_error_set(struct sz_error *e, int err, const char *fmt, ...) SZ_PRINTF(3, 4);
 
-/* ---- the log: one line to stderr, with the priority prefix journald understands -------------- */
+/* ---- the log: one line to stderr, with the priority prefix journald understands ------------- */
 
 enum sz_log_level { SZ_LOG_ERR = 3, SZ_LOG_WARNING = 4, SZ_LOG_NOTICE = 5, SZ_LOG_INFO = 6, SZ_LOG_DEBUG = 7 };
 
@@ -36,14 +36,14 @@ enum sz_log_level { SZ_LOG_ERR = 3, SZ_LOG_WARNING = 4, SZ_LOG_NOTICE = 5, SZ_LO
 void sz_log_level_set(enum sz_log_level level);
 void sz_log(enum sz_log_level level, const char *fmt, ...) SZ_PRINTF(2, 3);
 
-/* ---- clocks ------------------------------------------------------------------------------------- */
+/* ---- clocks --------------------------------------------------------------------------------- */
 
 u64 sz_boot_ns(void);         /* CLOCK_BOOTTIME, the clock of the maps */
 u64 sz_wall_ns(void);         /* CLOCK_REALTIME, nanoseconds since the epoch */
 /* A wall-clock second as CLOCK_BOOTTIME nanoseconds, by both clocks as they stand now; saturates. */
 u64 sz_wall_to_boot_ns(s64 wall_s);
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* As calloc, realloc, strdup; the process ends with a message when there is no memory. */
 void *sz_calloc(size_t n, size_t size);
@@ -69,7 +69,7 @@ int sz_file_read(const char *path, size_t max, struct sz_buf *ret, struct sz_err
 /* Replaces a file atomically: written beside it, fsynced, renamed, directory fsynced. */
 int sz_file_replace(const char *path, const void *p, size_t n, unsigned mode, struct sz_error *e);
 
-/* ---- names of verdicts ----------------------------------------------------------------------------- */
+/* ---- names of verdicts ---------------------------------------------------------------------- */
 
 const char *sz_reason_label(u32 reason); /* "no_token"; "unknown" for a number not in the list */
 const char *sz_reason_text(u32 reason);
@@ -77,7 +77,7 @@ int sz_reason_http(u32 reason);          /* 0 where there is no answer */
 const char *sz_method_name(u32 method);  /* "GET"; "OTHER" beyond */
 enum sz_method sz_method_parse(const char *s, size_t n);
 
-/* ---- addresses ---------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 #define SZ_ADDR_STRLEN 64
 /* "10.0.0.1" or "2001:db8::1"; mapped addresses print as IPv4. Returns `s`. */

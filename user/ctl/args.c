@@ -20,7 +20,7 @@ const struct sz_ctl_option sz_ctl_globals[] = {
 	{NULL, 0, NULL, NULL},
 };
 
-/* ---- the nearest word ------------------------------------------------------------------------ */
+/* ---- the nearest word ----------------------------------------------------------------------- */
 
 #define WORD_MAX 40
 
@@ -86,7 +86,7 @@ static int unknown(const char *what, const char *word, const char *const *list, 
 			    word, help ? " " : "", help ? help : "");
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static int find_group(const struct sz_ctl_command *table, const char *word, struct sz_ctl_args *ret,
 		      struct sz_error *e)
@@ -151,7 +151,7 @@ static int find_bare(const struct sz_ctl_command *table, struct sz_ctl_args *ret
 	return err;
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static const struct sz_ctl_option *in_list(const struct sz_ctl_option *o, const char *name,
 					   size_t n, char letter)
@@ -311,7 +311,7 @@ const char *sz_ctl_value(const struct sz_ctl_args *a, const char *option)
 	return value;
 }
 
-/* ---- help ------------------------------------------------------------------------------------ */
+/* ---- help ----------------------------------------------------------------------------------- */
 
 static void help_options(const struct sz_ctl_option *o, struct sz_buf *b)
 {

@@ -23,7 +23,7 @@ static const char *log_dir(struct sz_ctl *c)
 	return sz_ctl_conf(c) ? c->conf->audit.dir : AUDIT_DIR;
 }
 
-/* ---- verify ---------------------------------------------------------------------------------- */
+/* ---- verify --------------------------------------------------------------------------------- */
 
 static void show_progress(u64 records, u64 bytes, u64 total, void *arg)
 {
@@ -99,7 +99,7 @@ int sz_ctl_cmd_audit_verify(struct sz_ctl *c)
 	return SZ_CTL_OK;
 }
 
-/* ---- tail ------------------------------------------------------------------------------------ */
+/* ---- tail ----------------------------------------------------------------------------------- */
 
 static void add_member(struct sz_buf *b, const json_t *v, const char *key, const char *before)
 {

@@ -32,7 +32,7 @@ void sz_ctl_done(struct sz_ctl *c)
 	sz_conf_free(c->conf);
 }
 
-/* ---- what people see ------------------------------------------------------------------------- */
+/* ---- what people see ------------------------------------------------------------------------ */
 
 static void say(const char *fmt, va_list ap)
 {
@@ -103,7 +103,7 @@ int sz_ctl_print(struct sz_ctl *c, struct sz_ctl_table *t, const char *nothing)
 	return err;
 }
 
-/* ---- configuration and maps ------------------------------------------------------------------ */
+/* ---- configuration and maps ----------------------------------------------------------------- */
 
 const struct sz_conf *sz_ctl_conf(struct sz_ctl *c)
 {
@@ -205,7 +205,7 @@ int sz_ctl_limit(struct sz_ctl *c, u64 people, u64 *ret)
 	return 0;
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static bool find_name(struct sz_ctl *c, enum sz_name_kind kind, u32 service, u64 id,
 		      char s[SZ_NAME_MAX])
@@ -291,7 +291,7 @@ u32 sz_ctl_service_find(struct sz_ctl *c, const char *name)
 	return found;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
+/* ---- tokens --------------------------------------------------------------------------------- */
 
 static int read_stdin(struct sz_buf *ret, struct sz_error *e)
 {

@@ -153,7 +153,7 @@ void sz_ctl_record(struct sz_ctl *c, const char *type, const char *fmt, ...)
 	json_decref(sz_ctl_ask(c, request, SHORT_S, &ignored));
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static int ask_and_say(struct sz_ctl *c, const char *cmd, const char *done)
 {

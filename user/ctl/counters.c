@@ -48,7 +48,7 @@ int sz_ctl_cmd_counters(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "nothing was counted yet");
 }
 
-/* ---- sources --------------------------------------------------------------------------------- */
+/* ---- sources -------------------------------------------------------------------------------- */
 
 struct source_row {
 	struct sz_addr addr;

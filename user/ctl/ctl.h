@@ -23,7 +23,7 @@ enum sz_ctl_exit {
 	SZ_CTL_USAGE = 2,
 };
 
-/* ---- args.c: the command line ---------------------------------------------------------------- */
+/* ---- args.c: the command line --------------------------------------------------------------- */
 
 struct sz_ctl;
 
@@ -77,7 +77,7 @@ const char *sz_ctl_suggest(const char *word, const char *const *list);
 void sz_ctl_help(const struct sz_ctl_command *table, const struct sz_ctl_args *a,
 		 struct sz_buf *ret);
 
-/* ---- format.c: values as people write and read them ------------------------------------------ */
+/* ---- format.c: values as people write and read them ----------------------------------------- */
 
 #define SZ_CTL_TEXT_MAX 64
 
@@ -102,7 +102,7 @@ void sz_ctl_clean(struct sz_buf *b, const char *s, size_t n);
 /* A JSON string of any bytes, cleaned where it is not UTF-8. */
 json_t *sz_ctl_text(const char *s, size_t n);
 
-/* ---- table.c: rows for people and arrays for programs ---------------------------------------- */
+/* ---- table.c: rows for people and arrays for programs --------------------------------------- */
 
 #define SZ_CTL_RIGHT  0x1u /* numbers */
 #define SZ_CTL_SHRINK 0x2u /* may be cut where the terminal is narrow */
@@ -142,7 +142,7 @@ json_t *sz_ctl_table_json(const struct sz_ctl_table *t);
 void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colour,
 			 struct sz_buf *ret);
 
-/* ---- context.c: what every command starts from ----------------------------------------------- */
+/* ---- context.c: what every command starts from ---------------------------------------------- */
 
 struct sz_ctl {
 	struct sz_ctl_args args;
@@ -194,14 +194,14 @@ int sz_ctl_token(const char *arg, struct sz_buf *ret, struct sz_error *e);
 /* Its keyed digest; -ENODATA where the maps have no key yet. */
 int sz_ctl_token_digest(struct sz_ctl *c, const struct sz_buf *token, struct sz_digest *ret);
 
-/* ---- control.c: the daemon's socket ---------------------------------------------------------- */
+/* ---- control.c: the daemon's socket --------------------------------------------------------- */
 
 /* One request, one answer: a new reference, or NULL with *e filled. */
 json_t *sz_ctl_ask(struct sz_ctl *c, json_t *request, int timeout_s, struct sz_error *e);
 /* Leaves a record in the audit log where the daemon is there to write it. */
 void sz_ctl_record(struct sz_ctl *c, const char *type, const char *fmt, ...) SZ_PRINTF(3, 4);
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 int sz_ctl_cmd_attach(struct sz_ctl *c);
 int sz_ctl_cmd_detach(struct sz_ctl *c);

@@ -51,7 +51,7 @@ static void step(struct explain *x, const char *name, const char *result, const 
 	json_array_append_new(x->steps, v);
 }
 
-/* ---- what is asked --------------------------------------------------------------------------- */
+/* ---- what is asked -------------------------------------------------------------------------- */
 
 static int read_request(struct explain *x)
 {
@@ -106,7 +106,7 @@ static int load(struct explain *x)
 	return 0;
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 static void scan_head(struct explain *x)
 {
@@ -272,7 +272,7 @@ static void explain_kernel(struct explain *x)
 		step(x, "kernel", "none", "it has no grant yet: the daemon is asked first");
 }
 
-/* ---- the answer ------------------------------------------------------------------------------ */
+/* ---- the answer ----------------------------------------------------------------------------- */
 
 static int conclude(struct explain *x)
 {

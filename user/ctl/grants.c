@@ -132,7 +132,7 @@ int sz_ctl_cmd_grants_list(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "no grants");
 }
 
-/* ---- show ------------------------------------------------------------------------------------ */
+/* ---- show ----------------------------------------------------------------------------------- */
 
 static json_t *routes_json(struct sz_ctl *c, u32 service, const u64 *w)
 {

@@ -33,7 +33,7 @@ static const char *kind_name(u32 kind)
 	return kind && kind < SZ_ARRAY_LEN(kind_names) ? kind_names[kind] : "unknown";
 }
 
-/* ---- revoke ---------------------------------------------------------------------------------- */
+/* ---- revoke --------------------------------------------------------------------------------- */
 
 /* A token needs no memory of it once it has expired by itself, with the largest clock skew. */
 static u64 token_end(const struct sz_buf *token)
@@ -215,7 +215,7 @@ out:
 	return ret;
 }
 
-/* ---- revocations ----------------------------------------------------------------------------- */
+/* ---- revocations ---------------------------------------------------------------------------- */
 
 struct revoked_row {
 	struct sz_id id;

@@ -40,7 +40,7 @@ static void format_endpoint(const struct sz_service_key *k, struct sz_buf *b)
 	sz_buf_printf(b, strchr(addr, ':') ? "[%s]:%u" : "%s:%u", addr, ntohs(k->port));
 }
 
-/* ---- routes ---------------------------------------------------------------------------------- */
+/* ---- routes --------------------------------------------------------------------------------- */
 
 struct route {
 	u32 service;
@@ -193,7 +193,7 @@ int sz_ctl_cmd_routes(struct sz_ctl *c)
 	return sz_ctl_print(c, &t, "there are no routes: every request is refused");
 }
 
-/* ---- services -------------------------------------------------------------------------------- */
+/* ---- services ------------------------------------------------------------------------------- */
 
 static const struct sz_ctl_column service_columns[] = {
 	{"id", "ID", SZ_CTL_RIGHT},

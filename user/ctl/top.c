@@ -98,7 +98,7 @@ static int look(struct sz_ctl *c, struct look *ret)
 	return err;
 }
 
-/* ---- differences ----------------------------------------------------------------------------- */
+/* ---- differences ---------------------------------------------------------------------------- */
 
 /* Something that is ranked by how often it happened between the looks. */
 struct rank {
@@ -202,7 +202,7 @@ static struct totals total(const struct look *was, const struct look *is, double
 	return t;
 }
 
-/* ---- what is shown --------------------------------------------------------------------------- */
+/* ---- what is shown -------------------------------------------------------------------------- */
 
 static const struct sz_ctl_column service_columns[] = {
 	{"service", "SERVICE", SZ_CTL_SHRINK},

@@ -10,19 +10,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NS 1000000000ull
-#define RING_BATCH 256
-#define SWEEP_NS (10 * NS)
+#define NS            1000000000ull
+#define RING_BATCH    256
+#define SWEEP_NS      (10 * NS)
 #define CLOCK_STEP_NS 1000000000ll
 
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail)
 {
-	struct sz_audit_record r = { .type = type, .wall_ns = sz_wall_ns(), .detail = detail };
+	struct sz_audit_record r = {.type = type, .wall_ns = sz_wall_ns(), .detail = detail};
 
 	sz_journal_add(g->journal, &r);
 }
 
-/* ---- what the loop calls ------------------------------------------------------------------------------ */
+/* ---- what the loop calls
+ * ------------------------------------------------------------------------------ */
 
 static void on_misses(void *arg)
 {
@@ -84,13 +85,17 @@ static void on_beat(void *arg)
 	}
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------- */
+/* ---- start
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int make_state_dir(const char *dir, struct sz_error *e)
 {
 	if (mkdir(dir, 0700) && errno != EEXIST)
-		return sz_error_set(e, -errno, "cannot make the state folder %s: %s; create it or set "
-				    "state_dir", dir, strerror(errno));
+		return sz_error_set(e, -errno,
+				    "cannot make the state folder %s: %s; create it or set "
+				    "state_dir",
+				    dir, strerror(errno));
 	return 0;
 }
 
@@ -148,9 +153,10 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		r = sz_pool_new(g->loop, g->conf->workers, sz_guard_on_job, g, &g->pool, e);
 	if (r)
 		return r;
-	snprintf(detail, sizeof(detail), "subzerod " SZ_VERSION " with %s: %zu services, policy "
-		 "generation %u, key generation %u", g->conf_path, g->conf->n_services,
-		 g->cfg->policy_gen, g->cfg->key_gen);
+	snprintf(detail, sizeof(detail),
+		 "subzerod " SZ_VERSION " with %s: %zu services, policy "
+		 "generation %u, key generation %u",
+		 g->conf_path, g->conf->n_services, g->cfg->policy_gen, g->cfg->key_gen);
 	sz_gateway_record(g, SZ_AUDIT_START, detail);
 	beat(g);
 	r = sz_publish_interfaces(g, e);
@@ -200,7 +206,9 @@ void sz_gateway_free(struct sz_gateway *g)
 	free(g);
 }
 
-/* ---- reload ------------------------------------------------------------------------------------------------- */
+/* ---- reload
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool same(const char *a, const char *b)
 {
@@ -224,8 +232,11 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 		what = "maps";
 	else if (old->workers != new->workers)
 		what = "workers";
-	return what ? sz_error_set(e, -EBUSY, "%s: '%s' changed; it needs a restart: set it back or "
-				   "run 'systemctl restart subzero'", new->path, what) : 0;
+	return what ? sz_error_set(e, -EBUSY,
+				   "%s: '%s' changed; it needs a restart: set it back or "
+				   "run 'systemctl restart subzero'",
+				   new->path, what)
+		    : 0;
 }
 
 /* A snapshot that does not fit into the maps is taken out again: the old one goes on whole. */
@@ -236,8 +247,10 @@ static int publish_or_return(struct sz_gateway *g, struct sz_verifier *v, struct
 
 	if (r) {
 		if (sz_publish(g, g->verifier, &again))
-			sz_log(SZ_LOG_ERR, "the old configuration could not be restored either: %s; "
-			       "restart the daemon", again.msg);
+			sz_log(SZ_LOG_ERR,
+			       "the old configuration could not be restored either: %s; "
+			       "restart the daemon",
+			       again.msg);
 		/* The file on disk is not what is in force: the next start must not think so. */
 		g->cfg->policy_id = 0;
 	}
@@ -280,7 +293,8 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
 	return r;
 }
 
-/* ---- flush and stop ------------------------------------------------------------------------------------------- */
+/* ---- flush and stop
+ * ------------------------------------------------------------------------------------------- */
 
 struct flush {
 	void (*done)(void *arg);
@@ -326,12 +340,15 @@ void sz_gateway_stop(struct sz_gateway *g, bool detach)
 	/* Unknown tokens get their 503 from now on instead of waiting for nobody. */
 	__atomic_store_n(&g->cfg->heartbeat_ns, 0, __ATOMIC_RELEASE);
 	sz_summary_write(g);
-	sz_gateway_record(g, SZ_AUDIT_STOP, detach ? "stopped and detached" :
-			  "stopped; enforcement stays in the kernel");
+	sz_gateway_record(g, SZ_AUDIT_STOP,
+			  detach ? "stopped and detached"
+				 : "stopped; enforcement stays in the kernel");
 	sz_gateway_flush(g, stopped, g);
 }
 
-/* ---- status --------------------------------------------------------------------------------------------------- */
+/* ---- status
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 json_t *sz_gateway_status(const struct sz_gateway *g)
 {
@@ -340,32 +357,24 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 	return json_pack("{s:s, s:I, s:f, s:s, s:i, s:i, s:I, s:I,"
 			 " s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I},"
 			 " s:{s:I, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I}",
-			 "version", SZ_VERSION,
-			 "pid", (json_int_t)getpid(),
-			 "uptime_s", (double)(sz_boot_ns() - g->started_ns) / 1e9,
-			 "config", g->conf_path,
-			 "policy_generation", (int)g->cfg->policy_gen,
-			 "key_generation", (int)g->cfg->key_gen,
-			 "waiting_connections", (json_int_t)g->n_pending,
-			 "verifications_in_flight", (json_int_t)g->n_jobs,
-			 "misses",
-			 "total", (json_int_t)s->misses, "verified", (json_int_t)s->verified,
-			 "refused", (json_int_t)s->refused, "tickets", (json_int_t)s->tickets,
-			 "injected", (json_int_t)s->injected,
-			 "inject_failed", (json_int_t)s->inject_failed,
-			 "expired", (json_int_t)s->expired_pending,
-			 "dropped", (json_int_t)s->dropped,
-			 "miss_latency_us",
-			 "count", (json_int_t)sz_hist_count(&g->latency),
-			 "p50", (double)sz_hist_percentile(&g->latency, 50) / 1e3,
-			 "p99", (double)sz_hist_percentile(&g->latency, 99) / 1e3,
-			 "max", (double)sz_hist_max(&g->latency) / 1e3,
-			 "audit",
-			 "first_seq", (json_int_t)sz_journal_first(g->journal),
-			 "last_seq", (json_int_t)sz_journal_seq(g->journal),
-			 "synced_seq", (json_int_t)sz_journal_synced(g->journal),
-			 "reloads", (json_int_t)s->reloads,
-			 "reload_failures", (json_int_t)s->reload_failures);
+			 "version", SZ_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
+			 (double)(sz_boot_ns() - g->started_ns) / 1e9, "config", g->conf_path,
+			 "policy_generation", (int)g->cfg->policy_gen, "key_generation",
+			 (int)g->cfg->key_gen, "waiting_connections", (json_int_t)g->n_pending,
+			 "verifications_in_flight", (json_int_t)g->n_jobs, "misses", "total",
+			 (json_int_t)s->misses, "verified", (json_int_t)s->verified, "refused",
+			 (json_int_t)s->refused, "tickets", (json_int_t)s->tickets, "injected",
+			 (json_int_t)s->injected, "inject_failed", (json_int_t)s->inject_failed,
+			 "expired", (json_int_t)s->expired_pending, "dropped",
+			 (json_int_t)s->dropped, "miss_latency_us", "count",
+			 (json_int_t)sz_hist_count(&g->latency), "p50",
+			 (double)sz_hist_percentile(&g->latency, 50) / 1e3, "p99",
+			 (double)sz_hist_percentile(&g->latency, 99) / 1e3, "max",
+			 (double)sz_hist_max(&g->latency) / 1e3, "audit", "first_seq",
+			 (json_int_t)sz_journal_first(g->journal), "last_seq",
+			 (json_int_t)sz_journal_seq(g->journal), "synced_seq",
+			 (json_int_t)sz_journal_synced(g->journal), "reloads",
+			 (json_int_t)s->reloads, "reload_failures", (json_int_t)s->reload_failures);
 }
 
 const char *sz_gateway_control_path(const struct sz_gateway *g)

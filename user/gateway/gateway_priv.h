@@ -12,37 +12,40 @@
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"
 
-/* ---- verification jobs: pool.c ----------------------------------------------------------------- */
+/* ---- verification jobs: pool.c -----------------------------------------------------------------
+ */
 
 struct sz_pending;
 
 /* One token being verified for one service, and everybody who waits for it. */
 struct sz_job {
-	struct sz_job *next;          /* in the pool's queues */
-	struct sz_job *hash_next;     /* among the jobs in flight */
+	struct sz_job *next;      /* in the pool's queues */
+	struct sz_job *hash_next; /* among the jobs in flight */
 	struct sz_grant_key key;
 	struct sz_verifier *verifier; /* reference */
 	const struct sz_conf_service *svc;
 	sz_revoked_fn revoked;
 	void *revoked_arg;
 	struct sz_decision decision;
-	struct sz_pending *waiters;   /* linked by job_next */
+	struct sz_pending *waiters; /* linked by job_next */
 	struct sz_pending *last_waiter;
 	u64 started_ns;
-	bool monitor;                 /* somebody only watches: decide even without waiters */
-	struct sz_flow_key flow;      /* of the first who asked, for the audit record */
+	bool monitor;            /* somebody only watches: decide even without waiters */
+	struct sz_flow_key flow; /* of the first who asked, for the audit record */
 	size_t len;
 	char token[];
 };
 
 struct sz_pool;
-int sz_pool_new(struct sz_loop_ring *loop, unsigned workers, void (*done)(struct sz_job *j, void *arg),
-		void *arg, struct sz_pool **ret, struct sz_error *e);
+int sz_pool_new(struct sz_loop_ring *loop, unsigned workers,
+		void (*done)(struct sz_job *j, void *arg), void *arg, struct sz_pool **ret,
+		struct sz_error *e);
 void sz_pool_submit(struct sz_pool *p, struct sz_job *j);
 void sz_pool_free(struct sz_pool *p); /* ends the threads; unfinished jobs are freed */
 void sz_job_free(struct sz_job *j);
 
-/* ---- the audit log on disk: journal.c ---------------------------------------------------------- */
+/* ---- the audit log on disk: journal.c ----------------------------------------------------------
+ */
 
 struct sz_journal;
 int sz_journal_open(struct sz_loop_ring *loop, const char *dir, u64 rotate_bytes,
@@ -55,7 +58,8 @@ u64 sz_journal_synced(const struct sz_journal *j); /* of the last record on disk
 u64 sz_journal_first(const struct sz_journal *j);  /* of the first record of this run */
 void sz_journal_free(struct sz_journal *j);
 
-/* ---- connections that wait: guard.c, stream.c ---------------------------------------------------- */
+/* ---- connections that wait: guard.c, stream.c
+ * ---------------------------------------------------- */
 
 enum sz_pending_state {
 	SZ_PENDING_TOKEN,   /* a clean head waits for its token's grant */
@@ -77,19 +81,19 @@ struct sz_pending {
 	enum sz_pending_state state;
 	const struct sz_conf_service *svc;
 	u64 started_ns;
-	u32 seq;               /* first byte of the request, or the next one of a chunked body */
+	u32 seq; /* first byte of the request, or the next one of a chunked body */
 	struct sz_held *first, *last;
 	unsigned n_held;
-	bool orphaned;         /* its service is no longer configured */
-	struct sz_buf head;    /* bytes put together so far */
+	bool orphaned;      /* its service is no longer configured */
+	struct sz_buf head; /* bytes put together so far */
 	struct sz_http_head *http;
 	struct sz_http_chunks chunks;
 };
 
 #define SZ_PENDING_BUCKETS 4096
-#define SZ_JOB_BUCKETS 1024
+#define SZ_JOB_BUCKETS     1024
 
-struct sz_baseline; /* summary.c */
+struct sz_baseline;    /* summary.c */
 struct sz_revocations; /* Removes what time has ended; walks the whole map. */
 void sz_grants_expire(struct sz_gateway *g);
 void sz_bans_expire(struct sz_gateway *g);
@@ -104,21 +108,21 @@ struct sz_gateway_stats {
 struct sz_gateway {
 	struct sz_loop_ring *loop;
 	struct sz_kern *kern;
-	struct sz_config *cfg;          /* mapped */
-	struct sz_verifier *verifier;   /* the current snapshot */
-	const struct sz_conf *conf;     /* of the current snapshot */
+	struct sz_config *cfg;        /* mapped */
+	struct sz_verifier *verifier; /* the current snapshot */
+	const struct sz_conf *conf;   /* of the current snapshot */
 	char *conf_path;
 	struct sz_pool *pool;
 	struct sz_journal *journal;
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
 	struct sz_job *jobs[SZ_JOB_BUCKETS];
 	size_t n_pending, held_bytes, n_jobs;
-	struct sz_hist latency;         /* from a frame's arrival to its return */
+	struct sz_hist latency; /* from a frame's arrival to its return */
 	struct sz_gateway_stats stats;
 	struct sz_baseline *baseline;
 	struct sz_revocations *revocations;
 	u64 started_ns;
-	s64 wall_offset_ns;             /* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	u64 next_summary_ns, next_expire_ns, next_sweep_ns;
 	bool stopping, detach;
 };
@@ -145,7 +149,8 @@ void sz_pending_release(struct sz_gateway *g, struct sz_pending *p);
 void sz_pending_free(struct sz_gateway *g, struct sz_pending *p);
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
 void sz_guard_inject_copy(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame);
-/* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on. */
+/* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on.
+ */
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const char *token, size_t n, const struct sz_digest *digest);
 

@@ -10,8 +10,8 @@
 
 static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
 {
-	struct sz_name_key key = { .kind = SZ_NAME_PRINCIPAL, .id = d->principal };
-	struct sz_name name = { .seen_ns = sz_boot_ns() };
+	struct sz_name_key key = {.kind = SZ_NAME_PRINCIPAL, .id = d->principal};
+	struct sz_name name = {.seen_ns = sz_boot_ns()};
 
 	snprintf(name.s, sizeof(name.s), "%s (%s)", d->token.subject ? d->token.subject : "-",
 		 d->token.issuer);
@@ -71,7 +71,7 @@ static int drop_ban(const void *key, const void *value, void *arg)
 /* An expired ban must go: a longer prefix hides a shorter one that is still in force. */
 void sz_bans_expire(struct sz_gateway *g)
 {
-	struct bans b = { .g = g };
+	struct bans b = {.g = g};
 	u32 before = __atomic_load_n(&g->cfg->ban_count, __ATOMIC_ACQUIRE);
 
 	if (!before)
@@ -104,8 +104,8 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	if (r)
 		return r;
 	/*
-	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is written
-	 * first and sz_revoked looked at second. So one of the two always sees the other.
+	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is
+	 * written first and sz_revoked looked at second. So one of the two always sees the other.
 	 */
 	if (sz_revocations_check(&d->id_token, g) || sz_revocations_check(&d->id_issuer, g) ||
 	    (d->token.jti && sz_revocations_check(&d->id_jti, g)) ||

@@ -21,7 +21,8 @@ static u32 hash_bytes(const void *p, size_t n)
 	return (u32)(h ^ h >> 32);
 }
 
-/* ---- connections that wait ------------------------------------------------------------------------ */
+/* ---- connections that wait
+ * ------------------------------------------------------------------------ */
 
 static struct sz_pending **pending_slot(struct sz_gateway *g, const struct sz_flow_key *key)
 {
@@ -148,7 +149,8 @@ void sz_pending_release(struct sz_gateway *g, struct sz_pending *p)
 	sz_pending_free(g, p);
 }
 
-/* ---- verification --------------------------------------------------------------------------------- */
+/* ---- verification
+ * --------------------------------------------------------------------------------- */
 
 static struct sz_job **job_slot(struct sz_gateway *g, const struct sz_grant_key *key)
 {
@@ -168,7 +170,7 @@ static void job_unlink(struct sz_gateway *g, struct sz_job *j)
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const char *token, size_t n, const struct sz_digest *digest)
 {
-	struct sz_grant_key key = { .token = *digest, .service = m->service };
+	struct sz_grant_key key = {.token = *digest, .service = m->service};
 	struct sz_job **slot = job_slot(g, &key), *j;
 
 	for (j = *slot; j && memcmp(&j->key, &key, sizeof(key)); j = j->hash_next)
@@ -262,10 +264,12 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 /* The connection as XDP sees it now. */
 static bool kernel_flow(struct sz_gateway *g, const struct sz_flow_key *key, struct sz_flow *ret)
 {
-	return !sz_map_get(g->kern, SZ_MAP_FLOWS, key, ret) || !sz_map_get(g->kern, SZ_MAP_HALF, key, ret);
+	return !sz_map_get(g->kern, SZ_MAP_FLOWS, key, ret) ||
+	       !sz_map_get(g->kern, SZ_MAP_HALF, key, ret);
 }
 
-/* ---- records of the miss ring ----------------------------------------------------------------------- */
+/* ---- records of the miss ring
+ * ----------------------------------------------------------------------- */
 
 static bool record_ok(const struct sz_miss *m, size_t len)
 {

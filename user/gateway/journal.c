@@ -31,7 +31,7 @@ struct sz_journal {
 	struct sz_buf batch; /* under way; must not move */
 	u64 batch_seq;       /* last record of it */
 	bool busy;
-	bool rotating;       /* the open batch belongs to the next segment, `tail` to this one */
+	bool rotating; /* the open batch belongs to the next segment, `tail` to this one */
 	struct sz_buf tail;
 	u64 tail_seq;
 	u64 seq, synced, first;
@@ -62,8 +62,8 @@ static int open_segment(struct sz_journal *j, u64 size, struct sz_error *e)
 
 static void add_segment_record(struct sz_journal *j, u32 segment)
 {
-	struct sz_audit_record r = { .type = SZ_AUDIT_SEGMENT, .wall_ns = sz_wall_ns(),
-				     .count = segment };
+	struct sz_audit_record r = {
+		.type = SZ_AUDIT_SEGMENT, .wall_ns = sz_wall_ns(), .count = segment};
 
 	j->seq = sz_audit_add(j->audit, &r);
 }
@@ -78,9 +78,10 @@ static void batch_done(int res, void *arg)
 	j->busy = false;
 	sz_buf_reset(&j->batch);
 	if (res) {
-		sz_log(SZ_LOG_ERR, "audit: cannot write segment %u: %s; records up to %llu are not on "
-		       "disk: free space and restart", j->segment, strerror(-res),
-		       (unsigned long long)j->batch_seq);
+		sz_log(SZ_LOG_ERR,
+		       "audit: cannot write segment %u: %s; records up to %llu are not on "
+		       "disk: free space and restart",
+		       j->segment, strerror(-res), (unsigned long long)j->batch_seq);
 	} else {
 		j->synced = j->batch_seq;
 	}
@@ -149,13 +150,16 @@ int sz_journal_open(struct sz_loop_ring *loop, const char *dir, u64 rotate_bytes
 	int r;
 
 	if (mkdir(dir, 0700) && errno != EEXIST)
-		return sz_error_set(e, -errno, "cannot make the audit folder %s: %s", dir, strerror(errno));
+		return sz_error_set(e, -errno, "cannot make the audit folder %s: %s", dir,
+				    strerror(errno));
 	r = sz_audit_scan(dir, &st, e);
 	if (r)
 		return r;
 	if (st.torn_bytes)
-		sz_log(SZ_LOG_WARNING, "audit: segment %u ended in the middle of a record; cutting "
-		       "%llu bytes off", st.segment, (unsigned long long)st.torn_bytes);
+		sz_log(SZ_LOG_WARNING,
+		       "audit: segment %u ended in the middle of a record; cutting "
+		       "%llu bytes off",
+		       st.segment, (unsigned long long)st.torn_bytes);
 	j = sz_calloc(1, sizeof(*j));
 	j->loop = loop;
 	j->dir = sz_strdup(dir);

@@ -12,9 +12,9 @@
 struct sz_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct sz_job *todo, *todo_last;   /* under lock */
-	struct sz_job *finished;           /* under lock; newest first */
-	bool stop;                         /* under lock */
+	struct sz_job *todo, *todo_last; /* under lock */
+	struct sz_job *finished;         /* under lock; newest first */
+	bool stop;                       /* under lock */
 	pthread_t *threads;
 	unsigned n_threads;
 	struct sz_net_wake *wake;
@@ -82,8 +82,9 @@ static void collect(void *arg)
 	}
 }
 
-int sz_pool_new(struct sz_loop_ring *loop, unsigned workers, void (*done)(struct sz_job *j, void *arg),
-		void *arg, struct sz_pool **ret, struct sz_error *e)
+int sz_pool_new(struct sz_loop_ring *loop, unsigned workers,
+		void (*done)(struct sz_job *j, void *arg), void *arg, struct sz_pool **ret,
+		struct sz_error *e)
 {
 	struct sz_pool *p = sz_calloc(1, sizeof(*p));
 	sigset_t all, old;
@@ -108,8 +109,10 @@ int sz_pool_new(struct sz_loop_ring *loop, unsigned workers, void (*done)(struct
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!p->n_threads) {
 		sz_pool_free(p);
-		return sz_error_set(e, -r, "cannot start a worker thread: %s; check the process "
-				    "limit (TasksMax=, ulimit -u)", strerror(r));
+		return sz_error_set(e, -r,
+				    "cannot start a worker thread: %s; check the process "
+				    "limit (TasksMax=, ulimit -u)",
+				    strerror(r));
 	}
 	*ret = p;
 	return 0;

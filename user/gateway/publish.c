@@ -61,8 +61,8 @@ static int ids(const struct sz_conf *c, u64 *ret_policy, u64 *ret_keys, struct s
 
 static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const char *s)
 {
-	struct sz_name_key key = { .kind = kind, .service = service, .id = id };
-	struct sz_name name = { .seen_ns = sz_boot_ns() };
+	struct sz_name_key key = {.kind = kind, .service = service, .id = id};
+	struct sz_name name = {.seen_ns = sz_boot_ns()};
 
 	snprintf(name.s, sizeof(name.s), "%s", s);
 	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
@@ -84,17 +84,19 @@ static int put_answers(struct sz_gateway *g, struct sz_error *e)
 			a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
 			a.brief_len = (u32)sz_http_answer_brief((enum sz_reason)reason, brief);
 			memcpy(a.brief, brief, a.brief_len);
-			a.brief_csum = sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
+			a.brief_csum =
+				sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
 		}
 		r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
 		if (r)
-			return sz_error_set(e, r, "cannot write answer %u to the kernel: %s", reason,
-					    strerror(-r));
+			return sz_error_set(e, r, "cannot write answer %u to the kernel: %s",
+					    reason, strerror(-r));
 	}
 	return 0;
 }
 
-/* ---- routes: write the new nodes, then remove those that are no longer there --------------------- */
+/* ---- routes: write the new nodes, then remove those that are no longer there
+ * --------------------- */
 
 struct node_set {
 	struct sz_gateway *g;
@@ -119,7 +121,7 @@ static int drop_stale_route(const void *key, const void *value, void *arg)
 
 static int put_routes(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
 {
-	struct node_set all = { .g = g };
+	struct node_set all = {.g = g};
 	size_t i, k, n;
 	int r = 0;
 
@@ -147,7 +149,8 @@ static int put_routes(struct sz_gateway *g, const struct sz_conf *c, struct sz_e
 	return r;
 }
 
-/* ---- services --------------------------------------------------------------------------------------- */
+/* ---- services
+ * --------------------------------------------------------------------------------------- */
 
 struct endpoint_set {
 	struct sz_gateway *g;
@@ -175,7 +178,7 @@ static int drop_stale_service(const void *key, const void *value, void *arg)
 
 static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
 {
-	struct endpoint_set set = { g, c };
+	struct endpoint_set set = {g, c};
 	size_t i, n;
 	int r = 0;
 
@@ -194,8 +197,8 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 		};
 
 		for (n = 0; n < svc->n_endpoints && !r; n++) {
-			struct sz_service_key key = { .addr = svc->endpoints[n].addr,
-						      .port = svc->endpoints[n].port };
+			struct sz_service_key key = {.addr = svc->endpoints[n].addr,
+						     .port = svc->endpoints[n].port};
 			struct sz_service old;
 
 			/* What was enforced before stays so; connections from before begin anew. */
@@ -210,7 +213,8 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 		}
 	}
 	if (r)
-		return sz_error_set(e, r, "cannot write the services to the kernel: %s", strerror(-r));
+		return sz_error_set(e, r, "cannot write the services to the kernel: %s",
+				    strerror(-r));
 	sz_map_each(g->kern, SZ_MAP_SERVICES, drop_stale_service, &set);
 	return 0;
 }
@@ -226,7 +230,8 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 		return r;
 	if (!cfg->abi)
 		randombytes_buf(cfg->key, sizeof(cfg->key));
-	/* An interrupted publish leaves policy_id at 0: the next one starts a generation of its own. */
+	/* An interrupted publish leaves policy_id at 0: the next one starts a generation of its
+	 * own. */
 	if (cfg->policy_id != policy) {
 		cfg->policy_id = 0;
 		__atomic_add_fetch(&cfg->policy_gen, 1, __ATOMIC_SEQ_CST);
@@ -281,9 +286,10 @@ int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e)
 	for (i = 0; i < n; i++) {
 		struct sz_error why = {};
 
-		if (!named(g->conf, list[i].ifname) && sz_kern_detach(g->kern, list[i].ifname, &why))
-			sz_log(SZ_LOG_WARNING, "%s is no longer configured, but: %s", list[i].ifname,
-			       why.msg);
+		if (!named(g->conf, list[i].ifname) &&
+		    sz_kern_detach(g->kern, list[i].ifname, &why))
+			sz_log(SZ_LOG_WARNING, "%s is no longer configured, but: %s",
+			       list[i].ifname, why.msg);
 	}
 	free(list);
 	return n < 0 ? n : 0;

@@ -17,7 +17,7 @@
 
 struct sz_revocations {
 	char path[PATH_MAX];
-	u64 epoch;       /* the map's state that is on disk */
+	u64 epoch;           /* the map's state that is on disk */
 	struct sz_id *known; /* sorted; what has been audited */
 	size_t n_known;
 };
@@ -50,7 +50,7 @@ struct collect {
 
 static const char *kind_name(u32 kind)
 {
-	static const char *const names[] = { "?", "token", "jti", "subject", "issuer" };
+	static const char *const names[] = {"?", "token", "jti", "subject", "issuer"};
 
 	return names[kind < SZ_ARRAY_LEN(names) ? kind : 0];
 }
@@ -73,10 +73,12 @@ static int collect_one(const void *key, const void *value, void *arg)
 		c->ids = sz_realloc(c->ids, c->cap, sizeof(*c->ids));
 	}
 	memcpy(&c->ids[c->n++], key, sizeof(*c->ids));
-	if (c->audit && (!r->n_known ||
-			 !bsearch(key, r->known, r->n_known, sizeof(*r->known), by_id))) {
-		struct sz_audit_record rec = { .type = SZ_AUDIT_REVOKE, .wall_ns = sz_wall_ns(),
-					       .reason = SZ_R_REVOKED, .detail = detail };
+	if (c->audit &&
+	    (!r->n_known || !bsearch(key, r->known, r->n_known, sizeof(*r->known), by_id))) {
+		struct sz_audit_record rec = {.type = SZ_AUDIT_REVOKE,
+					      .wall_ns = sz_wall_ns(),
+					      .reason = SZ_R_REVOKED,
+					      .detail = detail};
 
 		snprintf(detail, sizeof(detail), "%s %s until %llu", kind_name(v->kind), hex,
 			 (unsigned long long)v->until_s);
@@ -89,7 +91,7 @@ static int collect_one(const void *key, const void *value, void *arg)
 static int save(struct sz_gateway *g, bool audit)
 {
 	struct sz_revocations *r = g->revocations;
-	struct collect c = { .g = g, .audit = audit };
+	struct collect c = {.g = g, .audit = audit};
 	struct sz_error e = {};
 	u64 epoch = __atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE);
 	int res;
@@ -98,7 +100,8 @@ static int save(struct sz_gateway *g, bool audit)
 	qsort(c.ids, c.n, sizeof(*c.ids), by_id);
 	res = sz_file_replace(r->path, c.text.data ? c.text.data : "", c.text.len, 0600, &e);
 	if (res)
-		sz_log(SZ_LOG_ERR, "revocations are in force but not kept for the next boot: %s", e.msg);
+		sz_log(SZ_LOG_ERR, "revocations are in force but not kept for the next boot: %s",
+		       e.msg);
 	else
 		r->epoch = epoch;
 	free(r->known);
@@ -147,8 +150,10 @@ int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
 		line++;
 		nl = strchr(p, '\n');
 		if (!nl || read_line(g, p, (size_t)(nl - p))) {
-			res = sz_error_set(e, -EBADMSG, "%s:%u: not a revocation; restore the file or "
-					   "remove it (then those tokens are valid again)", r->path, line);
+			res = sz_error_set(e, -EBADMSG,
+					   "%s:%u: not a revocation; restore the file or "
+					   "remove it (then those tokens are valid again)",
+					   r->path, line);
 			sz_buf_done(&text);
 			return res;
 		}

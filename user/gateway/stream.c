@@ -28,9 +28,10 @@ static u64 digest_of(const struct sz_gateway *g, const u8 *p, size_t n)
 	return sz_segment_digest(g->cfg->key, buf, 0, (u32)n);
 }
 
-static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_ticket *t, size_t len)
+static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_ticket *t,
+		      size_t len)
 {
-	struct sz_ticket_key key = { .flow = h->miss.flow, .seq = h->miss.seq };
+	struct sz_ticket_key key = {.flow = h->miss.flow, .seq = h->miss.seq};
 
 	t->digest = digest_of(g, h->frame + h->miss.payload_off + h->miss.undecided, len);
 	t->expires_ns = sz_boot_ns() + SZ_TICKET_NS;
@@ -48,7 +49,7 @@ static size_t held_len(const struct sz_held *h)
 
 void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason)
 {
-	struct sz_ticket t = { .reason = reason, .route = SZ_ROUTE_NONE, .method = 0xff };
+	struct sz_ticket t = {.reason = reason, .route = SZ_ROUTE_NONE, .method = 0xff};
 
 	if (held_len(h) && !put_ticket(g, h, &t, held_len(h)))
 		sz_guard_inject(g, h);
@@ -90,7 +91,8 @@ static void audit_request(struct sz_gateway *g, const struct sz_pending *p, cons
 	sz_journal_add(g->journal, &r);
 }
 
-/* ---- tickets for a whole head ---------------------------------------------------------------------- */
+/* ---- tickets for a whole head
+ * ---------------------------------------------------------------------- */
 
 /* The body goes on behind the ticket's bytes: with the data of a chunk, or within its framing. */
 static void open_chunk(struct sz_pending *p, struct sz_ticket *t)
@@ -110,7 +112,8 @@ static void open_chunk(struct sz_pending *p, struct sz_ticket *t)
 static ssize_t begin_chunks(struct sz_pending *p, struct sz_held *h, size_t in_head,
 			    struct sz_ticket *t, bool *ret_done)
 {
-	const char *rest = (const char *)h->frame + h->miss.payload_off + h->miss.undecided + in_head;
+	const char *rest =
+		(const char *)h->frame + h->miss.payload_off + h->miss.undecided + in_head;
 	size_t used = 0;
 	enum sz_http_status s;
 
@@ -120,7 +123,8 @@ static ssize_t begin_chunks(struct sz_pending *p, struct sz_held *h, size_t in_h
 		return -EBADMSG;
 	if (s == SZ_HTTP_MORE)
 		open_chunk(p, t);
-	/* Between chunks the kernel goes on by itself; only an odd place needs the parser's state. */
+	/* Between chunks the kernel goes on by itself; only an odd place needs the parser's state.
+	 */
 	*ret_done = s == SZ_HTTP_OK || (t->flags & SZ_TK_CHUNK);
 	return (ssize_t)(in_head + used);
 }
@@ -134,8 +138,10 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 
 	*ret_done = true;
 	for (h = p->first; h && left; h = h->next) {
-		struct sz_ticket t = { .reason = SZ_R_TICKET, .principal = v->principal,
-				       .route = v->route, .method = v->method };
+		struct sz_ticket t = {.reason = SZ_R_TICKET,
+				      .principal = v->principal,
+				      .route = v->route,
+				      .method = v->method};
 		size_t len = held_len(h);
 		ssize_t used;
 
@@ -210,7 +216,8 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 	p->http = NULL;
 }
 
-/* ---- deciding --------------------------------------------------------------------------------------------- */
+/* ---- deciding
+ * --------------------------------------------------------------------------------------------- */
 
 /*
  * The policy on the canonical path and, where it differs, on the path as sent: some servers route
@@ -219,9 +226,9 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 static struct verdict decide(const struct sz_pending *p, const json_t *claims, struct sz_error *why)
 {
 	const struct sz_http_head *http = p->http;
-	struct sz_policy_request req = { .method = http->method, .path = http->path,
-					 .path_len = http->path_len };
-	struct verdict v = { .route = SZ_ROUTE_NONE, .method = (u8)http->method };
+	struct sz_policy_request req = {
+		.method = http->method, .path = http->path, .path_len = http->path_len};
+	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)http->method};
 	u16 raw_route = SZ_ROUTE_NONE;
 
 	v.reason = sz_policy_decide(p->svc, claims, &req, &v.route, why);
@@ -233,8 +240,10 @@ static struct verdict decide(const struct sz_pending *p, const json_t *claims, s
 		if (sz_policy_decide(p->svc, claims, &req, &raw_route, why) != SZ_R_TICKET ||
 		    raw_route != v.route) {
 			v.reason = SZ_R_NO_ROUTE;
-			sz_error_set(why, 0, "the path as sent and its canonical form \"%.200s\" fall "
-				     "under different routes", http->path);
+			sz_error_set(why, 0,
+				     "the path as sent and its canonical form \"%.200s\" fall "
+				     "under different routes",
+				     http->path);
 		}
 	}
 	return v;
@@ -246,8 +255,8 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 	struct verdict v;
 
 	if (d && d->reason != SZ_R_NONE) {
-		v = (struct verdict){ .reason = d->reason, .route = SZ_ROUTE_NONE,
-				      .method = (u8)p->http->method };
+		v = (struct verdict){
+			.reason = d->reason, .route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 		why = d->detail;
 	} else {
 		v = decide(p, d ? d->token.claims : NULL, &why);
@@ -265,7 +274,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 {
 	u8 buf[SZ_FRAME_MAX + 64];
 	struct sz_digest digest;
-	struct verdict v = { .route = SZ_ROUTE_NONE, .method = (u8)p->http->method };
+	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 
 	p->state = SZ_PENDING_REQUEST;
 	if (p->http->upgrade) {
@@ -288,13 +297,14 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 	refuse(g, p, v.reason);
 }
 
-/* ---- gathering -------------------------------------------------------------------------------------------- */
+/* ---- gathering
+ * -------------------------------------------------------------------------------------------- */
 
 /* Looks at the bytes so far; decides, refuses, or waits for more. */
 static void try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
 {
 	enum sz_reason reason = SZ_R_NONE;
-	struct verdict v = { .route = SZ_ROUTE_NONE, .method = 0xff };
+	struct verdict v = {.route = SZ_ROUTE_NONE, .method = 0xff};
 	struct sz_error e = {};
 
 	if (!p->http)
@@ -337,14 +347,13 @@ void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *fr
 static void feed_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 			const u8 *frame)
 {
-	struct sz_ticket t = { .reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff };
+	struct sz_ticket t = {.reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff};
 	size_t used = 0;
 	enum sz_http_status s;
 
 	if (!sz_pending_hold(g, p, m, frame))
 		return;
-	s = sz_http_chunks_feed(&p->chunks,
-				(const char *)frame + m->payload_off + m->undecided,
+	s = sz_http_chunks_feed(&p->chunks, (const char *)frame + m->payload_off + m->undecided,
 				held_len(p->first), &used);
 	if (s == SZ_HTTP_BAD) {
 		refuse(g, p, SZ_R_BAD_REQUEST);
@@ -383,7 +392,8 @@ void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_
 		if (m->seq == p->seq)
 			feed_chunks(g, p, m, frame);
 		else
-			sz_guard_inject_copy(g, m, frame); /* XDP knows whether it came twice or early */
+			sz_guard_inject_copy(g, m,
+					     frame); /* XDP knows whether it came twice or early */
 		return;
 	}
 	/* Only the next segment can be used; TCP sends again what comes too early or twice. */

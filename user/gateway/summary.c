@@ -37,13 +37,14 @@ struct sz_baseline {
 	size_t n, cap;
 	u64 lost[SZ_REASON_MAX];
 	bool dirty, saving;
-	u64 seq;          /* last record of the summaries being synced */
+	u64 seq; /* last record of the summaries being synced */
 };
 
 static struct row *find_row(struct sz_baseline *b, const struct sz_hit_key *key)
 {
 	size_t i = (size_t)((key->principal ^ ((u64)key->service << 32) ^ key->route) *
-			    0x9e3779b97f4a7c15ull >> 20);
+				    0x9e3779b97f4a7c15ull >>
+			    20);
 
 	for (;; i++) {
 		struct row *r = &b->rows[i & (b->cap - 1)];
@@ -76,13 +77,14 @@ static struct row *add_row(struct sz_baseline *b, const struct sz_hit_key *key)
 	return r;
 }
 
-/* ---- the state file -------------------------------------------------------------------------------- */
+/* ---- the state file
+ * -------------------------------------------------------------------------------- */
 
 static void save(int res, void *arg)
 {
 	struct sz_gateway *g = arg;
 	struct sz_baseline *b = g->baseline;
-	struct file_head head = { HITS_MAGIC, b->maps_id, b->seq, b->n };
+	struct file_head head = {HITS_MAGIC, b->maps_id, b->seq, b->n};
 	struct sz_buf out = {};
 	struct sz_error e = {};
 	size_t i;
@@ -109,11 +111,13 @@ static int load(struct sz_baseline *b, struct sz_error *e)
 
 	if (res == -ENOENT)
 		return 0;
-	if (!res && (in.len < sizeof(head) || (memcpy(&head, in.data, sizeof(head)),
-					       head.magic != HITS_MAGIC) ||
+	if (!res && (in.len < sizeof(head) ||
+		     (memcpy(&head, in.data, sizeof(head)), head.magic != HITS_MAGIC) ||
 		     head.n_rows != (in.len - sizeof(head)) / sizeof(r)))
-		res = sz_error_set(e, -EBADMSG, "%s is damaged; remove it (the next summary then "
-				   "counts from the beginning of the kernel's counters)", b->path);
+		res = sz_error_set(e, -EBADMSG,
+				   "%s is damaged; remove it (the next summary then "
+				   "counts from the beginning of the kernel's counters)",
+				   b->path);
 	if (!res && head.maps_id == b->maps_id) {
 		b->seq = head.seq;
 		for (i = 0; i < head.n_rows; i++) {
@@ -208,7 +212,7 @@ int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 	b->maps_id = sz_segment_digest(g->cfg->key, zero, 0, 0);
 	snprintf(b->path, sizeof(b->path), "%s/hits", g->conf->state_dir);
 	/* The table exists before the first look-up; no service has this number. */
-	add_row(b, &(struct sz_hit_key){ .service = ~0u });
+	add_row(b, &(struct sz_hit_key){.service = ~0u});
 	r = load(b, e);
 	if (r)
 		return r;
@@ -226,11 +230,12 @@ void sz_baseline_free(struct sz_baseline *b)
 	free(b);
 }
 
-/* ---- records ------------------------------------------------------------------------------------------ */
+/* ---- records
+ * ------------------------------------------------------------------------------------------ */
 
 static void name_of(struct sz_gateway *g, u32 kind, u32 service, u64 id, struct sz_name *ret)
 {
-	struct sz_name_key key = { .kind = kind, .service = service, .id = id };
+	struct sz_name_key key = {.kind = kind, .service = service, .id = id};
 
 	if (sz_map_get(g->kern, SZ_MAP_NAMES, &key, ret))
 		ret->s[0] = 0;
@@ -242,7 +247,7 @@ static int summarize(const void *key, const void *value, void *arg)
 	struct sz_gateway *g = arg;
 	struct sz_name service, route, principal = {};
 	const u64 *per_cpu = value;
-	struct sz_audit_record r = { .type = SZ_AUDIT_SUMMARY, .wall_ns = sz_wall_ns() };
+	struct sz_audit_record r = {.type = SZ_AUDIT_SUMMARY, .wall_ns = sz_wall_ns()};
 	struct row *row;
 	char detail[64];
 	u64 sum = 0;
@@ -279,8 +284,10 @@ void sz_summary_write(struct sz_gateway *g)
 	sz_map_each(g->kern, SZ_MAP_HITS, summarize, g);
 	if (!sz_kern_counters(g->kern, SZ_MAP_LOST, lost)) {
 		for (i = 0; i < SZ_REASON_MAX; i++) {
-			struct sz_audit_record r = { .type = SZ_AUDIT_LOST, .wall_ns = sz_wall_ns(),
-						     .reason = i, .count = lost[i] - b->lost[i] };
+			struct sz_audit_record r = {.type = SZ_AUDIT_LOST,
+						    .wall_ns = sz_wall_ns(),
+						    .reason = i,
+						    .count = lost[i] - b->lost[i]};
 
 			if (lost[i] > b->lost[i])
 				sz_journal_add(g->journal, &r);
@@ -302,7 +309,7 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 	struct sz_gateway *g = arg;
 	const struct sz_conf_service *svc;
 	struct sz_name principal = {};
-	struct sz_audit_record r = { .wall_ns = sz_wall_ns(), .has_verdict = true };
+	struct sz_audit_record r = {.wall_ns = sz_wall_ns(), .has_verdict = true};
 
 	if (len < sizeof(*ev))
 		return;

@@ -83,7 +83,7 @@ enum sz_reason sz_token_verify(const char *jws, size_t n, const struct sz_token_
 int sz_jws_verify(const char *jws, size_t n, const struct sz_jwks *keys, u32 algs,
 		  struct sz_buf *ret_payload, struct sz_error *e) SZ_MUST_CHECK;
 
-/* ---- for trying things out: `subzeroctl keys generate`, `token mint` -------------------------- */
+/* ---- for trying things out: `subzeroctl keys generate`, `token mint` ------------------------ */
 
 /* New key pair of an algorithm: private JWK (with kid = RFC 7638 thumbprint) and its public JWKS. */
 int sz_key_generate(enum sz_alg alg, json_t **ret_private, json_t **ret_public_jwks, struct sz_error *e);

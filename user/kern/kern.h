@@ -47,7 +47,7 @@ u32 sz_kern_map_capacity(const struct sz_kern *k, enum sz_map m);
 /* sz_config, mapped shared and writable. */
 struct sz_config *sz_kern_config(const struct sz_kern *k);
 
-/* ---- attachment ---------------------------------------------------------------------------------- */
+/* ---- attachment ----------------------------------------------------------------------------- */
 
 struct sz_attachment {
 	u32 ifindex;
@@ -73,7 +73,7 @@ int sz_kern_attachments(struct sz_kern *k, struct sz_attachment **ret, struct sz
 /* Detaches from every interface and removes the pin directory. */
 int sz_kern_unload(const char *pin_dir, struct sz_error *e);
 
-/* ---- maps: 0, -ENOENT, -E2BIG (full) or another -errno ----------------------------------------- */
+/* ---- maps: 0, -ENOENT, -E2BIG (full) or another -errno -------------------------------------- */
 
 int sz_map_get(const struct sz_kern *k, enum sz_map m, const void *key, void *ret_value);
 int sz_map_put(const struct sz_kern *k, enum sz_map m, const void *key, const void *value);
@@ -90,7 +90,7 @@ int sz_kern_cpus(void);
 /* Sum over CPUs of sz_counters or sz_lost, one per reason. */
 int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX]);
 
-/* ---- rings ------------------------------------------------------------------------------------------ */
+/* ---- rings ---------------------------------------------------------------------------------- */
 
 /* Poll this fd (EPOLLIN semantics) through io_uring; it is the ring's own, not an epoll set. */
 int sz_ring_fd(const struct sz_kern *k, enum sz_map ring);
@@ -101,7 +101,7 @@ typedef void (*sz_ring_fn)(const void *record, size_t len, void *arg);
  */
 int sz_ring_consume(struct sz_kern *k, enum sz_map ring, int max, sz_ring_fn fn, void *arg);
 
-/* ---- putting a held frame back -------------------------------------------------------------------- */
+/* ---- putting a held frame back -------------------------------------------------------------- */
 
 /*
  * Runs sz_ingress on the frame as if it had just arrived on the interface

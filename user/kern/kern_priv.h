@@ -35,7 +35,7 @@ struct sz_kern {
 	struct sz_ring ring[2];     /* sz_misses, sz_events */
 };
 
-/* ---- load.c, state.c ------------------------------------------------------------------------- */
+/* ---- load.c, state.c ------------------------------------------------------------------------ */
 
 struct sz_kern *sz_kern_new(const char *pin_dir);
 const char *sz_prog_name(enum sz_prog p);
@@ -47,7 +47,7 @@ void sz_said_start(void); /* takes over libbpf's log */
 /* Opens the maps and programs that are pinned, whatever their layout; what is missing stays -1. */
 void sz_kern_open_pins(struct sz_kern *k);
 
-/* ---- pins.c: files in the pin directory ------------------------------------------------------ */
+/* ---- pins.c: files in the pin directory ----------------------------------------------------- */
 
 #define SZ_PIN_NAME_MAX 64 /* bytes of a file name in the pin directory, with its NUL */
 #define SZ_LINK_XDP "link_xdp_"
@@ -69,7 +69,7 @@ void sz_link_sweep(const char *pin_dir);
 /* Detaches every pinned link, removes every pin and the directory. */
 int sz_pin_dir_remove(const char *pin_dir, struct sz_error *e);
 
-/* ---- owner.c: whose program is it ------------------------------------------------------------ */
+/* ---- owner.c: whose program is it ----------------------------------------------------------- */
 
 enum sz_owner {
 	SZ_OWNER_NONE,      /* no program there */
@@ -92,7 +92,7 @@ int sz_prog_info_read(int fd, struct sz_prog_info *ret);
 bool sz_prog_same(const struct sz_kern *k, int fd, u32 id);
 enum sz_owner sz_prog_owner(const struct sz_kern *k, enum sz_prog p, u32 id);
 
-/* ---- xdp.c, egress.c: one hook each ---------------------------------------------------------- */
+/* ---- xdp.c, egress.c: one hook each --------------------------------------------------------- */
 
 struct sz_hook {
 	enum sz_owner owner;
@@ -113,7 +113,7 @@ int sz_egress_attach(struct sz_kern *k, u32 ifindex, const char *ifname, bool tc
 		     struct sz_error *e);
 int sz_egress_detach(struct sz_kern *k, u32 ifindex, const char *ifname, struct sz_error *e);
 
-/* ---- adopt.c --------------------------------------------------------------------------------- */
+/* ---- adopt.c -------------------------------------------------------------------------------- */
 
 /* Pins the maps of an unclaimed sz_ingress that one of the interfaces already carries. */
 int sz_kern_adopt(const struct sz_kern *k, const char *const *interfaces, size_t n,

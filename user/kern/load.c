@@ -109,7 +109,7 @@ static int map_config(struct sz_kern *k, struct sz_error *e)
 	return 0;
 }
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading -------------------------------------------------------------------------------- */
 
 static int set_capacity(struct bpf_object *obj, enum sz_map m, u64 entries, struct sz_error *e)
 {
@@ -237,7 +237,7 @@ int sz_kern_load(const struct sz_kern_options *o, struct sz_kern **ret, struct s
 	return 0;
 }
 
-/* ---- opening --------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static int open_pinned(struct sz_kern *k, struct sz_error *e)
 {

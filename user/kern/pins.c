@@ -142,7 +142,7 @@ int sz_pin_replace(const char *pin_dir, const char *name, int fd)
 	return err;
 }
 
-/* ---- links ----------------------------------------------------------------------------------- */
+/* ---- links ---------------------------------------------------------------------------------- */
 
 /* xdp.ifindex and, in newer kernels, tcx.ifindex are the same bytes; 0 = the interface is gone. */
 static int link_read(const char *path, u32 *ret_ifindex, u32 *ret_prog_id)
@@ -249,7 +249,7 @@ void sz_link_sweep(const char *pin_dir)
 	closedir(dir);
 }
 
-/* ---- removal --------------------------------------------------------------------------------- */
+/* ---- removal -------------------------------------------------------------------------------- */
 
 /* Ours, and what 'bpftool prog loadall ... pinmaps' adds from the same object. */
 static bool is_ours(const char *name)

@@ -56,7 +56,7 @@ static void client_settle(struct sz_net_client *c)
 		net_client_detach(c);
 }
 
-/* ---- in -------------------------------------------------------------------------------------- */
+/* ---- in ------------------------------------------------------------------------------------- */
 
 static void recv_prep(struct net_op *op, struct io_uring_sqe *sqe)
 {
@@ -118,7 +118,7 @@ static void recv_done(struct sz_loop_ring *l, struct net_op *op, int res)
 	client_settle(c);
 }
 
-/* ---- out ------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 static void send_prep(struct net_op *op, struct io_uring_sqe *sqe)
 {
@@ -170,7 +170,7 @@ void sz_net_send(struct sz_net_client *c, const void *p, size_t n)
 	client_send(c);
 }
 
-/* ---- a peer's life --------------------------------------------------------------------------- */
+/* ---- a peer's life -------------------------------------------------------------------------- */
 
 static const struct net_kind recv_kind = {
 	.opcode = NET_RECV, .prep = recv_prep, .done = recv_done

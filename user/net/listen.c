@@ -64,7 +64,7 @@ static const struct net_kind pause_kind = {
 	.opcode = NET_TIMER, .prep = pause_prep, .done = pause_done
 };
 
-/* ---- the socket's file ----------------------------------------------------------------------- */
+/* ---- the socket's file ---------------------------------------------------------------------- */
 
 static int make_dir_of(const char *path, struct sz_error *e)
 {
@@ -162,7 +162,7 @@ int sz_net_listen(struct sz_loop_ring *l, const char *path,
 	return 0;
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void net_listeners_shut(struct sz_loop_ring *l)
 {

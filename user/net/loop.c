@@ -54,7 +54,7 @@ int sz_net_new(unsigned entries, struct sz_loop_ring **ret, struct sz_error *e)
 	return 0;
 }
 
-/* ---- submission ------------------------------------------------------------------------------ */
+/* ---- submission ----------------------------------------------------------------------------- */
 
 static void fill(struct sz_loop_ring *l, struct net_op *op, bool linked)
 {
@@ -110,7 +110,7 @@ static void submit_waiting(struct sz_loop_ring *l)
 	}
 }
 
-/* ---- completion ------------------------------------------------------------------------------ */
+/* ---- completion ----------------------------------------------------------------------------- */
 
 void net_fatal(struct sz_loop_ring *l, int err)
 {
@@ -189,7 +189,7 @@ void sz_net_stop(struct sz_loop_ring *l)
 	l->stop = true;
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void *net_source_new(struct sz_loop_ring *l, size_t size, const struct net_kind *kind, int fd)
 {

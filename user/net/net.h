@@ -41,7 +41,7 @@ void sz_net_wake(struct sz_net_wake *w);
 int sz_net_append(struct sz_loop_ring *l, int fd, const void *p, size_t n, u64 off,
 		  void (*fn)(int res, void *arg), void *arg);
 
-/* ---- the control socket: one JSON object a line in, one out ------------------------------------ */
+/* ---- the control socket: one JSON object a line in, one out --------------------------------- */
 
 struct sz_net_client; /* one connected peer */
 /* Listens on a UNIX stream socket (mode 0600, directory made 0700 where missing; a stale socket is

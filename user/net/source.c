@@ -18,7 +18,7 @@
 
 #define NSEC_PER_SEC 1000000000ull
 
-/* ---- readiness ------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------ */
 
 struct poll_source {
 	struct net_source s;
@@ -60,7 +60,7 @@ int sz_net_poll(struct sz_loop_ring *l, int fd, void (*fn)(void *arg), void *arg
 	return 0;
 }
 
-/* ---- timers ---------------------------------------------------------------------------------- */
+/* ---- timers --------------------------------------------------------------------------------- */
 
 struct timer_source {
 	struct net_source s;
@@ -134,7 +134,7 @@ int sz_net_every(struct sz_loop_ring *l, u64 period_ns, void (*fn)(void *arg), v
 	return 0;
 }
 
-/* ---- signals --------------------------------------------------------------------------------- */
+/* ---- signals -------------------------------------------------------------------------------- */
 
 struct signal_source {
 	struct net_source s;
@@ -185,7 +185,7 @@ int sz_net_signals(struct sz_loop_ring *l, const sigset_t *set, void (*fn)(int s
 	return 0;
 }
 
-/* ---- wake-ups -------------------------------------------------------------------------------- */
+/* ---- wake-ups ------------------------------------------------------------------------------- */
 
 struct sz_net_wake {
 	struct net_source s;

@@ -32,7 +32,8 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 		if (!r && !sz_jwks_count(v->keys[i])) {
 			sz_error_set(&why, -ENOKEY,
 				     "%s: no key fits the configured algorithms; add one or widen "
-				     "'algorithms'", is->jwks);
+				     "'algorithms'",
+				     is->jwks);
 			r = -ENOKEY;
 		}
 		if (r) {
@@ -102,10 +103,10 @@ static bool is_revoked(struct sz_decision *d, sz_revoked_fn revoked, void *arg)
 		bool present;
 		const char *what;
 	} names[] = {
-		{ &d->id_token, true, "token" },
-		{ &d->id_jti, d->token.jti != NULL, "jti" },
-		{ &d->id_subject, d->token.subject != NULL, "subject" },
-		{ &d->id_issuer, true, "issuer" },
+		{&d->id_token, true, "token"},
+		{&d->id_jti, d->token.jti != NULL, "jti"},
+		{&d->id_subject, d->token.subject != NULL, "subject"},
+		{&d->id_issuer, true, "issuer"},
 	};
 	size_t i;
 
@@ -143,9 +144,11 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 	ret->reason = sz_token_verify(jws, n, &rules, now, &ret->token, &ret->detail);
 	if (ret->reason != SZ_R_NONE)
 		return;
-	ret->principal = sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
+	ret->principal =
+		sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
 	ret->id_token = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
-	ret->id_issuer = sz_revoke_id(SZ_REVOKE_ISSUER, ret->token.issuer, strlen(ret->token.issuer));
+	ret->id_issuer =
+		sz_revoke_id(SZ_REVOKE_ISSUER, ret->token.issuer, strlen(ret->token.issuer));
 	if (ret->token.jti)
 		ret->id_jti = sz_revoke_id(SZ_REVOKE_JTI, ret->token.jti, strlen(ret->token.jti));
 	if (ret->token.subject)

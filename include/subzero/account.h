@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the steps of a decision share, and how its outcome is counted and reported: the per-CPU
+ * counters, the sources, the records for the audit log. Called by request.h, walk.h, outcome.h and
+ * guard.h; decides nothing.
+ */
+#ifndef SZ_ACCOUNT_H
+#define SZ_ACCOUNT_H
+
+#include "subzero/abi.h"
+#include "subzero/compat.h"
+#include "subzero/parts.h"
+#include "subzero/scratch.h"
+
+enum sz_action {
+	SZ_PASS,
+	SZ_DROP,
+	SZ_REPLY,
+	SZ_AGAIN, /* another CPU changed the flow meanwhile: nothing has happened yet, decide anew
+		   */
+};
+
+#define SZ_ATTEMPTS 32
+
+#define SZ_ASK_AGAIN_NS 2000000000ull /* an unanswered question is asked again after this */
+/*
+ * Frames held behind one question, and how far behind `next` they may begin. On a connection whose
+ * client is known it is what a fast sender has in flight; before that, an initial window.
+ */
+#define SZ_HELD_MAX          512
+#define SZ_HELD_SPAN         (1u << 20)
+#define SZ_HELD_MAX_UNKNOWN  64
+#define SZ_HELD_SPAN_UNKNOWN (1u << 17)
+#define SZ_HELD_SHARE        8 /* that many held frames cost a source as much as one miss */
+
+/* What the steps of a walk share: pointers only. */
+struct sz_guard {
+	struct sz_scratch *s;
+	struct sz_config *cfg;
+	const struct sz_service *svc;
+};
+
+SZ_COLD void sz_count(u32 reason)
+{
+	u64 *n = sz_map_get(&sz_counters, &reason);
+
+	if (n)
+		(*n)++;
+}
+
+SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
+{
+	struct sz_addr a = *client;
+	struct sz_source fresh = {}, *src;
+
+	if (sz_load64(a.b) || sz_load32(a.b + 8) != 0xffff0000u)
+		sz_memset(a.b + 8, 0, 8);
+	src = sz_map_get(&sz_sources, &a);
+	if (src)
+		return src;
+	sz_map_set(&sz_sources, &a, &fresh);
+	return sz_map_get(&sz_sources, &a);
+}
+
+/* Counts a refusal and, where it is one, reports it. */
+SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
+{
+	sz_count(reason);
+	if (sz_reason_is_record(reason)) {
+		struct sz_source *src = sz_source_of(&s->p.key.client);
+		struct sz_admitted *a = &s->w.report;
+
+		if (src) {
+			sz_fetch_add(&src->denials, 1);
+			src->last_reason = reason;
+			src->seen_ns = s->w.now;
+		}
+		a->principal = s->w.principal;
+		a->route = s->w.route;
+		a->method = s->w.method;
+		a->path_off = (u16)s->scan.path_off;
+		a->path_len = (u16)s->scan.target_len;
+		sz_part_report(service, reason);
+	}
+}
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One request head: route, token, grant, limits. Called by walk.h for the bytes at a flow's
+ * boundary. The verdict is left in the walk (verdict, reason, why).
+ */
+#ifndef SZ_REQUEST_H
+#define SZ_REQUEST_H
+
+#include "subzero/account.h"
+#include "subzero/bucket.h"
+#include "subzero/head.h"
+#include "subzero/parts.h"
+
+SZ_INLINE enum sz_verdict sz_says(struct sz_walk *w, enum sz_verdict v, u32 reason, u32 why)
+{
+	w->verdict = v;
+	w->reason = reason;
+	w->why = why;
+	return v;
+}
+
+/* Looks the path up as "/path\0"; a node for "/path/" and shorter ones match as prefixes. */
+SZ_COLD const struct sz_route_node *sz_route_find(struct sz_scratch *s, u32 service)
+{
+	u32 off = s->scan.path_off, n = s->scan.path_len, i;
+	struct sz_route_key *k = &s->route;
+
+	if (n > SZ_PATH_MAX - 1)
+		n = SZ_PATH_MAX; /* longer than any exact route: only prefixes can match */
+	k->service = service;
+	for (i = 0; i < SZ_PATH_MAX; i += 8) {
+		u64 v;
+
+		if (i > n)
+			break;
+		v = sz_load64(s->frame + ((off + i) & SZ_FRAME_MASK));
+		sz_memcpy(k->path + i, &v, 8);
+	}
+	if (n < SZ_PATH_MAX)
+		k->path[n] = 0;
+	k->prefixlen = 32 + 8 * (n < SZ_PATH_MAX ? n + 1 : n);
+	return sz_map_get(&sz_routes, k);
+}
+
+SZ_INLINE bool sz_bit(const u64 *words, u32 i)
+{
+	return words[(i / 64) & (SZ_ROUTE_WORDS - 1)] >> (i & 63) & 1;
+}
+
+/* May this question still be asked? Misses spend budgets of their own. */
+SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
+{
+	struct sz_config *cfg = g->cfg;
+	struct sz_walk *w = &g->s->w;
+	const struct sz_flow *f = &g->s->flow;
+	struct sz_source *src;
+
+	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < w->now)
+		return sz_says(w, SZ_DENY, SZ_R_NO_DAEMON, 0);
+	if ((f->flags & SZ_FLOW_ASKED) && w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
+		return sz_says(w, SZ_DENY, SZ_R_WAITING, 0);
+	src = sz_source_of(&g->s->p.key.client);
+	if (!src ||
+	    !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
+			    cfg->src_miss_burst_ns) ||
+	    !sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
+		return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
+	return sz_says(w, SZ_ASK, SZ_R_MISS, why);
+}
+
+SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
+{
+	struct sz_principal fresh = {}, *p;
+	struct sz_walk *w = &g->s->w;
+
+	if (!g->svc->pri_interval_ns)
+		return SZ_ALLOW;
+	p = sz_map_get(&sz_principals, &principal);
+	if (!p) {
+		sz_map_set(&sz_principals, &principal, &fresh);
+		p = sz_map_get(&sz_principals, &principal);
+		if (!p)
+			return sz_says(w, SZ_DENY, SZ_R_STATE_FULL, 0);
+	}
+	if (!sz_bucket_take(&p->tat, w->now, g->svc->pri_interval_ns, g->svc->pri_burst_ns))
+		return sz_says(w, SZ_DENY, SZ_R_LIMIT_PRINCIPAL, 0);
+	return SZ_ALLOW;
+}
+
+/* A clean head whose token is known or not. */
+SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+	struct sz_config *cfg = g->cfg;
+	struct sz_grant_key key = {.service = g->svc->id};
+	const struct sz_denied *bad;
+	struct sz_grant *grant;
+
+	sz_part_token();
+	key.token = w->token;
+	grant = sz_map_get(&sz_grants, &key);
+	if (!grant || grant->expires_ns <= w->now || grant->policy_gen != cfg->policy_gen ||
+	    grant->key_gen != cfg->key_gen) {
+		bad = sz_map_get(&sz_denied, &key);
+		if (bad && bad->expires_ns > w->now && bad->policy_gen == cfg->policy_gen &&
+		    bad->key_gen == cfg->key_gen)
+			return sz_says(w, SZ_DENY, bad->reason, 0);
+		return sz_ask(g, SZ_MISS_TOKEN);
+	}
+	w->principal = grant->principal;
+	if (grant->flags & SZ_GRANT_REVOKED)
+		return sz_says(w, SZ_DENY, SZ_R_REVOKED, 0);
+	if (route == SZ_ROUTE_NONE)
+		return sz_says(w, SZ_DENY, SZ_R_NO_ROUTE, 0);
+	if (!sz_bit(grant->allow, route) && !sz_bit(grant->ask, route))
+		return sz_says(w, SZ_DENY, SZ_R_NO_SCOPE, 0);
+	if (sz_principal_limit(g, grant->principal) != SZ_ALLOW)
+		return SZ_DENY;
+	if (sz_bit(grant->ask, route))
+		return sz_ask(g, SZ_MISS_ROUTE);
+	return sz_says(w, SZ_ALLOW, SZ_R_HIT, 0);
+}
+
+/* The head that begins at payload offset w->off, its scan done. */
+SZ_COLD enum sz_verdict sz_decide_head(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+	const struct sz_route_node *node;
+	struct sz_source *src;
+	u32 method = s->scan.method & (SZ_METHOD_COUNT - 1);
+	u16 route, flags;
+
+	if (s->scan.status == SZ_HEAD_AMBIGUOUS)
+		return sz_says(w, SZ_DENY, SZ_R_BAD_REQUEST, 0);
+	w->method = (u8)method;
+	src = sz_source_of(&s->p.key.client);
+	/* A frame that comes back from the daemon was counted when it came first. */
+	if (src && !(s->flow.flags & SZ_FLOW_ASKED)) {
+		sz_fetch_add(&src->requests, 1);
+		src->seen_ns = w->now;
+		if (!sz_bucket_take(&src->tat, w->now, g->svc->src_interval_ns,
+				    g->svc->src_burst_ns))
+			return sz_says(w, SZ_DENY, SZ_R_LIMIT_SOURCE, 0);
+	}
+	if (s->scan.status == SZ_HEAD_PARTIAL)
+		return sz_ask(g, SZ_MISS_PARTIAL);
+	if (s->scan.status == SZ_HEAD_UNUSUAL)
+		return sz_ask(g, SZ_MISS_UNUSUAL);
+	if (s->scan.flags & SZ_HD_UPGRADE)
+		return sz_says(w, SZ_DENY, SZ_R_UPGRADE, 0);
+	node = sz_route_find(s, g->svc->id);
+	route = node ? node->route[method] : SZ_ROUTE_NONE;
+	flags = node && route != SZ_ROUTE_NONE ? node->flags[method] : 0;
+	w->route = route;
+	if (flags & SZ_RT_PUBLIC)
+		return flags & SZ_RT_ASK ? sz_ask(g, SZ_MISS_ROUTE)
+					 : sz_says(w, SZ_ALLOW, SZ_R_PUBLIC, 0);
+	if (!(s->scan.flags & SZ_HD_BEARER))
+		return sz_says(w, SZ_DENY, SZ_R_NO_TOKEN, 0);
+	return sz_decide_token(g, route);
+}
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A segment's payload from its first byte: what the server already has, a body that was announced,
+ * bytes that repeat what was admitted, and at the boundary the rest of a body, chunk framing, a
+ * ticket, or a new request. Called by guard.h on a copy of the flow; commits nothing.
+ */
+#ifndef SZ_WALK_H
+#define SZ_WALK_H
+
+#include "subzero/account.h"
+#include "subzero/flow.h"
+#include "subzero/parts.h"
+#include "subzero/request.h"
+
+/* Opens `len` bytes of body at the flow's boundary; what exceeds a step waits in flow->more. */
+SZ_INLINE void sz_open_body(struct sz_flow *f, struct sz_walk *w, u64 len)
+{
+	u32 step = len > SZ_BODY_STEP ? SZ_BODY_STEP : (u32)len;
+
+	w->tail_len = step;
+	f->more = len - step;
+	f->next += step;
+	w->changed = 1;
+}
+
+/* Moves over n bytes of payload, but not beyond its end. */
+SZ_INLINE void sz_skip(struct sz_scratch *s, u32 n)
+{
+	u32 left = s->p.payload_len - s->w.off;
+
+	s->w.off += n < left ? n : left;
+}
+
+/* Admits `len` decided bytes at the boundary and the body behind them. */
+SZ_INLINE void sz_admit(struct sz_scratch *s, u32 len, u64 body)
+{
+	struct sz_walk *w = &s->w;
+	struct sz_flow *f = &s->flow;
+
+	if (!w->run_end)
+		w->run_start = w->off;
+	w->run_end = w->off + len;
+	f->next += len;
+	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK);
+	f->held = 0;
+	w->off += len;
+	w->tail_len = 0;
+	w->changed = 1;
+	if (body) {
+		sz_open_body(f, w, body);
+		sz_skip(s, w->tail_len);
+	} else {
+		f->more = 0;
+	}
+}
+
+/* Notes one admitted request, to be counted once the flow is committed. */
+SZ_INLINE void sz_note(struct sz_scratch *s, u32 reason, u64 principal, u16 route, u8 method)
+{
+	struct sz_walk *w = &s->w;
+	struct sz_admitted *a = &w->admitted[w->n_admitted & (SZ_WALK_MAX - 1)];
+
+	a->principal = principal;
+	a->reason = reason;
+	a->route = route;
+	a->method = method;
+	a->path_off = (u16)s->scan.path_off;
+	a->path_len = (u16)s->scan.target_len;
+	w->n_admitted++;
+	s->flow.requests++;
+	s->flow.principal = principal;
+	s->flow.seen_ns = w->now;
+	s->flow.ack_admit = s->p.ack;
+}
+
+/* A one-time verdict of the daemon on the bytes at the boundary? Returns true when it was used. */
+SZ_COLD bool sz_use_ticket(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+	struct sz_ticket_key key = {.flow = s->p.key, .seq = s->flow.next};
+	struct sz_ticket *t = sz_map_get(&sz_tickets, &key), copy;
+	u32 at = s->p.payload_off + w->off;
+
+	if (!t)
+		return false;
+	copy = *t;
+	if (copy.service != g->svc->id || copy.birth_ns != s->flow.birth_ns ||
+	    copy.expires_ns <= w->now || !copy.len || copy.len > s->p.payload_len - w->off ||
+	    sz_part_digest(at, copy.len) != copy.digest)
+		return false;
+	w->ticket_used = 1;
+	w->ticket_seq = key.seq;
+	w->principal = copy.principal;
+	w->route = copy.route;
+	w->method = copy.method;
+	if (copy.reason != SZ_R_TICKET) {
+		sz_says(w, SZ_DENY, copy.reason, 0);
+		return true;
+	}
+	sz_memset(&s->scan, 0, sizeof(s->scan));
+	if (copy.flags & SZ_TK_REQUEST)
+		sz_note(s, SZ_R_TICKET, copy.principal, copy.route, copy.method);
+	sz_admit(s, copy.len, copy.more);
+	if (copy.flags & SZ_TK_STREAM)
+		s->flow.flags |= SZ_FLOW_STREAM | (copy.flags & SZ_TK_CHUNK ? SZ_FLOW_CHUNK : 0);
+	sz_says(w, SZ_ALLOW, SZ_R_TICKET, 0);
+	return true;
+}
+
+SZ_INLINE long sz_stop(struct sz_walk *w, enum sz_verdict v, u32 reason, u32 why)
+{
+	sz_says(w, v, reason, why);
+	return 1;
+}
+
+/* Hands the frame to the daemon. False: the ring is full. */
+SZ_COLD bool sz_hold(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_miss *m = &s->miss;
+	u32 len = s->w.loaded;
+
+	sz_memset(m, 0, sizeof(*m));
+	m->time_ns = s->w.now;
+	m->flow = s->p.key;
+	m->ifindex = s->w.ifindex;
+	m->rxq = s->w.rxq;
+	m->service = g->svc->id;
+	m->birth_ns = s->flow.birth_ns;
+	m->seq = s->p.seq + s->w.off;
+	m->reason = s->w.why;
+	m->frame_len = len;
+	m->payload_off = (u16)s->p.payload_off;
+	m->payload_len = (u16)s->p.payload_len;
+	m->undecided = (u16)s->w.off;
+	m->route = s->w.route;
+	m->method = s->w.method;
+	m->monitor = s->w.monitor;
+	if (s->w.why == SZ_MISS_TOKEN || s->w.why == SZ_MISS_ROUTE) {
+		m->token = s->w.token;
+		m->token_off = (u16)s->scan.token_off;
+		m->token_len = (u16)s->scan.token_len;
+	}
+	return !sz_ring_put(&sz_misses, m, (u32)sizeof(*m) + len, sizeof(*m) + SZ_FRAME_MAX);
+}
+
+/* Monitor mode: what would have been refused passes, and the boundary moves along where it can. */
+SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+
+	if (w->verdict == SZ_DENY)
+		sz_refused(s, g->svc->id, w->reason);
+	else if (sz_hold(g)) /* a copy, for the daemon's opinion */
+		sz_count(SZ_R_MISS);
+	w->reason = SZ_R_MONITORED;
+	if (s->scan.status != SZ_HEAD_CLEAN) {
+		s->flow.flags |= SZ_FLOW_LOST;
+		w->changed = 1;
+		w->off = s->p.payload_len;
+		return 0;
+	}
+	sz_note(s, SZ_R_MONITORED, w->principal, w->route, w->method);
+	sz_admit(s, head_len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);
+	return 0;
+}
+
+/*
+ * The framing between two chunks, where it lies whole in this segment: CRLF, up to eight hex
+ * digits, CRLF, and after a size of zero the CRLF that ends the body (RFC 9112 section 7.1).
+ * Anything else (extensions, trailers, a cut line) is the daemon's. Returns true when it was
+ * admitted.
+ */
+SZ_COLD bool sz_walk_chunk(struct sz_scratch *s)
+{
+	u32 at = s->p.payload_off + s->w.off, left = s->p.payload_len - s->w.off, i, n;
+	u32 size = 0;
+
+	if (left < 5 || sz_byte(s->frame, at) != '\r' || sz_byte(s->frame, at + 1) != '\n')
+		return false;
+	for (i = 0; i < 8; i++) {
+		u32 c = sz_byte(s->frame, at + 2 + i), d = c - '0';
+
+		if (d > 9) {
+			d = (c | 0x20) - 'a';
+			if (d > 5)
+				break;
+			d += 10;
+		}
+		size = size << 4 | d;
+	}
+	n = 2 + i + 2;
+	if (!i || n > left || size > SZ_BODY_STEP || sz_byte(s->frame, at + n - 2) != '\r' ||
+	    sz_byte(s->frame, at + n - 1) != '\n')
+		return false;
+	if (!size) {
+		n += 2;
+		if (n > left || sz_byte(s->frame, at + n - 2) != '\r' ||
+		    sz_byte(s->frame, at + n - 1) != '\n')
+			return false;
+	}
+	sz_admit(s, n, size);
+	if (size)
+		s->flow.flags |= SZ_FLOW_STREAM | SZ_FLOW_CHUNK;
+	s->w.reason = SZ_R_BODY;
+	return true;
+}
+
+/* At the boundary: the rest of a long body, a ticket, or a new request. */
+SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+	struct sz_flow *f = &s->flow;
+	u32 at = s->p.payload_off + w->off, slot, len;
+
+	/* What passes now must be remembered until the server has it: without a slot, wait for it.
+	 */
+	slot = sz_range_free(f);
+	if (slot == SZ_RANGES || w->n_admitted >= SZ_WALK_MAX ||
+	    f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2)
+		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
+	if (f->more) {
+		if (w->run_end)
+			return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
+		len = f->next;
+		sz_open_body(f, w, f->more);
+		sz_range_set(f, slot, len, 0, w->tail_len, 0);
+		sz_skip(s, w->tail_len);
+		w->tail_len = 0;
+		w->reason = SZ_R_BODY;
+		return 0;
+	}
+	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->ticket_used && sz_use_ticket(g))
+		return w->verdict != SZ_ALLOW;
+	if (f->flags & SZ_FLOW_STREAM) {
+		if ((f->flags & SZ_FLOW_CHUNK) && sz_walk_chunk(s))
+			return 0;
+		sz_ask(g, f->flags & SZ_FLOW_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_STREAM);
+		return 1;
+	}
+	sz_part_scan(at, s->p.payload_off + s->p.payload_len);
+	w->route = SZ_ROUTE_NONE;
+	w->method = 0xff;
+	w->principal = 0;
+	sz_decide_head(g);
+	len = s->scan.head_end - at;
+	if (w->verdict != SZ_ALLOW)
+		return w->monitor ? sz_monitored(g, len) : 1;
+	sz_note(s, w->reason, w->principal, w->route, w->method);
+	sz_admit(s, len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);
+	return 0;
+}
+
+/* Behind a question that is open: may the daemon take this frame, too, and put it back in order? */
+SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
+{
+	const struct sz_flow *f = &g->s->flow;
+	const struct sz_config *cfg = g->cfg;
+	struct sz_source *src;
+	u64 now = g->s->w.now;
+
+	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
+		return false;
+	if (f->principal)
+		return distance < SZ_HELD_SPAN && f->held < SZ_HELD_MAX;
+	if (distance >= SZ_HELD_SPAN_UNKNOWN || f->held >= SZ_HELD_MAX_UNKNOWN)
+		return false;
+	src = sz_source_of(&g->s->p.key.client);
+	return src && sz_bucket_take(&src->miss_tat, now, cfg->src_miss_interval_ns / SZ_HELD_SHARE,
+				     cfg->src_miss_burst_ns);
+}
+
+SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
+{
+	struct sz_guard *g = arg;
+	struct sz_scratch *s = g->s;
+	struct sz_walk *w = &s->w;
+	struct sz_flow *f = &s->flow;
+	u32 left = s->p.payload_len - w->off, pos = s->p.seq + w->off, k;
+
+	(void)i;
+	if (!left)
+		return sz_stop(w, SZ_ALLOW, w->reason, 0);
+	if (sz_seq_before(pos, f->floor))
+		return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);
+	if (sz_seq_before(pos, sz_flow_acked(f))) {
+		w->reason = SZ_R_REPEAT;
+		sz_skip(s, sz_flow_acked(f) - pos);
+		return 0;
+	}
+	k = sz_range_find(f, pos);
+	if (k < SZ_RANGES) {
+		const struct sz_range *r = &f->range[k & (SZ_RANGES - 1)];
+
+		if (pos != r->seq || !r->fixed) {
+			w->reason = SZ_R_BODY;
+			sz_skip(s, r->seq + r->len - pos);
+			return 0;
+		}
+		if (left < r->fixed ||
+		    sz_part_digest(s->p.payload_off + w->off, r->fixed) != r->digest)
+			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
+		w->reason = SZ_R_REPEAT;
+		sz_skip(s, r->fixed);
+		return 0;
+	}
+	if (pos == f->next)
+		return sz_walk_boundary(g);
+	if (sz_seq_before(pos, f->next))
+		return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
+	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->off &&
+	    sz_may_hold(g, pos - f->next))
+		return sz_stop(w, SZ_ASK, SZ_R_MISS, SZ_MISS_STREAM);
+	return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);
+}
+
+#endif
