@@ -24,7 +24,7 @@ struct sz_digest {
 	u64 w[2];
 };
 
-/* 128-bit name of something that can be revoked: BLAKE2b-128 of "kind\0value"; see sz_revoke_id(). */
+/* Name of something that can be revoked: BLAKE2b-128 of "kind\0value"; see sz_revoke_id(). */
 struct sz_id {
 	u8 b[16];
 };
@@ -146,8 +146,8 @@ struct sz_flow_key {
 };
 
 /*
- * Bytes the server may still be sent again: the first `fixed` of them exactly as they were, by their
- * keyed digest, the others (a body whose length was announced) with any content. len 0: free.
+ * Bytes the server may still be sent again: the first `fixed` of them exactly as they were, by
+ * their keyed digest, the others (a body whose length was announced) with any content. len 0: free.
  */
 struct sz_range {
 	u32 seq;
@@ -198,7 +198,7 @@ struct sz_ticket_key {
 };
 
 #define SZ_TK_STREAM 0x1u  /* more of the same head or chunked body follows */
-#define SZ_TK_CHUNK 0x4u   /* with STREAM: `more` is a chunk's data, behind it the framing goes on */
+#define SZ_TK_CHUNK 0x4u   /* with STREAM: `more` is a chunk's data, framing goes on behind it */
 #define SZ_TK_REQUEST 0x2u /* completes a request head: counts as one admitted request */
 
 struct sz_ticket {
@@ -346,7 +346,7 @@ enum sz_miss_why {
 	SZ_MISS_UNUSUAL = 2, /* head the kernel does not read itself: answer with tickets */
 	SZ_MISS_PARTIAL = 3, /* head that is not complete in this segment: tickets */
 	SZ_MISS_STREAM = 4,  /* the next segment of such a head or of a chunked body: tickets */
-	SZ_MISS_CHUNK = 6,   /* framing behind a chunk's data that the kernel does not read: tickets */
+	SZ_MISS_CHUNK = 6,   /* chunk framing that the kernel does not read: tickets */
 	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
 };
 

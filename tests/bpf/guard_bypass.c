@@ -302,6 +302,7 @@ TEST(ticket_of_an_earlier_connection_is_void_on_the_next_one)
 	EXPECT_EQ(DATA(0, "POST /a HT"), SCENE_DROP);
 	scene_ticket(0, EVIL, LEN(EVIL), SZ_TK_STREAM, 0);
 	IN(.flags = PKT_RST, .seq = scene_base);
+	machine_wait(1);
 	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = scene_base - 1), SCENE_PASS);
 	OUT(.flags = PKT_SYN | PKT_ACK, .seq = SCENE_ISS + 999, .ack = scene_base);
 	scene_ack = SCENE_ISS + 1000;

@@ -94,7 +94,7 @@ TEST(nodes_have_the_keys_the_kernel_looks_up)
 	exact = node_of(nodes, n, "/a\0", 3);
 	below = node_of(nodes, n, "/a/", 3);
 	ASSERT_TRUE(root && exact && below);
-	EXPECT_EQ(root->key.service, 1);
+	EXPECT_EQ(root->key.service, c->services[0].id);
 	EXPECT_EQ(root->node.route[SZ_M_GET], 0);
 	EXPECT_EQ(root->node.flags[SZ_M_GET], SZ_RT_PUBLIC);
 	EXPECT_EQ(root->node.route[SZ_M_POST], SZ_ROUTE_NONE);
@@ -435,7 +435,7 @@ TEST(decision_says_in_words_what_decided)
 	expect_decision(c, "{}", SZ_M_POST, "/orders", SZ_R_NO_ROUTE, SZ_ROUTE_NONE,
 			"route \"GET /orders\" covers the path /orders, but no route covers it for "
 			"method POST");
-	expect_decision(c, NULL, SZ_M_GET, "/none", SZ_R_NO_ROUTE, SZ_ROUTE_NONE,
+	expect_decision(c, NULL, SZ_M_GET, "/none", SZ_R_NO_TOKEN, SZ_ROUTE_NONE,
 			"no route of service \"svc\" covers the path /none");
 	expect_decision(c, "{\"department\":[\"dev\"]}", SZ_M_PUT, "/ops", SZ_R_NO_SCOPE, 1,
 			"route \"* /ops\" needs claim department = ops; the token has [\"dev\"]");

@@ -16,11 +16,17 @@ static const char *const method_names[SZ_METHOD_COUNT] = {SZ_METHODS(METHOD_NAME
 /* The first thing that keeps a path from being canonical, or NULL. */
 static const char *path_fault(const char *s)
 {
-	static const char *const never[] = {"%", "//", "/.", "\\", ";", "?", "#"};
+	static const char *const never[] = {"%", "//", "/./", "/../", "\\", ";", "?", "#"};
+	static const char *const never_last[] = {"/.", "/.."};
+	size_t n = strlen(s), i;
 
-	for (size_t i = 0; i < SZ_ARRAY_LEN(never); i++)
+	for (i = 0; i < SZ_ARRAY_LEN(never); i++)
 		if (strstr(s, never[i]))
 			return never[i];
+	for (i = 0; i < SZ_ARRAY_LEN(never_last); i++)
+		if (n >= strlen(never_last[i]) &&
+		    !strcmp(s + n - strlen(never_last[i]), never_last[i]))
+			return never_last[i];
 	return NULL;
 }
 

@@ -118,6 +118,8 @@ static void explain_shortfall(const struct sz_conf_route *t, const json_t *claim
 		sz_buf_done(&has);
 		return;
 	}
+	if (!gap->claim)
+		return;
 	v = sz_policy_claim(claims, gap->claim->name);
 	text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 	sz_buf_printf(&has, "%s", text ? text : "no such claim");
@@ -166,7 +168,8 @@ enum sz_reason sz_policy_decide(const struct sz_conf_service *svc, const json_t 
 	if (id == SZ_ROUTE_NONE) {
 		if (why)
 			explain_no_route(svc, req, why);
-		return SZ_R_NO_ROUTE;
+		/* As in the kernel: without a token nobody learns which routes exist. */
+		return claims ? SZ_R_NO_ROUTE : SZ_R_NO_TOKEN;
 	}
 	t = &svc->routes[id];
 	if (t->public) {
