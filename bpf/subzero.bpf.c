@@ -34,13 +34,20 @@ static __attribute__((always_inline)) struct sz_scratch *sz_scratch_of(u32 slot)
 #define sz_now() bpf_ktime_get_boot_ns()
 #define sz_ctx_len(ctx) ((u32)bpf_xdp_get_buff_len(ctx))
 
-/* The verifier must see the bounds where the helper is called, after the compiler's own ideas. */
+/*
+ * The verifier must see both bounds where the helper is called, after the compiler's own ideas.
+ * Kernel 6.1 learns nothing from a comparison with zero, so the length less one is compared.
+ */
 #define sz_bounded(len, max, call)                                                                 \
 	({                                                                                         \
-		u32 len_ = (len);                                                                  \
+		u32 below_ = (len) - 1;                                                            \
                                                                                                    \
-		barrier_var(len_);                                                                 \
-		len_ < 1 || len_ > (max) ? -1 : (call);                                            \
+		barrier_var(below_);                                                               \
+		below_ >= (max) ? -1 : ({                                                          \
+			u32 len_ = below_ + 1;                                                     \
+                                                                                                   \
+			(call);                                                                    \
+		});                                                                                \
 	})
 #define sz_ctx_load(ctx, off, to, len, max)                                                        \
 	sz_bounded(len, max, bpf_xdp_load_bytes(ctx, off, to, len_))
@@ -94,7 +101,8 @@ int sz_egress(struct __sk_buff *skb)
 	u32 len = skb->len, n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN;
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_EGRESS);
 
-	if (s && n >= 54 && !bpf_skb_load_bytes(skb, 0, s->frame, n))
+	if (s && n >= 54 &&
+	    !sz_bounded(n, SZ_HEADERS_LEN, bpf_skb_load_bytes(skb, 0, s->frame, len_)))
 		sz_guard_egress(n, len, skb->ingress_ifindex != 0, s);
 	return TC_ACT_UNSPEC;
 }

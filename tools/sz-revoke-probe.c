@@ -141,9 +141,10 @@ int main(int argc, char **argv)
 	if (argc < 6) {
 		fputs("usage: sz-revoke-probe ADDRESS PORT PATH TOKEN-FILE COMMAND...\n"
 		      "\n"
-		      "Sends requests with the token, runs the command that revokes it, and prints\n"
-		      "as JSON how long at most the token went on working. Exit status: 0 when\n"
-		      "nothing was admitted after the first 401, else 1; 2 when it cannot tell.\n",
+		      "Sends requests with the token, runs the command that revokes it, and\n"
+		      "prints as JSON how long at most the token went on working. Exit status:\n"
+		      "0 when nothing was admitted after the first 401, else 1; 2 when it\n"
+		      "cannot tell.\n",
 		      stderr);
 		return 2;
 	}

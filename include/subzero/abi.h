@@ -161,6 +161,7 @@ struct sz_range {
 #define SZ_FLOW_ASKED 0x2u  /* the bytes at `next` were handed to the daemon */
 #define SZ_FLOW_STREAM 0x4u /* inside a head or chunked body that only the daemon can follow */
 #define SZ_FLOW_CHUNK 0x10u /* with STREAM: behind a chunk's data, CRLF and a size line come next */
+#define SZ_FLOW_CUT 0x20u   /* with DEAD: the server was sent its RST */
 #define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
 
 /*
@@ -179,13 +180,13 @@ struct sz_flow {
 	u32 base;       /* first byte the server accepts: the ack of its SYN-ACK */
 	u32 iss;        /* the server's initial sequence number */
 	u32 next;       /* first byte that needs a decision */
-	u32 ack_admit;  /* the client's ack number when a request was last admitted */
+	u32 ack_admit;  /* the client's ack number when a request was last admitted or refused */
 	u32 floor;      /* bytes before this never pass */
 	u32 flags;      /* SZ_FLOW_* */
 	u32 service;
 	u32 requests;   /* admitted on this connection */
 	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
-	u32 pad;
+	u32 answer;     /* with DEAD: the reason the client was told */
 	struct sz_range range[SZ_RANGES];
 };
 

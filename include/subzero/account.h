@@ -22,6 +22,7 @@ enum sz_action {
 
 #define SZ_ATTEMPTS 32
 
+#define SZ_LINGER_NS 100000000ull     /* frames behind a question are still held this long */
 #define SZ_ASK_AGAIN_NS 2000000000ull /* an unanswered question is asked again after this */
 /*
  * Frames held behind one question, and how far behind `next` they may begin. On a connection whose

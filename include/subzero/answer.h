@@ -100,6 +100,13 @@ struct sz_reply {
 };
 
 /*
+ * How far an answer's timestamp runs ahead of the one the client echoed, in ticks (10 s on most
+ * stacks). The server may have sent newer ones meanwhile, and a stack drops what looks older than
+ * the last it saw (RFC 7323 section 5); nothing of the server comes after an answer.
+ */
+#define SZ_TS_AHEAD 10000
+
+/*
  * Headers of a segment back to the client, from the request's headers in `in`: addresses and ports
  * swapped, seq = what the client expects next, ack = behind what it sent. Carries the timestamps
  * option where the request did, with the values swapped: stacks may drop segments without it (RFC
@@ -143,7 +150,8 @@ SZ_COLD void sz_reply_build(const u8 *in, const struct sz_packet *p, u8 *out, st
 	    sz_load32(tcp + 20) == SZ_TS_WORD) {
 		tcp_len = 32;
 		sz_store32(th + 20, SZ_TS_WORD);
-		sz_store32(th + 24, sz_load32(tcp + 28));
+		sz_store32(th + 24,
+			   sz_htonl(sz_ntohl(sz_load32(tcp + 28)) + SZ_TS_AHEAD));
 		sz_store32(th + 28, sz_load32(tcp + 24));
 	}
 	th[12] = (u8)(tcp_len << 2);

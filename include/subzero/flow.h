@@ -82,6 +82,7 @@ SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 	f->flags = snap->flags;
 	f->requests = snap->requests;
 	f->held = snap->held;
+	f->answer = snap->answer;
 	sz_memcpy(f->range, snap->range, sizeof(f->range));
 	sz_fetch_add(&f->ver, 1);
 }

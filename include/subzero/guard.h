@@ -88,6 +88,33 @@ SZ_INLINE struct sz_flow *sz_flow_find(struct sz_scratch *s)
 	return f ? f : sz_map_get(&sz_half, &s->p.key);
 }
 
+/*
+ * The connection was answered. A client that sends the refused bytes again has not got the answer:
+ * it gets it again. The next segment becomes a RST for the server; after that a FIN is acknowledged
+ * here, for nobody else will. The entry stays, so that nothing reaches the server's stack and is
+ * reset from there.
+ */
+SZ_COLD int sz_guard_answered(struct sz_ctx *ctx, struct sz_scratch *s, struct sz_flow *live)
+{
+	const struct sz_flow *f = &s->flow;
+	u32 n;
+
+	sz_count(SZ_R_ANSWERED);
+	if (s->p.payload_len && s->p.seq == f->next && s->p.ack == f->ack_admit)
+		return sz_answer_client(ctx, s, f->answer);
+	if ((s->p.tcp_flags & SZ_TCP_FIN) && (f->flags & SZ_FLOW_CUT)) {
+		n = sz_part_reply(SZ_TCP_ACK, 0, 0);
+		return sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX) ?
+			       SZ_DROP :
+			       SZ_REPLY;
+	}
+	s->flow.flags |= SZ_FLOW_CUT;
+	if (!sz_flow_lock(live, &s->flow))
+		return SZ_AGAIN;
+	sz_flow_store(live, &s->flow);
+	return sz_reset_server(ctx, s);
+}
+
 /* One attempt to decide a segment. */
 SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 {
@@ -115,12 +142,8 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_count(SZ_R_MONITORED);
 		return SZ_PASS;
 	}
-	if (s->flow.flags & SZ_FLOW_DEAD) {
-		sz_count(SZ_R_ANSWERED);
-		sz_map_unset(&sz_flows, &s->p.key);
-		sz_map_unset(&sz_half, &s->p.key);
-		return sz_reset_server(ctx, s);
-	}
+	if (s->flow.flags & SZ_FLOW_DEAD)
+		return sz_guard_answered(ctx, s, f);
 	if (flags & SZ_TCP_RST) {
 		enum sz_rst rst = sz_flow_reset(&s->flow, s->p.seq);
 

@@ -185,6 +185,8 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 		return SZ_DROP;
 	}
 	s->flow.flags |= SZ_FLOW_DEAD;
+	s->flow.answer = reason;
+	s->flow.ack_admit = s->p.ack;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;
 	if (!sz_commit(g, f))
 		return SZ_AGAIN;

@@ -36,6 +36,7 @@ SZ_COLD const struct sz_route_node *sz_route_find(struct sz_scratch *s, u32 serv
 		v = sz_load64(s->frame + ((off + i) & SZ_FRAME_MASK));
 		sz_memcpy(k->path + i, &v, 8);
 	}
+	sz_opaque(n);
 	if (n < SZ_PATH_MAX)
 		k->path[n] = 0;
 	k->prefixlen = 32 + 8 * (n < SZ_PATH_MAX ? n + 1 : n);
@@ -59,11 +60,14 @@ SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
 		return sz_says(w, SZ_DENY, SZ_R_NO_DAEMON, 0);
 	if ((f->flags & SZ_FLOW_ASKED) && w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
 		return sz_says(w, SZ_DENY, SZ_R_WAITING, 0);
-	src = sz_source_of(&g->s->p.key.client);
-	if (!src ||
-	    !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
-			    cfg->src_miss_burst_ns) ||
-	    !sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
+	/* A source answers for what is not known yet; a known client only for its share of all. */
+	if (!f->principal) {
+		src = sz_source_of(&g->s->p.key.client);
+		if (!src || !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
+					    cfg->src_miss_burst_ns))
+			return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
+	}
+	if (!sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
 		return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
 	return sz_says(w, SZ_ASK, SZ_R_MISS, why);
 }

@@ -254,6 +254,15 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	return 0;
 }
 
+/*
+ * Is a question open, or was one a moment ago, so that the daemon may still be putting frames back?
+ * What begins behind them must go the same way or it would be dropped as a gap.
+ */
+SZ_INLINE bool sz_recently_asked(const struct sz_flow *f, u64 now)
+{
+	return (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) || now - f->asked_ns < SZ_LINGER_NS;
+}
+
 /* Behind a question that is open: may the daemon take this frame, too, and put it back in order? */
 SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 {
@@ -311,7 +320,7 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 		return sz_walk_boundary(g);
 	if (sz_seq_before(pos, f->next))
 		return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
-	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->off &&
+	if (!w->off && sz_recently_asked(f, w->now) &&
 	    sz_may_hold(g, pos - f->next))
 		return sz_stop(w, SZ_ASK, SZ_R_MISS, SZ_MISS_STREAM);
 	return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);

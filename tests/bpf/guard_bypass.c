@@ -86,12 +86,12 @@ TEST(identical_handshake_after_a_client_reset_starts_the_stream_anew)
 /* MPTCP maps the bytes of a connection to other places of the stream, and joins connections. */
 TEST(syn_that_offers_multipath_tcp_does_not_reach_the_server_as_such)
 {
-	static const u8 capable[] = { 30, 4, 0x01, 0x81 };
-	static const u8 join[] = { 30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const u8 capable[] = {30, 4, 0x01, 0x81};
+	static const u8 join[] = {30, 12, 0x10, 1, 1, 2, 3, 4, 5, 6, 7, 8};
 	const struct {
 		const u8 *opt;
 		u32 len;
-	} offers[] = { { capable, sizeof(capable) }, { join, sizeof(join) } };
+	} offers[] = {{capable, sizeof(capable)}, {join, sizeof(join)}};
 
 	for (u32 i = 0; i < 2; i++) {
 		int act;
@@ -107,15 +107,17 @@ TEST(syn_that_offers_multipath_tcp_does_not_reach_the_server_as_such)
 /* The SYN came before the guard did: what the client maps elsewhere must not pass. */
 TEST(segments_of_a_multipath_connection_that_began_unguarded_are_dropped)
 {
-	static const u8 dss[] = { 30, 20, 0x20, 0x05, 0, 0, 0, 1, 0, 0, 0, 2,
-				  0,  0,  0,	1,    0, 9, 0, 0 };
+	static const u8 dss[] = {30, 20, 0x20, 0x05, 0, 0, 0, 1, 0, 0,
+				 0,  2,  0,    0,    0, 1, 0, 9, 0, 0};
 
 	scene_begin();
 	scene_connect();
 	EXPECT_EQ(IN(.flags = PKT_ACK, .seq = scene_base, .ack = scene_ack, .data = GET_A,
-		     .len = LEN(GET_A), .opt = dss, .opt_len = sizeof(dss)), SCENE_DROP);
+		     .len = LEN(GET_A), .opt = dss, .opt_len = sizeof(dss)),
+		  SCENE_DROP);
 	EXPECT_EQ(IN(.flags = PKT_ACK, .seq = scene_base, .ack = scene_ack, .opt = dss,
-		     .opt_len = sizeof(dss)), SCENE_DROP);
+		     .opt_len = sizeof(dss)),
+		  SCENE_DROP);
 	EXPECT_EQ(scene_count(SZ_R_MULTIPATH), 2);
 }
 
@@ -126,10 +128,10 @@ TEST(segments_of_a_multipath_connection_that_began_unguarded_are_dropped)
 TEST(ipv6_fragment_with_false_padding_is_dropped)
 {
 	/* fragment header (more follow), then 8 bytes of destination options, next: more options */
-	static const u8 ext[] = { 60, 0, 0, 1, 9, 9, 9, 9, 60, 0, 1, 4, 0, 0, 0, 0 };
-	static const u8 padding[] = { 17, 0, 1, 4, 0, 0, 0, 0 };
-	struct pkt_spec s = { .v6 = true, .ext = ext, .ext_len = sizeof(ext), .next = 44,
-			      .flags = PKT_ACK };
+	static const u8 ext[] = {60, 0, 0, 1, 9, 9, 9, 9, 60, 0, 1, 4, 0, 0, 0, 0};
+	static const u8 padding[] = {17, 0, 1, 4, 0, 0, 0, 0};
+	struct pkt_spec s = {
+		.v6 = true, .ext = ext, .ext_len = sizeof(ext), .next = 44, .flags = PKT_ACK};
 
 	scene_begin();
 	scene.in_len = pkt_build(scene.in, &s);
@@ -151,7 +153,7 @@ static void enforce(struct sz_service *svc)
 
 TEST(connection_lost_in_monitor_mode_does_not_pass_once_enforcing)
 {
-	struct sz_service svc = { .id = SCENE_SERVICE, .flags = SZ_SVC_MONITOR };
+	struct sz_service svc = {.id = SCENE_SERVICE, .flags = SZ_SVC_MONITOR};
 	static const char odd[] = "GET /a HTTP/1.1\nHost: h\n\n";
 
 	scene_begin();
@@ -160,6 +162,25 @@ TEST(connection_lost_in_monitor_mode_does_not_pass_once_enforcing)
 	EXPECT_EQ(DATA(0, odd), SCENE_PASS);
 	ACKED(LEN(odd));
 	enforce(&svc);
+	EXPECT_TRUE(DATA(LEN(odd), EVIL) != SCENE_PASS);
+}
+
+/* The time of the switch is taken before the map is written: a connection may begin in between. */
+TEST(connection_lost_during_the_switch_to_enforcing_does_not_pass)
+{
+	struct sz_service svc = {.id = SCENE_SERVICE, .flags = SZ_SVC_MONITOR};
+	static const char odd[] = "GET /a HTTP/1.1\nHost: h\n\n";
+	u64 taken;
+
+	scene_begin();
+	scene_service(&svc);
+	taken = machine_now();
+	machine_wait(1);
+	scene_connect();
+	EXPECT_EQ(DATA(0, odd), SCENE_PASS);
+	svc.flags = 0;
+	svc.enforced_ns = taken;
+	scene_service(&svc);
 	EXPECT_TRUE(DATA(LEN(odd), EVIL) != SCENE_PASS);
 }
 
@@ -199,8 +220,8 @@ TEST(bytes_behind_the_last_step_of_the_walk_do_not_pass)
 /* Many small chunks behind the head in one segment, and a request of its own behind them. */
 TEST(bytes_behind_the_last_chunk_of_the_walk_do_not_pass)
 {
-	static const char head[] = "POST /a HTTP/1.1\r\nHost: h\r\n" AUTH_
-				   "Transfer-Encoding: chunked\r\n\r\n1\r\n";
+	static const char head[] =
+		"POST /a HTTP/1.1\r\nHost: h\r\n" AUTH_ "Transfer-Encoding: chunked\r\n\r\n1\r\n";
 	static char all[2048];
 	u32 n, chunks, i;
 
@@ -228,9 +249,11 @@ TEST(urgent_pointer_ahead_of_its_byte_does_not_reach_the_server)
 	scene_begin();
 	scene_connect();
 	EXPECT_TRUE(IN(.flags = PKT_ACK | PKT_URG, .seq = scene_base, .ack = scene_ack,
-		       .urg = 40) != SCENE_PASS || !(scene.seg.flags & PKT_URG));
+		       .urg = 40) != SCENE_PASS ||
+		    !(scene.seg.flags & PKT_URG));
 	EXPECT_TRUE(IN(.flags = PKT_ACK | PKT_FIN | PKT_URG, .seq = scene_base, .ack = scene_ack,
-		       .urg = 40) != SCENE_PASS || !(scene.seg.flags & PKT_URG));
+		       .urg = 40) != SCENE_PASS ||
+		    !(scene.seg.flags & PKT_URG));
 }
 
 /*
@@ -281,7 +304,7 @@ TEST(cookie_of_a_connection_that_was_closed_does_not_open_the_stream_again)
 /* What was sent ahead in monitor mode waits in the server's queue until the gap is filled. */
 TEST(gap_that_was_passed_in_monitor_mode_is_not_filled_once_enforcing)
 {
-	struct sz_service svc = { .id = SCENE_SERVICE, .flags = SZ_SVC_MONITOR };
+	struct sz_service svc = {.id = SCENE_SERVICE, .flags = SZ_SVC_MONITOR};
 
 	scene_begin();
 	scene_service(&svc);

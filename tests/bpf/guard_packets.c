@@ -19,7 +19,7 @@ TEST(packet_for_another_port_or_host_passes_untouched)
 
 TEST(other_protocols_pass_even_to_a_protected_address)
 {
-	struct pkt_spec s = { .flags = PKT_ACK, .data = "12345678", .len = 8 };
+	struct pkt_spec s = {.flags = PKT_ACK, .data = "12345678", .len = 8};
 
 	scene_begin();
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -38,7 +38,7 @@ TEST(other_protocols_pass_even_to_a_protected_address)
 
 TEST(fragments_for_a_protected_address_are_dropped)
 {
-	static const u8 ext[8] = { 6, 0, 0, 1 };
+	static const u8 ext[8] = {6, 0, 0, 1};
 
 	scene_begin();
 	EXPECT_EQ(IN(.frag = 0x2000, .flags = PKT_ACK), SCENE_DROP);
@@ -52,8 +52,8 @@ TEST(fragments_for_a_protected_address_are_dropped)
 
 TEST(ipv4_options_and_ipv6_extension_headers_are_dropped)
 {
-	static const u8 nop[4] = { 1, 1, 1, 0 }, dst[8] = { 6, 0, 1, 4 };
-	static const u8 two[16] = { 60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4 };
+	static const u8 nop[4] = {1, 1, 1, 0}, dst[8] = {6, 0, 1, 4};
+	static const u8 two[16] = {60, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4};
 
 	scene_begin();
 	EXPECT_EQ(IN(.ext = nop, .ext_len = 4, .flags = PKT_ACK), SCENE_DROP);
@@ -67,7 +67,7 @@ TEST(ipv4_options_and_ipv6_extension_headers_are_dropped)
 
 TEST(packets_whose_lengths_lie_are_dropped)
 {
-	struct pkt_spec s = { .flags = PKT_ACK, .data = "x", .len = 1 };
+	struct pkt_spec s = {.flags = PKT_ACK, .data = "x", .len = 1};
 
 	scene_begin();
 	for (int i = 0; i < 6; i++) {
@@ -92,13 +92,13 @@ TEST(packets_whose_lengths_lie_are_dropped)
 
 TEST(impossible_flags_and_urgent_data_are_dropped)
 {
-	static const u8 flags[] = { 0,
-				    PKT_PSH,
-				    PKT_FIN,
-				    PKT_SYN | PKT_FIN,
-				    PKT_SYN | PKT_RST,
-				    PKT_SYN | PKT_ACK,
-				    PKT_SYN | PKT_URG };
+	static const u8 flags[] = {0,
+				   PKT_PSH,
+				   PKT_FIN,
+				   PKT_SYN | PKT_FIN,
+				   PKT_SYN | PKT_RST,
+				   PKT_SYN | PKT_ACK,
+				   PKT_SYN | PKT_URG};
 
 	scene_begin();
 	scene_connect();
@@ -148,10 +148,10 @@ TEST(link_layer_padding_is_not_payload)
 
 TEST(multipath_option_is_taken_out_of_a_syn)
 {
-	static const u8 opts[] = { 2, 4, 5, 180, 30, 4, 0x01, 0x81, 4, 2, 1, 1 };
-	static const u8 want[] = { 2, 4, 5, 180, 1, 1, 1, 1, 4, 2, 1, 1 };
-	static const u8 odd[] = { 1, 30, 4, 0x01, 0x81, 3, 3, 7 }; /* begins at an odd offset */
-	static const u8 want_odd[] = { 1, 1, 1, 1, 1, 3, 3, 7 };
+	static const u8 opts[] = {2, 4, 5, 180, 30, 4, 0x01, 0x81, 4, 2, 1, 1};
+	static const u8 want[] = {2, 4, 5, 180, 1, 1, 1, 1, 4, 2, 1, 1};
+	static const u8 odd[] = {1, 30, 4, 0x01, 0x81, 3, 3, 7}; /* begins at an odd offset */
+	static const u8 want_odd[] = {1, 1, 1, 1, 1, 3, 3, 7};
 
 	for (int i = 0; i < 8; i++) {
 		bool v6 = i & 1, partial = i & 2, o = i & 4;
@@ -171,7 +171,7 @@ TEST(multipath_option_is_taken_out_of_a_syn)
 
 TEST(syn_with_two_multipath_options_is_dropped)
 {
-	static const u8 opts[] = { 30, 4, 0x01, 0x81, 30, 4, 0x01, 0x81 };
+	static const u8 opts[] = {30, 4, 0x01, 0x81, 30, 4, 0x01, 0x81};
 
 	scene_begin();
 	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 77, .opt = opts, .opt_len = sizeof(opts)),
@@ -181,8 +181,8 @@ TEST(syn_with_two_multipath_options_is_dropped)
 
 static void ban(const struct sz_addr *a, u32 bits, u64 expires_ns)
 {
-	struct sz_ban_key k = { .prefixlen = bits, .addr = *a };
-	struct sz_ban b = { .expires_ns = expires_ns, .why = "test" };
+	struct sz_ban_key k = {.prefixlen = bits, .addr = *a};
+	struct sz_ban b = {.expires_ns = expires_ns, .why = "test"};
 
 	ASSERT_EQ(machine_set("sz_bans", &k, &b), 0);
 }
@@ -227,8 +227,8 @@ TEST(unconfigured_program_drops_what_is_for_a_protected_port_only)
 
 TEST(service_at_any_address_guards_local_servers_only)
 {
-	struct sz_service_key any = { .port = htons(9090) };
-	struct sz_service svc = { .id = SCENE_SERVICE };
+	struct sz_service_key any = {.port = htons(9090)};
+	struct sz_service svc = {.id = SCENE_SERVICE};
 	struct sz_flow f;
 
 	scene_begin();

@@ -4,6 +4,8 @@
 # What a client gets for each kind of request, over IPv4 and IPv6, and that what was refused never
 # reached the service. Requests that must be refused say so in their query, "?no"; those that must
 # be admitted say "?yes": the service's own log is the witness.
+#
+# shellcheck disable=SC2119 # functions whose arguments are optional
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -146,7 +148,8 @@ done
 expect_eq "$(guard_status "/orders?no" "$alice" "${many[@]}")" 431 "too many header lines: 431"
 expect_eq "$(($(guard_count head_too_large) - before))" 1 "counted as head_too_large"
 lab_client ip route change "${LAB_SERVER4%.*}.0/24" dev $LAB_CLIENT_IF src $LAB_CLIENT4 initcwnd 40
-expect_eq "$(guard_status "/orders?no" "$alice" -H "X-Big: $(head -c 17000 /dev/zero | tr '\0' a)")" \
+huge=$(head -c 17000 /dev/zero | tr '\0' a)
+expect_eq "$(guard_status "/orders?no" "$alice" -H "X-Big: $huge")" \
 	431 "head of 17,000 bytes: 431"
 lab_client ip route change "${LAB_SERVER4%.*}.0/24" dev $LAB_CLIENT_IF src $LAB_CLIENT4
 refused 403 upgrade "upgrade" /orders "$alice" -H "Connection: Upgrade" -H "Upgrade: websocket"
@@ -161,14 +164,16 @@ malformed() { # NAME REQUEST (printf's form)
 	done
 }
 auth="Authorization: Bearer $alice\\r\\n"
+post="POST /orders?no HTTP/1.1\\r\\nHost: x\\r\\n$auth"
+get="GET /orders?no HTTP/1.1\\r\\nHost: x\\r\\n"
 malformed "two lengths" \
-	"POST /orders?no HTTP/1.1\r\nHost: x\r\n${auth}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"
+	"${post}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"
 malformed "length beside chunked" \
-	"POST /orders?no HTTP/1.1\r\nHost: x\r\n${auth}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-malformed "header line without a colon" "GET /orders?no HTTP/1.1\r\nHost: x\r\n${auth}nonsense\r\n\r\n"
+	"${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+malformed "header line without a colon" "$get${auth}nonsense\r\n\r\n"
 malformed "space before the colon" "GET /orders?no HTTP/1.1\r\nHost : x\r\n${auth}\r\n"
-malformed "folded header" "GET /orders?no HTTP/1.1\r\nHost: x\r\n${auth}X-A: b\r\n c\r\n\r\n"
-malformed "two tokens" "GET /orders?no HTTP/1.1\r\nHost: x\r\n${auth}${auth}\r\n"
+malformed "folded header" "$get${auth}X-A: b\r\n c\r\n\r\n"
+malformed "two tokens" "$get${auth}${auth}\r\n"
 malformed "no host" "GET /orders?no HTTP/1.1\r\n${auth}\r\n"
 malformed "another protocol" "EHLO orders?no\r\n\r\n"
 
@@ -188,13 +193,14 @@ for size in 0 1 10240 1048576; do
 	done
 done
 GUARD_FAMILY=4
-out=$(printf 'POST /orders?yes HTTP/1.1\r\nHost: x\r\n%bTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n%s' \
-	"$auth" "$(printf '1\r\na\r\n5\r\nbcdef\r\nA\r\n0123456789\r\n0\r\nX-End: 1\r\n\r\nx')" | head -c -1 |
-	guard_raw 4)
+out=$(printf '%b\r\nHost: x\r\n%bTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n%s' \
+	"POST /orders?yes HTTP/1.1" "$auth" \
+	"$(printf '1\r\na\r\n5\r\nbcdef\r\nA\r\n0123456789\r\n0\r\nX-End: 1\r\n\r\nx')" |
+	head -c -1 | guard_raw 4)
 yes=$((yes + 1))
 expect_contains "$out" "body 16" "small chunks and a trailer in one segment arrive"
 malformed "chunk extension" \
-	"POST /orders?no HTTP/1.1\r\nHost: x\r\n${auth}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n0\r\n\r\n"
+	"${post}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n0\r\n\r\n"
 out=$(lab_client curl -s -m 5 -w ' %{http_code} %{time_total}' -H "Expect: 100-continue" \
 	-H "Authorization: Bearer $alice" --data-binary @"$GUARD_DIR/body" "$(guard_url)/orders?yes")
 yes=$((yes + 1))
@@ -216,18 +222,23 @@ guard_load -n 1000 -c 8 -x get:1,post1k:1,chunked-post1k:1,chunked-post64k:1 -E 
 expect_eq "$(guard_load_says wrong) $(guard_load_says 200)" "0 1000" \
 	"a mix of bodies with and without length on the same connections"
 yes=$((yes + 1000))
-out=$(printf 'GET /orders?yes HTTP/1.1\r\nHost: x\r\n%b\r\nGET /admin?no HTTP/1.1\r\nHost: x\r\n%b\r\n' \
-	"$auth" "$auth" | guard_raw 4)
+out=$(printf 'GET %s HTTP/1.1\r\nHost: x\r\n%b\r\n' "/orders?yes" "$auth" "/admin?no" "$auth" |
+	guard_raw 4)
 yes=$((yes + 1))
-expect_contains "$out" "hello from /orders" "of two requests in one segment the good one is answered"
+expect_contains "$out" "hello from /orders" \
+	"of two requests in one segment the good one is answered"
 expect_contains "$out" "HTTP/1.1 403" "and then the bad one"
 expect_eq "$(grep -aoE '^HTTP/1.1 [0-9]+' <<<"$out" | paste -sd' ')" "HTTP/1.1 200 HTTP/1.1 403" \
 	"in this order"
+closing() {
+	lab_client ss -Htan | grep -c LAST-ACK
+}
+expect_ok "refused connections end at the client, too" wait_until 3 eval "[ \$(closing) -eq 0 ]"
 open() {
 	lab_server ss -Htn state established "sport = :$LAB_PORT" | wc -l
 }
 expect_ok "refused connections do not stay open at the server" \
-	wait_until 5 eval '[ "$(open)" -eq 0 ]'
+	wait_until 5 eval "[ \$(open) -eq 0 ]"
 
 # ---- answers ------------------------------------------------------------------------------------
 answer() { # [CURL OPTION...]: into $answer; prints what is wrong with it
@@ -258,8 +269,10 @@ for GUARD_FAMILY in 4 6; do
 done
 GUARD_FAMILY=4
 url=$(guard_url)
-expect_eq "$(printf 'GET /orders?no HTTP/1.1\r\nHost: x\r\n\r\n' | guard_raw 4 | grep -ac '^HTTP/1.1 401')" 1 \
-	"the connection ends with the answer"
+short=$(printf 'GET /?no HTTP/1.1\r\nHost: x\r\n\r\n' | guard_raw 4)
+expect_contains "$short" "Connection: close" \
+	"the answer to the shortest request says that the connection ends"
+expect_eq "$(grep -ac '^HTTP/1.1 401' <<<"$short")" 1 "and comes once"
 expect_le "$(median "$url/orders?no")" 100 "401 without a token comes at once"
 expect_le "$(median "$url/admin?no" "${bearer[@]}")" 100 "403 comes at once"
 expect_le "$(median "$url/other?no" "${bearer[@]}")" 100 "403 for an unknown path comes at once"

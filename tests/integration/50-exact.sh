@@ -3,6 +3,8 @@
 #
 # Nothing is wrong and nothing is lost at load: every request gets its status, and the client, the
 # service, the kernel's counters and the audit log count the same. REQUESTS (default 100000).
+#
+# shellcheck disable=SC2119 # functions whose arguments are optional
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Change of policy, of keys and of state: what holds at once, what outlives the daemon, the maps.
+#
+# shellcheck disable=SC2119 # functions whose arguments are optional
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -36,7 +38,8 @@ expect_eq "$(guard_status /orders "$alice") $(guard_status /orders "$alice")" "2
 sed -i 's/path: \/orders, scopes: \[orders:read\]/path: \/orders, scopes: [orders:all]/' \
 	"$GUARD_DIR/guard.yaml"
 expect_ok "SIGHUP is answered by an audit record" hup
-expect_eq "$(guard_status /orders "$alice")" 403 "the old grant is void: the next request is refused"
+expect_eq "$(guard_status /orders "$alice")" 403 \
+	"the old grant is void: the next request is refused"
 expect_eq "$(guard_status /read "$alice")" 200 "a route that did not change goes on"
 guard_conf >"$GUARD_DIR/guard.yaml"
 expect_ok "the policy is put back" hup
@@ -59,7 +62,8 @@ expect_contains "$(tail -n 3 "$LAB_DIR/subzerod.log")" "guard.yaml:" "the log na
 expect_eq "$(generation)" "$before" "the generation stays"
 expect_eq "$(guard_status /orders "$alice")" 200 "the old policy stays in force"
 expect_fail "subzeroctl reload says no" guard_ctl reload
-expect_fail "--check-config says no" "$GUARD_BUILD/subzerod" -c "$GUARD_DIR/guard.yaml" --check-config
+expect_fail "--check-config says no" \
+	"$GUARD_BUILD/subzerod" -c "$GUARD_DIR/guard.yaml" --check-config
 guard_conf >"$GUARD_DIR/guard.yaml"
 cp "$GUARD_DIR/jwks.json" "$GUARD_DIR/jwks.good"
 echo '{"keys":[' >"$GUARD_DIR/jwks.json"
@@ -72,7 +76,8 @@ cp "$GUARD_DIR/jwks.good" "$GUARD_DIR/jwks.json"
 	--jwks "$GUARD_DIR/jwks.json" >/dev/null
 expect_ok "other keys are read" hup
 expect_eq "$(guard_status /orders "$alice")" 401 "a token of the old key is refused at once"
-expect_eq "$(guard_status /orders "$(guard_mint new orders:read --key "$GUARD_DIR/key2.jwk")")" 200 \
+token=$(guard_mint new orders:read --key "$GUARD_DIR/key2.jwk")
+expect_eq "$(guard_status /orders "$token")" 200 \
 	"one of the new key is admitted"
 cp "$GUARD_DIR/jwks.good" "$GUARD_DIR/jwks.json"
 expect_ok "the old keys are put back" hup

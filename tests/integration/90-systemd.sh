@@ -14,7 +14,8 @@ vm_prepare || skip_all "$VM_WHY"
 
 root=$(mktemp -d /tmp/subzero-vm.XXXXXX) || exit 1
 at_exit rm -rf "$root"
-expect_ok "make install places everything" env -u MAKEFLAGS -u MAKELEVEL make -s install DESTDIR="$root"
+expect_ok "make install places everything" \
+	env -u MAKEFLAGS -u MAKELEVEL make -s install DESTDIR="$root"
 there=$root/opt/subzero
 mkdir -p "$there/tests/lib"
 cp tests/lib/tap.sh tests/lib/exit.sh tests/lib/vm-systemd.sh "$there/tests/lib/"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2120
 #
 # A guarded service in the lab: configuration, keys, tokens and the daemon in front of nginx. For
 # integration tests, sourced after tap.sh and netns.sh. It must never hide that a daemon died.

@@ -15,15 +15,15 @@
 
 #include "subzero/abi.h"
 
-#define SCENE_SERVICE 5
-#define SCENE_GRANTED "granted-token"
-#define SCENE_PRINCIPAL 0x1122334455667788ull
-#define SCENE_ISS 7000u      /* the server's initial sequence number */
-#define SCENE_BASE 1000u     /* first byte of the client's data, unless a test says more */
-#define SCENE_ROUTE_A 1      /* GET, POST /a and below: token */
-#define SCENE_ROUTE_PUBLIC 2 /* GET, POST /pub: no token */
-#define SCENE_ROUTE_ASK 3    /* GET /ask: the daemon decides each request */
-#define SCENE_ROUTE_OTHER 4  /* GET /other: the grant does not allow it */
+#define SCENE_SERVICE      5
+#define SCENE_GRANTED      "granted-token"
+#define SCENE_PRINCIPAL    0x1122334455667788ull
+#define SCENE_ISS          7000u /* the server's initial sequence number */
+#define SCENE_BASE         1000u /* first byte of the client's data, unless a test says more */
+#define SCENE_ROUTE_A      1     /* GET, POST /a and below: token */
+#define SCENE_ROUTE_PUBLIC 2     /* GET, POST /pub: no token */
+#define SCENE_ROUTE_ASK    3     /* GET /ask: the daemon decides each request */
+#define SCENE_ROUTE_OTHER  4     /* GET /other: the grant does not allow it */
 
 enum scene_act { SCENE_PASS, SCENE_DROP, SCENE_REPLY };
 
@@ -70,13 +70,13 @@ static inline void scene_out(struct pkt_spec s)
 	machine_out();
 }
 
-#define IN(...) scene_in((struct pkt_spec){ __VA_ARGS__ })
-#define OUT(...) scene_out((struct pkt_spec){ __VA_ARGS__ })
+#define IN(...)  scene_in((struct pkt_spec){__VA_ARGS__})
+#define OUT(...) scene_out((struct pkt_spec){__VA_ARGS__})
 /* Client data at `at` bytes behind the first one. */
 #define DATA(at, s) DATA_N(at, s, strlen(s))
 #define DATA_N(at, s, n)                                                                           \
-	IN(.flags = PKT_ACK | PKT_PSH, .seq = scene_base + (u32)(at), .ack = scene_ack, .data = (s), \
-	   .len = (u32)(n))
+	IN(.flags = PKT_ACK | PKT_PSH, .seq = scene_base + (u32)(at), .ack = scene_ack,            \
+	   .data = (s), .len = (u32)(n))
 /* The server acknowledges n bytes, and has sent `said` bytes itself. */
 #define ACKED(n) OUT(.flags = PKT_ACK, .seq = scene_ack, .ack = scene_base + (u32)(n))
 
@@ -119,9 +119,10 @@ static inline struct sz_addr scene_addr(bool v6, u8 last)
 
 static inline struct sz_flow_key scene_flow_key(void)
 {
-	return (struct sz_flow_key){ .client = scene_addr(scene.v6, 7),
-				     .server = scene_addr(scene.v6, 1),
-				     .client_port = htons(40000), .server_port = htons(8080) };
+	return (struct sz_flow_key){.client = scene_addr(scene.v6, 7),
+				    .server = scene_addr(scene.v6, 1),
+				    .client_port = htons(40000),
+				    .server_port = htons(8080)};
 }
 
 static inline bool scene_half(struct sz_flow *ret)
@@ -145,7 +146,7 @@ static inline u64 scene_count(u32 reason)
 
 static inline u64 scene_hits(u64 principal, u16 route)
 {
-	struct sz_hit_key k = { .principal = principal, .service = SCENE_SERVICE, .route = route };
+	struct sz_hit_key k = {.principal = principal, .service = SCENE_SERVICE, .route = route};
 
 	return machine_sum_key("sz_hits", &k);
 }
@@ -173,7 +174,7 @@ static inline bool scene_event(struct sz_event *ret)
 static inline void scene_service(const struct sz_service *svc)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
-		struct sz_service_key k = { .addr = scene_addr(v6, 1), .port = htons(8080) };
+		struct sz_service_key k = {.addr = scene_addr(v6, 1), .port = htons(8080)};
 
 		ASSERT_EQ(machine_set("sz_services", &k, svc), 0);
 		k.port = 0;
@@ -184,7 +185,7 @@ static inline void scene_service(const struct sz_service *svc)
 /* One node: `path` with its NUL when `exact`. */
 static inline void scene_node(const char *path, bool exact, u16 route, u32 methods, u16 flags)
 {
-	struct sz_route_key k = { .service = SCENE_SERVICE };
+	struct sz_route_key k = {.service = SCENE_SERVICE};
 	struct sz_route_node n;
 	u32 len = (u32)strlen(path) + exact;
 
@@ -199,7 +200,7 @@ static inline void scene_node(const char *path, bool exact, u16 route, u32 metho
 
 static inline struct sz_grant_key scene_token(const char *token)
 {
-	struct sz_grant_key k = { .service = SCENE_SERVICE };
+	struct sz_grant_key k = {.service = SCENE_SERVICE};
 	static u8 buf[SZ_FRAME_MAX + 64];
 	u32 n = (u32)strlen(token);
 
@@ -210,9 +211,10 @@ static inline struct sz_grant_key scene_token(const char *token)
 
 static inline struct sz_grant scene_grant_value(void)
 {
-	struct sz_grant g = { .expires_ns = machine_now() + 3600000000000ull,
-			      .policy_gen = scene.cfg.policy_gen, .key_gen = scene.cfg.key_gen,
-			      .principal = SCENE_PRINCIPAL };
+	struct sz_grant g = {.expires_ns = machine_now() + 3600000000000ull,
+			     .policy_gen = scene.cfg.policy_gen,
+			     .key_gen = scene.cfg.key_gen,
+			     .principal = SCENE_PRINCIPAL};
 
 	g.allow[0] = 1u << SCENE_ROUTE_A | 1u << SCENE_ROUTE_PUBLIC;
 	g.ask[0] = 1u << SCENE_ROUTE_ASK;
@@ -231,17 +233,22 @@ static inline struct sz_ticket scene_ticket_value(const void *bytes, u32 len, u3
 	static u8 buf[SZ_FRAME_MAX + 64];
 
 	memcpy(buf, bytes, len);
-	return (struct sz_ticket){ .digest = sz_segment_digest(scene.cfg.key, buf, 0, len),
-				   .expires_ns = machine_now() + 5000000000ull, .more = more,
-				   .principal = SCENE_PRINCIPAL, .len = len, .reason = SZ_R_TICKET,
-				   .flags = flags, .service = SCENE_SERVICE, .route = SCENE_ROUTE_A,
-				   .method = SZ_M_POST };
+	return (struct sz_ticket){.digest = sz_segment_digest(scene.cfg.key, buf, 0, len),
+				  .expires_ns = machine_now() + 5000000000ull,
+				  .more = more,
+				  .principal = SCENE_PRINCIPAL,
+				  .len = len,
+				  .reason = SZ_R_TICKET,
+				  .flags = flags,
+				  .service = SCENE_SERVICE,
+				  .route = SCENE_ROUTE_A,
+				  .method = SZ_M_POST};
 }
 
 /* For the connection as it is now, unless the ticket names another birth. */
 static inline void scene_ticket_set(u32 at, struct sz_ticket *t)
 {
-	struct sz_ticket_key k = { .flow = scene_flow_key(), .seq = scene_base + at };
+	struct sz_ticket_key k = {.flow = scene_flow_key(), .seq = scene_base + at};
 
 	struct sz_flow f;
 
@@ -261,7 +268,7 @@ static inline void scene_ticket(u32 at, const void *bytes, u32 len, u32 flags, u
 static inline void scene_answers(void)
 {
 #define SCENE_STATUS_(n, NAME, label, http, text) [n] = http,
-	static const u16 status[SZ_REASON_MAX] = { SZ_REASONS(SCENE_STATUS_) };
+	static const u16 status[SZ_REASON_MAX] = {SZ_REASONS(SCENE_STATUS_)};
 
 	for (u32 r = 0; r < SZ_REASON_MAX; r++) {
 		struct sz_answer a = {};
@@ -271,7 +278,8 @@ static inline void scene_answers(void)
 			continue;
 		a.len = (u32)snprintf((char *)a.bytes, sizeof(a.bytes),
 				      "HTTP/1.1 %u Refused\r\n%sConnection: close\r\n\r\n%.*s",
-				      status[r], status[r] == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+				      status[r],
+				      status[r] == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
 				      (int)(r & 3), "abc");
 		sum = pkt_sum(a.bytes, a.len, 0);
 		a.csum = htons((u16)sum);
@@ -286,14 +294,16 @@ static inline void scene_answers(void)
 
 static inline void scene_begin(void)
 {
-	struct sz_service svc = { .id = SCENE_SERVICE };
+	struct sz_service svc = {.id = SCENE_SERVICE};
 	struct sz_grant g;
 
 	memset(&scene, 0, sizeof(scene));
 	machine_begin();
-	scene.cfg = (struct sz_config){ .abi = SZ_ABI, .heartbeat_ns = machine_now(),
-					.heartbeat_ttl_ns = 60000000000ull, .policy_gen = 11,
-					.key_gen = 22 };
+	scene.cfg = (struct sz_config){.abi = SZ_ABI,
+				       .heartbeat_ns = machine_now(),
+				       .heartbeat_ttl_ns = 60000000000ull,
+				       .policy_gen = 11,
+				       .key_gen = 22};
 	memcpy(scene.cfg.key, "0123456789abcdef", 16);
 	scene_config();
 	scene_service(&svc);
@@ -324,13 +334,13 @@ static inline void scene_answered(int act, u32 reason)
 }
 
 /* Requests. */
-#define HOST_ "Host: h\r\n"
-#define AUTH_ "Authorization: Bearer " SCENE_GRANTED "\r\n"
-#define GET_A "GET /a HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
-#define GET_PUB "GET /pub HTTP/1.1\r\n" HOST_ "\r\n"
-#define GET_NO_TOKEN "GET /a HTTP/1.1\r\n" HOST_ "\r\n"
-#define POST_A(len) "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Content-Length: " len "\r\n\r\n"
+#define HOST_         "Host: h\r\n"
+#define AUTH_         "Authorization: Bearer " SCENE_GRANTED "\r\n"
+#define GET_A         "GET /a HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
+#define GET_PUB       "GET /pub HTTP/1.1\r\n" HOST_ "\r\n"
+#define GET_NO_TOKEN  "GET /a HTTP/1.1\r\n" HOST_ "\r\n"
+#define POST_A(len)   "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Content-Length: " len "\r\n\r\n"
 #define POST_PUB(len) "POST /pub HTTP/1.1\r\n" HOST_ "Content-Length: " len "\r\n\r\n"
-#define LEN(s) ((u32)sizeof(s) - 1)
+#define LEN(s)        ((u32)sizeof(s) - 1)
 
 #endif

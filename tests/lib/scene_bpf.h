@@ -14,7 +14,7 @@
 
 #include "subzero/digest.h"
 
-#define MACHINE_OBJECT "build/subzero.bpf.o"
+#define MACHINE_OBJECT  "build/subzero.bpf.o"
 #define MACHINE_RECORDS 512
 
 struct machine_record {
@@ -90,7 +90,7 @@ static inline u64 machine_now(void)
 /* Time passes. */
 static inline void machine_wait(u64 ns)
 {
-	struct timespec t = { (time_t)(ns / 1000000000ull), (long)(ns % 1000000000ull) };
+	struct timespec t = {(time_t)(ns / 1000000000ull), (long)(ns % 1000000000ull)};
 
 	nanosleep(&t, NULL);
 }
@@ -176,8 +176,7 @@ static inline void machine_clear(void)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, machine.obj)
-		machine_clear_map(map);
+	bpf_object__for_each_map(map, machine.obj) machine_clear_map(map);
 	machine_queue_clear(&machine.misses);
 	machine_queue_clear(&machine.events);
 }
@@ -195,7 +194,8 @@ static inline void machine_begin(void)
 	machine_end();
 	machine.obj = bpf_object__open_file(MACHINE_OBJECT, NULL);
 	ASSERT_TRUE(machine.obj != NULL);
-	bpf_object__for_each_map(map, machine.obj) {
+	bpf_object__for_each_map(map, machine.obj)
+	{
 		if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
 			bpf_map__set_max_entries(map, MACHINE_RING);
 		else if (bpf_map__max_entries(map) > 256)
@@ -206,10 +206,10 @@ static inline void machine_begin(void)
 		bpf_program__fd(bpf_object__find_program_by_name(machine.obj, "sz_ingress"));
 	machine.egress =
 		bpf_program__fd(bpf_object__find_program_by_name(machine.obj, "sz_egress"));
-	machine.misses.rb = ring_buffer__new(machine_map("sz_misses"), machine_record,
-					     &machine.misses, NULL);
-	machine.events.rb = ring_buffer__new(machine_map("sz_events"), machine_record,
-					     &machine.events, NULL);
+	machine.misses.rb =
+		ring_buffer__new(machine_map("sz_misses"), machine_record, &machine.misses, NULL);
+	machine.events.rb =
+		ring_buffer__new(machine_map("sz_events"), machine_record, &machine.events, NULL);
 	ASSERT_TRUE(machine.misses.rb && machine.events.rb);
 	machine.loaded = true;
 }
@@ -226,7 +226,7 @@ static inline int machine_in(void)
 
 static inline void machine_out(void)
 {
-	struct __sk_buff skb = { .ingress_ifindex = scene.forwarded };
+	struct __sk_buff skb = {.ingress_ifindex = scene.forwarded};
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = scene.in, .data_size_in = scene.in_len,
 		    .data_out = scene.out, .data_size_out = sizeof(scene.out), .repeat = 1,
 		    .ctx_in = &skb, .ctx_size_in = sizeof(skb));

@@ -11,14 +11,14 @@ static inline struct native_map *machine_map(const char *name)
 		const char *name;
 		struct native_map *map;
 	} maps[] = {
-		{ "sz_config", &sz_config },   { "sz_services", &sz_services },
-		{ "sz_routes", &sz_routes },   { "sz_grants", &sz_grants },
-		{ "sz_denied", &sz_denied },   { "sz_half", &sz_half },
-		{ "sz_flows", &sz_flows },     { "sz_tickets", &sz_tickets },
-		{ "sz_sources", &sz_sources }, { "sz_principals", &sz_principals },
-		{ "sz_hits", &sz_hits },       { "sz_bans", &sz_bans },
-		{ "sz_answers", &sz_answers }, { "sz_counters", &sz_counters },
-		{ "sz_lost", &sz_lost },
+		{"sz_config", &sz_config},   {"sz_services", &sz_services},
+		{"sz_routes", &sz_routes},   {"sz_grants", &sz_grants},
+		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},
+		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets},
+		{"sz_sources", &sz_sources}, {"sz_principals", &sz_principals},
+		{"sz_hits", &sz_hits},       {"sz_bans", &sz_bans},
+		{"sz_answers", &sz_answers}, {"sz_counters", &sz_counters},
+		{"sz_lost", &sz_lost},
 	};
 
 	for (u32 i = 0; i < sizeof(maps) / sizeof(*maps); i++)
@@ -106,7 +106,7 @@ static inline int machine_in(void)
 {
 	/* What an earlier frame left behind must not matter: fill with what could pass. */
 	u8 *data = malloc(PKT_MAX);
-	struct sz_ctx ctx = { .data = data, .len = scene.in_len, .room = machine_room };
+	struct sz_ctx ctx = {.data = data, .len = scene.in_len, .room = machine_room};
 	int act;
 
 	if (!data)

@@ -106,7 +106,8 @@ caps=$(awk '/^Cap(Prm|Eff|Bnd):/ { print $2 }' "/proc/$pid/status" | sort -u)
 expect_eq "$caps" 000000c000001000 "its capabilities are BPF, NET_ADMIN and PERFMON"
 expect_eq "$(awk '/^(NoNewPrivs|Seccomp):/ { print $2 }' "/proc/$pid/status" | paste -sd' ')" \
 	"1 2" "no new privileges, and a system call filter"
-score=$(systemd-analyze security --no-pager subzero | sed -n 's/.*Overall exposure level.*: \([0-9.]*\).*/\1/p')
+score=$(systemd-analyze security --no-pager subzero |
+	sed -n 's/.*Overall exposure level.*: \([0-9.]*\).*/\1/p')
 diag "systemd-analyze security: exposure $score (0 none, 10 all)"
 expect_le "${score:-none}" 3 "systemd calls the sandbox tight"
 
@@ -121,7 +122,8 @@ config "      - {path: /health, publik: true}" >$conf
 expect_fail "a reload with a bad file fails" systemctl reload subzero
 expect_contains "$(journalctl -u subzero --no-pager -o cat)" "subzero.yaml:9: " \
 	"the journal names the line"
-expect_ok "SIGHUP reaches the daemon with the bad file" systemctl kill -s HUP --kill-who=main subzero
+expect_ok "SIGHUP reaches the daemon with the bad file" \
+	systemctl kill -s HUP --kill-who=main subzero
 wait_until 5 sh -c "journalctl -u subzero -o cat --no-pager | grep -q 'reload refused'"
 expect_contains "$(journalctl -u subzero --no-pager -o cat)" "reload refused" \
 	"the daemon refuses it, too"
@@ -137,7 +139,8 @@ expect_eq "$(status -)" 401 "no token is 401 while the daemon is down"
 wait_until 30 is_unit NRestarts 1
 wait_until 30 is_unit ActiveState active
 expect_eq "$(unit NRestarts)/$(unit ActiveState)" 1/active "systemd starts it again"
-expect_ok "it is another process" test "$(unit MainPID)" -gt 0 -a "$(unit MainPID)" != "$pid"
+expect_ok "it is another process" \
+	test "$(unit MainPID)" -gt 0 -a "$(unit MainPID)" != "$pid"
 before=$(counter hit)
 expect_eq "$(status "$known") $(($(counter hit) - before))" "200 1" \
 	"the known token is still known"
@@ -160,6 +163,7 @@ expect_eq "$(status "$(mint fourth)")" 503 "stopped: an unknown token is 503"
 expect_ok "the audit log is whole" subzeroctl audit verify
 expect_ok "it starts once more over its own pins" systemctl start subzero
 expect_eq "$(status "$(mint fifth)") $(status "$known")" "200 200" "and decides again"
-[ "$tap_failed" -eq 0 ] || diag "$(journalctl -u subzero --no-pager -o short-monotonic | tail -n 60)"
+[ "$tap_failed" -eq 0 ] ||
+	diag "$(journalctl -u subzero --no-pager -o short-monotonic | tail -n 60)"
 
 done_testing

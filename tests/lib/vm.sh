@@ -42,7 +42,8 @@ vm_sources() {
 vm_fetch_kernel() {
 	cat <<END
 set -e
-p=\$(apt-cache depends --important $VM_KERNEL | sed -n 's/.*Depends: \(linux-image-\)/\1/p' | head -n 1)
+p=\$(apt-cache depends --important $VM_KERNEL |
+	sed -n 's/.*Depends: \(linux-image-\)/\1/p' | head -n 1)
 cd /tmp
 apt-get -o APT::Sandbox::User=root download "\$p"
 dpkg-deb -x "\$p"_*.deb /kernel
@@ -57,7 +58,8 @@ vm_make() {
 	vm_fetch_kernel >"$dir/fetch"
 	# shellcheck disable=SC2086 # nothing at all where there are no sources
 	mmdebstrap --variant=minbase --include="$VM_PACKAGES" \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--customize-hook="chroot \"\$1\" sh -s <'$PWD/$dir/fetch'" \
 		"$VM_SUITE" "$dir/root.tar" ${sources:+-} <<<"$sources" || return
@@ -99,7 +101,10 @@ vm_init() {
 		/busybox mount -t devtmpfs dev /dev
 		for m in MODULES; do /busybox insmod /modules/$m.ko; done
 		i=0
-		while [ ! -b /dev/vda ] && [ $i -lt 100 ]; do /busybox usleep 50000; i=$((i + 1)); done
+		while [ ! -b /dev/vda ] && [ $i -lt 100 ]; do
+			/busybox usleep 50000
+			i=$((i + 1))
+		done
 		/busybox mount -t ext4 /dev/vda /root || /busybox poweroff -f
 		/busybox cp -a /payload/. /root/
 		exec /busybox switch_root /root /lib/systemd/systemd
@@ -139,8 +144,9 @@ vm_boot() {
 			rm -rf "$work/tree/payload/lib" || return
 	fi
 	vm_initrd "$work/tree" "$2" "$work/initrd" || return
-	timeout --kill-after=5 "$3" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max \
-		-smp 2 -m 1024 -display none -nodefaults -no-reboot -serial "file:$work/console" \
+	timeout --kill-after=5 "$3" qemu-system-x86_64 -accel tcg,thread=multi -machine q35 \
+		-cpu max -smp 2 -m 1024 -display none -nodefaults -no-reboot \
+		-serial "file:$work/console" \
 		-serial "file:$work/out" -kernel "$VM_CACHE/vmlinuz" -initrd "$work/initrd" \
 		-drive "file=$VM_CACHE/root.img,if=virtio,format=raw,snapshot=on" \
 		-append "console=ttyS0 panic=-1 quiet mitigations=off systemd.show_status=0 \

@@ -31,11 +31,14 @@ static void answer_error(struct sz_net_client *c, const char *why)
 	answer(c, json_pack("{s:b, s:s}", "ok", 0, "error", why));
 }
 
-static void flushed(void *arg)
+static void flushed(int res, void *arg)
 {
 	struct sz_net_client *c = arg;
 
-	answer(c, json_pack("{s:b}", "ok", 1));
+	if (res)
+		answer_error(c, "the audit log could not be written; the daemon's log says why");
+	else
+		answer(c, json_pack("{s:b}", "ok", 1));
 	sz_net_client_release(c);
 }
 

@@ -25,14 +25,6 @@ void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char
 /* ---- what the loop calls
  * ------------------------------------------------------------------------------ */
 
-static void on_misses(void *arg)
-{
-	struct sz_gateway *g = arg;
-
-	while (sz_ring_consume(g->kern, SZ_MAP_MISSES, RING_BATCH, sz_guard_on_miss, g) > 0)
-		;
-}
-
 static void on_events(void *arg)
 {
 	struct sz_gateway *g = arg;
@@ -72,7 +64,7 @@ static void on_beat(void *arg)
 	sz_revocations_tick(g);
 	sz_guard_expire(g, now);
 	/* A wake-up that was coalesced away must not leave records lying. */
-	on_misses(g);
+	sz_guard_on_misses(g);
 	on_events(g);
 	if (now >= g->next_sweep_ns) {
 		sz_grants_expire(g);
@@ -161,7 +153,7 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	beat(g);
 	r = sz_publish_interfaces(g, e);
 	if (!r)
-		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_MISSES), on_misses, g);
+		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_MISSES), sz_guard_on_misses, g);
 	if (!r)
 		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_EVENTS), on_events, g);
 	if (!r)
@@ -181,13 +173,11 @@ int sz_gateway_new(const char *conf_path, struct sz_loop_ring *loop, struct sz_g
 	g->conf_path = sz_strdup(conf_path);
 	g->started_ns = sz_boot_ns();
 	g->wall_offset_ns = (s64)(sz_wall_ns() - g->started_ns);
-	r = start(g, e);
-	if (r) {
-		sz_gateway_free(g);
-		return r;
-	}
-	g->next_summary_ns = g->started_ns + g->conf->audit.summary_s * NS;
 	*ret = g;
+	r = start(g, e);
+	if (r)
+		return r;
+	g->next_summary_ns = g->started_ns + g->conf->audit.summary_s * NS;
 	return 0;
 }
 
@@ -297,7 +287,7 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
  * ------------------------------------------------------------------------------------------- */
 
 struct flush {
-	void (*done)(void *arg);
+	void (*done)(int res, void *arg);
 	void *arg;
 };
 
@@ -305,12 +295,11 @@ static void flushed(int res, void *arg)
 {
 	struct flush *f = arg;
 
-	(void)res;
-	f->done(f->arg);
+	f->done(res, f->arg);
 	free(f);
 }
 
-void sz_gateway_flush(struct sz_gateway *g, void (*done)(void *arg), void *arg)
+void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg)
 {
 	struct flush *f = sz_calloc(1, sizeof(*f));
 
@@ -321,11 +310,12 @@ void sz_gateway_flush(struct sz_gateway *g, void (*done)(void *arg), void *arg)
 	sz_journal_when_synced(g->journal, flushed, f);
 }
 
-static void stopped(void *arg)
+static void stopped(int res, void *arg)
 {
 	struct sz_gateway *g = arg;
 	struct sz_error e = {};
 
+	(void)res; /* the journal has said why */
 	if (g->detach && sz_kern_unload(g->conf->pin_dir, &e))
 		sz_log(SZ_LOG_ERR, "could not detach: %s", e.msg);
 	sz_net_stop(g->loop);

@@ -18,7 +18,8 @@ struct sz_gateway;
 
 /*
  * Loads configuration and keys, opens or creates the maps, attaches to the interfaces, opens the
- * audit log, starts the workers and hooks everything into the loop.
+ * audit log, starts the workers and hooks everything into the loop. Also on error *ret is set: the
+ * loop may hold writes of it, so it is freed only after the loop.
  */
 int sz_gateway_new(const char *conf_path, struct sz_loop_ring *loop, struct sz_gateway **ret,
 		   struct sz_error *e);
@@ -31,8 +32,8 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e);
 /* Writes the last summary and records, then stops the loop. `detach` also removes the programs. */
 void sz_gateway_stop(struct sz_gateway *g, bool detach);
 
-/* Writes a summary now; `done` runs once it is on disk. */
-void sz_gateway_flush(struct sz_gateway *g, void (*done)(void *arg), void *arg);
+/* Writes a summary now; `done` gets 0 once it is on disk, or -errno. */
+void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg);
 
 /* An administrator's act, for the audit log. */
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail);

@@ -66,6 +66,7 @@ enum sz_pending_state {
 	SZ_PENDING_HEAD,    /* a head is being put together */
 	SZ_PENDING_REQUEST, /* a whole head waits for its token's decision */
 	SZ_PENDING_CHUNKS,  /* inside a chunked body */
+	SZ_PENDING_ORDER,   /* no question is open: frames are only put in order */
 };
 
 struct sz_held {
@@ -82,7 +83,8 @@ struct sz_pending {
 	const struct sz_conf_service *svc;
 	u64 started_ns;
 	u32 seq; /* first byte of the request, or the next one of a chunked body */
-	struct sz_held *first, *last;
+	struct sz_held *first, *last; /* what the question is about, in order */
+	struct sz_held *later;        /* frames behind it, by sequence number */
 	unsigned n_held;
 	bool orphaned;      /* its service is no longer configured */
 	struct sz_buf head; /* bytes put together so far */
@@ -116,6 +118,7 @@ struct sz_gateway {
 	struct sz_journal *journal;
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
 	struct sz_job *jobs[SZ_JOB_BUCKETS];
+	struct sz_buf order; /* keys of the connections in SZ_PENDING_ORDER */
 	size_t n_pending, held_bytes, n_jobs;
 	struct sz_hist latency; /* from a frame's arrival to its return */
 	struct sz_gateway_stats stats;
@@ -133,7 +136,7 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e);
 int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e);
 
 /* guard.c */
-void sz_guard_on_miss(const void *record, size_t len, void *arg);
+void sz_guard_on_misses(void *gateway); /* everything in the ring */
 void sz_guard_on_job(struct sz_job *j, void *arg);
 void sz_guard_expire(struct sz_gateway *g, u64 now);
 void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */
@@ -144,11 +147,18 @@ struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
 				  const struct sz_conf_service *svc, enum sz_pending_state state);
 bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const u8 *frame);
-/* Puts the held frames back in order and forgets the connection. */
-void sz_pending_release(struct sz_gateway *g, struct sz_pending *p);
+/* Keeps a frame that lies behind the open question. */
+void sz_pending_later(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		      const u8 *frame);
+/* Moves the frame that begins at `seq` from there to the question's own; false: there is none. */
+bool sz_pending_take(struct sz_pending *p, u32 seq);
+/* Puts the question's frames back. */
+void sz_pending_inject(struct sz_gateway *g, struct sz_pending *p);
+/* Puts back what lies behind the question, in order, and forgets the connection. */
+void sz_pending_done(struct sz_gateway *g, struct sz_pending *p);
+/* Forgets the connection and every frame of it. */
 void sz_pending_free(struct sz_gateway *g, struct sz_pending *p);
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
-void sz_guard_inject_copy(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame);
 /* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on.
  */
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,

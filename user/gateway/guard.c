@@ -41,8 +41,16 @@ struct sz_pending *sz_pending_find(struct sz_gateway *g, const struct sz_flow_ke
 struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
 				  const struct sz_conf_service *svc, enum sz_pending_state state)
 {
-	struct sz_pending **slot = pending_slot(g, &m->flow), *p;
+	struct sz_pending **slot = pending_slot(g, &m->flow), *p = sz_pending_find(g, &m->flow);
 
+	if (p && p->state == SZ_PENDING_ORDER) {
+		/* A question has come up among frames that were being put in order. */
+		p->svc = svc;
+		p->state = state;
+		p->seq = m->seq;
+		p->started_ns = m->time_ns;
+		return p;
+	}
 	if (g->n_pending >= SZ_PENDING_MAX) {
 		g->stats.dropped++;
 		return NULL;
@@ -68,52 +76,76 @@ static struct sz_held *copy_of(const struct sz_miss *m, const u8 *frame)
 	return h;
 }
 
-bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
-		     const u8 *frame)
+static size_t held_size(u32 frame_len)
 {
-	size_t size = sizeof(struct sz_held) + m->frame_len;
-	struct sz_held *h;
+	return sizeof(struct sz_held) + frame_len;
+}
 
-	if (p->n_held >= SZ_PENDING_FRAMES || g->held_bytes + size > SZ_PENDING_BYTES) {
-		g->stats.dropped++;
-		return false;
-	}
-	h = copy_of(m, frame);
+static bool has_room(struct sz_gateway *g, const struct sz_pending *p, u32 frame_len)
+{
+	if (p->n_held < SZ_PENDING_FRAMES && g->held_bytes + held_size(frame_len) <= SZ_PENDING_BYTES)
+		return true;
+	g->stats.dropped++;
+	return false;
+}
+
+static void append(struct sz_pending *p, struct sz_held *h)
+{
+	h->next = NULL;
 	if (p->last)
 		p->last->next = h;
 	else
 		p->first = h;
 	p->last = h;
+}
+
+bool sz_pending_hold(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame)
+{
+	if (!has_room(g, p, m->frame_len))
+		return false;
+	append(p, copy_of(m, frame));
 	p->n_held++;
-	g->held_bytes += size;
+	g->held_bytes += held_size(m->frame_len);
 	return true;
 }
 
-static void free_held(struct sz_gateway *g, struct sz_pending *p)
+void sz_pending_later(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		      const u8 *frame)
 {
-	struct sz_held *h;
+	struct sz_held **at = &p->later, *h;
 
-	while ((h = p->first)) {
-		p->first = h->next;
-		g->held_bytes -= sizeof(*h) + h->miss.frame_len;
-		free(h);
-	}
-	p->last = NULL;
-	p->n_held = 0;
+	while (*at && sz_seq_before((*at)->miss.seq, m->seq))
+		at = &(*at)->next;
+	if (*at && (*at)->miss.seq == m->seq && (*at)->miss.frame_len >= m->frame_len)
+		return; /* sent twice */
+	if (!has_room(g, p, m->frame_len))
+		return;
+	h = copy_of(m, frame);
+	h->next = *at;
+	*at = h;
+	p->n_held++;
+	g->held_bytes += held_size(m->frame_len);
 }
 
-void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
+bool sz_pending_take(struct sz_pending *p, u32 seq)
 {
-	struct sz_pending **at = pending_slot(g, &p->key);
+	struct sz_held **at = &p->later, *h;
 
-	while (*at != p)
-		at = &(*at)->hash_next;
-	*at = p->hash_next;
-	g->n_pending--;
-	free_held(g, p);
-	sz_buf_done(&p->head);
-	free(p->http);
-	free(p);
+	while (*at && (*at)->miss.seq != seq)
+		at = &(*at)->next;
+	h = *at;
+	if (!h)
+		return false;
+	*at = h->next;
+	append(p, h);
+	return true;
+}
+
+static void free_frame(struct sz_gateway *g, struct sz_held *h)
+{
+	g->held_bytes -= held_size(h->miss.frame_len);
+	free(h);
 }
 
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
@@ -132,21 +164,114 @@ void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
 	sz_hist_add(&g->latency, sz_boot_ns() - h->miss.time_ns);
 }
 
-void sz_guard_inject_copy(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame)
+static void inject_list(struct sz_gateway *g, struct sz_held *h)
 {
-	struct sz_held *h = copy_of(m, frame);
+	struct sz_held *next;
 
-	sz_guard_inject(g, h);
-	free(h);
+	for (; h; h = next) {
+		next = h->next;
+		sz_guard_inject(g, h);
+		free_frame(g, h);
+	}
 }
 
-void sz_pending_release(struct sz_gateway *g, struct sz_pending *p)
+void sz_pending_inject(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_held *list = p->first, *h;
+
+	p->first = p->last = NULL;
+	p->n_held = 0;
+	for (h = p->later; h; h = h->next)
+		p->n_held++;
+	inject_list(g, list);
+}
+
+/* The connection as XDP sees it now. */
+static bool kernel_flow(struct sz_gateway *g, const struct sz_flow_key *key, struct sz_flow *ret)
+{
+	return !sz_map_get(g->kern, SZ_MAP_FLOWS, key, ret) ||
+	       !sz_map_get(g->kern, SZ_MAP_HALF, key, ret);
+}
+
+/* What a walk over the later frames came to. */
+enum fitted { FITTED_ALL, FITTED_GAP, FITTED_QUESTION };
+
+static void ask(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		const struct sz_conf_service *svc);
+
+/*
+ * Puts back the frames behind the question as far as they join on to what XDP has admitted; one
+ * that does not would only be dropped as a gap. A frame that came as a question itself, while
+ * another was open, is asked now: XDP waits for its answer.
+ */
+static enum fitted inject_fitting(struct sz_gateway *g, struct sz_pending *p)
 {
 	struct sz_held *h;
+	struct sz_flow f;
 
-	for (h = p->first; h; h = h->next)
-		sz_guard_inject(g, h);
-	sz_pending_free(g, p);
+	while ((h = p->later)) {
+		bool gone = !kernel_flow(g, &p->key, &f);
+		bool question = !gone && h->miss.reason != SZ_MISS_STREAM &&
+				f.next == h->miss.seq && (f.flags & SZ_FLOW_ASKED);
+
+		if (!gone && sz_seq_before(f.next, h->miss.seq))
+			return FITTED_GAP;
+		p->later = h->next;
+		p->n_held--;
+		if (question) {
+			p->state = SZ_PENDING_ORDER;
+			ask(g, &h->miss, h->frame, p->svc);
+		} else if (!gone && sz_seq_before(sz_flow_acked(&f),
+						  h->miss.seq + h->miss.payload_len -
+							  h->miss.undecided)) {
+			sz_guard_inject(g, h);
+		}
+		free_frame(g, h);
+		if (question)
+			return FITTED_QUESTION;
+	}
+	return FITTED_ALL;
+}
+
+void sz_pending_done(struct sz_gateway *g, struct sz_pending *p)
+{
+	sz_buf_reset(&p->head);
+	free(p->http);
+	p->http = NULL;
+	switch (inject_fitting(g, p)) {
+	case FITTED_ALL:
+		sz_pending_free(g, p);
+		break;
+	case FITTED_GAP:
+		p->state = SZ_PENDING_ORDER;
+		p->started_ns = sz_boot_ns();
+		sz_buf_add(&g->order, &p->key, sizeof(p->key));
+		break;
+	case FITTED_QUESTION: /* p belongs to that one, or is gone */
+		break;
+	}
+}
+
+void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_pending **at = pending_slot(g, &p->key);
+	struct sz_held *h;
+
+	while (*at != p)
+		at = &(*at)->hash_next;
+	*at = p->hash_next;
+	g->n_pending--;
+	while ((h = p->first)) {
+		p->first = h->next;
+		free_frame(g, h);
+	}
+	while ((h = p->later)) {
+		p->later = h->next;
+		free_frame(g, h);
+	}
+	sz_buf_done(&p->head);
+	free(p->http);
+	free(p);
 }
 
 /* ---- verification
@@ -224,6 +349,8 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 	u64 now = sz_boot_ns();
 	int r;
 
+	/* What came meanwhile belongs behind what is put back now. */
+	sz_guard_on_misses(g);
 	if (ask_again(g, j))
 		return;
 	job_unlink(g, j);
@@ -255,17 +382,11 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		} else if (p->state == SZ_PENDING_REQUEST) {
 			sz_stream_decided(g, p, &j->decision);
 		} else {
-			sz_pending_release(g, p);
+			sz_pending_inject(g, p);
+			sz_pending_done(g, p);
 		}
 	}
 	sz_job_free(j);
-}
-
-/* The connection as XDP sees it now. */
-static bool kernel_flow(struct sz_gateway *g, const struct sz_flow_key *key, struct sz_flow *ret)
-{
-	return !sz_map_get(g->kern, SZ_MAP_FLOWS, key, ret) ||
-	       !sz_map_get(g->kern, SZ_MAP_HALF, key, ret);
 }
 
 /* ---- records of the miss ring
@@ -280,27 +401,93 @@ static bool record_ok(const struct sz_miss *m, size_t len)
 }
 
 /*
- * A segment behind a question that is no longer open: XDP decides about it anew, unless the server
- * has it already or the connection is gone. One that continues a request whose beginning this
- * daemon never saw is refused.
+ * A segment behind a question that is no longer open: XDP decides about it anew, in order, unless
+ * the server has it already or the connection is gone. One that continues a request whose beginning
+ * this daemon never saw is refused.
  */
-static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame)
+static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		   const struct sz_conf_service *svc)
 {
 	u32 end = m->seq + m->payload_len - m->undecided;
+	struct sz_pending *p;
 	struct sz_held *h;
 	struct sz_flow f;
 
 	if (!kernel_flow(g, &m->flow, &f) || !sz_seq_before(sz_flow_acked(&f), end))
 		return;
-	h = copy_of(m, frame);
-	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM)
+	if (f.next == m->seq &&
+	    (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
+		h = copy_of(m, frame);
 		sz_stream_refuse(g, h, SZ_R_OVERLOAD);
-	else
-		sz_guard_inject(g, h);
-	free(h);
+		free(h);
+		return;
+	}
+	p = sz_pending_find(g, &m->flow);
+	if (!p) {
+		p = sz_pending_new(g, m, svc, SZ_PENDING_ORDER);
+		if (!p)
+			return;
+		sz_buf_add(&g->order, &m->flow, sizeof(m->flow));
+	}
+	sz_pending_later(g, p, m, frame);
 }
 
-void sz_guard_on_miss(const void *record, size_t len, void *arg)
+/* The ring is empty: what only had to be put in order goes back as far as it fits. */
+static void flush_order(struct sz_gateway *g)
+{
+	struct sz_buf keys = g->order;
+	struct sz_flow_key key;
+	size_t at;
+
+	g->order = (struct sz_buf){};
+	for (at = 0; at + sizeof(key) <= keys.len; at += sizeof(key)) {
+		struct sz_pending *p;
+
+		memcpy(&key, keys.data + at, sizeof(key));
+		p = sz_pending_find(g, &key);
+		if (!p || p->state != SZ_PENDING_ORDER)
+			continue;
+		sz_pending_done(g, p);
+	}
+	sz_buf_done(&keys);
+}
+
+/* A clean head whose token nobody knows yet. */
+static void ask_token(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		      const struct sz_conf_service *svc)
+{
+	struct sz_pending *p = sz_pending_new(g, m, svc, SZ_PENDING_TOKEN);
+
+	if (p && sz_pending_hold(g, p, m, frame))
+		sz_guard_verify(g, p, m, (const char *)frame + m->token_off, m->token_len,
+				&m->token);
+	else if (p)
+		sz_pending_free(g, p);
+}
+
+static void ask_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		      const u8 *frame, const struct sz_conf_service *svc)
+{
+	struct sz_flow f;
+
+	/* A copy that came late must not set the parser back. */
+	if (kernel_flow(g, &m->flow, &f) && f.next == m->seq && (f.flags & SZ_FLOW_CHUNK))
+		sz_stream_chunk(g, p, m, frame, svc);
+}
+
+/* Opens a question; the connection has none, or only frames that are being put in order. */
+static void ask(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		const struct sz_conf_service *svc)
+{
+	if (m->reason == SZ_MISS_CHUNK)
+		ask_chunk(g, NULL, m, frame, svc);
+	else if (m->reason == SZ_MISS_TOKEN && m->token_len && m->token_len <= SZ_TOKEN_MAX)
+		ask_token(g, m, frame, svc);
+	else
+		sz_stream_begin(g, m, frame, svc);
+}
+
+static void on_miss(const void *record, size_t len, void *arg)
 {
 	struct sz_gateway *g = arg;
 	const struct sz_miss *m = record;
@@ -313,46 +500,33 @@ void sz_guard_on_miss(const void *record, size_t len, void *arg)
 	g->stats.misses++;
 	svc = sz_conf_service_by_id(g->conf, m->service);
 	p = sz_pending_find(g, &m->flow);
-	if (p && p->svc->id != m->service) {
-		sz_pending_free(g, p);
-		p = NULL;
-	}
-	if (!svc)
+	if (!svc || (p && p->svc->id != m->service))
 		return;
-	if (m->reason == SZ_MISS_CHUNK && (!p || p->state == SZ_PENDING_CHUNKS)) {
-		struct sz_flow f;
-
-		/* A copy that came late must not set the parser back. */
-		if (kernel_flow(g, &m->flow, &f) && f.next == m->seq && (f.flags & SZ_FLOW_CHUNK))
-			sz_stream_chunk(g, p, m, frame, svc);
-		return;
-	}
-	if (p && (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)) {
+	if (p && p->state == SZ_PENDING_ORDER && m->reason != SZ_MISS_STREAM)
+		p = NULL; /* sz_pending_new takes it over */
+	if (m->reason == SZ_MISS_CHUNK && (!p || p->state == SZ_PENDING_CHUNKS))
+		ask_chunk(g, p, m, frame, svc);
+	else if (p && (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS))
 		sz_stream_more(g, p, m, frame);
-		return;
-	}
-	if (p) {
-		sz_pending_hold(g, p, m, frame);
-		return;
-	}
-	switch (m->reason) {
-	case SZ_MISS_TOKEN:
-		if (!m->token_len || m->token_len > SZ_TOKEN_MAX)
-			break;
-		p = sz_pending_new(g, m, svc, SZ_PENDING_TOKEN);
-		if (p && sz_pending_hold(g, p, m, frame))
-			sz_guard_verify(g, p, m, (const char *)frame + m->token_off, m->token_len,
-					&m->token);
-		else if (p)
-			sz_pending_free(g, p);
-		return;
-	case SZ_MISS_STREAM:
-		orphan(g, m, frame);
-		return;
-	default:
-		break;
-	}
-	sz_stream_begin(g, m, frame, svc);
+	else if (p && p->state != SZ_PENDING_ORDER)
+		sz_pending_later(g, p, m, frame);
+	else if (m->reason == SZ_MISS_STREAM)
+		orphan(g, m, frame, svc);
+	else
+		ask(g, m, frame, svc);
+}
+
+#define RING_BATCH 256
+
+void sz_guard_on_misses(void *gateway)
+{
+	struct sz_gateway *g = gateway;
+	int n;
+
+	do {
+		n = sz_ring_consume(g->kern, SZ_MAP_MISSES, RING_BATCH, on_miss, g);
+		flush_order(g);
+	} while (n > 0);
 }
 
 static int drop_old_ticket(const void *key, const void *value, void *arg)
@@ -377,9 +551,11 @@ void sz_guard_expire(struct sz_gateway *g, u64 now)
 	sz_map_each(g->kern, SZ_MAP_TICKETS, drop_old_ticket, g);
 	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
 		for (p = g->pending[i]; p; p = next) {
+			bool waits = p->state == SZ_PENDING_TOKEN || p->state == SZ_PENDING_REQUEST;
+			u64 life = p->state == SZ_PENDING_ORDER ? SZ_ORDER_NS : SZ_PENDING_NS;
+
 			next = p->hash_next;
-			if ((p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS) &&
-			    now > p->started_ns + SZ_PENDING_NS) {
+			if (!waits && now > p->started_ns + life) {
 				g->stats.expired_pending++;
 				sz_pending_free(g, p);
 			}
@@ -419,4 +595,5 @@ void sz_guard_done(struct sz_gateway *g)
 	for (i = 0; i < SZ_PENDING_BUCKETS; i++)
 		while (g->pending[i])
 			sz_pending_free(g, g->pending[i]);
+	sz_buf_done(&g->order);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "subzero/digest.h"
+#include "subzero/flow.h"
 
 /* What is admitted, for the ticket that ends the head. */
 struct verdict {
@@ -167,22 +168,6 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 	return SZ_R_NONE;
 }
 
-/* Puts back what is held; frames that arrive for the rest of a chunked body find the state. */
-static void inject_held(struct sz_gateway *g, struct sz_pending *p)
-{
-	struct sz_held *h;
-
-	while ((h = p->first)) {
-		p->first = h->next;
-		if (!p->first)
-			p->last = NULL;
-		p->n_held--;
-		g->held_bytes -= sizeof(*h) + h->miss.frame_len;
-		sz_guard_inject(g, h);
-		free(h);
-	}
-}
-
 static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
 {
 	if (p->first)
@@ -204,9 +189,9 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 		refuse(g, p, r);
 		return;
 	}
-	inject_held(g, p);
+	sz_pending_inject(g, p);
 	if (done) {
-		sz_pending_free(g, p);
+		sz_pending_done(g, p);
 		return;
 	}
 	p->state = SZ_PENDING_CHUNKS;
@@ -300,8 +285,8 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 /* ---- gathering
  * -------------------------------------------------------------------------------------------- */
 
-/* Looks at the bytes so far; decides, refuses, or waits for more. */
-static void try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
+/* Looks at the bytes so far; decides, refuses, or waits for more: true. */
+static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
 {
 	enum sz_reason reason = SZ_R_NONE;
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = 0xff};
@@ -312,10 +297,10 @@ static void try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	switch (sz_http_head_parse(p->head.data, p->head.len, p->http, &reason, &e)) {
 	case SZ_HTTP_OK:
 		head_complete(g, p, m);
-		return;
+		return false;
 	case SZ_HTTP_MORE:
 		if (p->head.len < SZ_HEAD_MAX)
-			return;
+			return true;
 		reason = SZ_R_HEAD_TOO_LARGE;
 		break;
 	case SZ_HTTP_BAD:
@@ -326,6 +311,7 @@ static void try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	p->http = NULL;
 	audit_request(g, p, &v, NULL, e.msg[0] ? e.msg : NULL);
 	refuse(g, p, reason);
+	return false;
 }
 
 void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
@@ -367,9 +353,9 @@ static void feed_chunks(struct sz_gateway *g, struct sz_pending *p, const struct
 		refuse(g, p, SZ_R_STATE_FULL);
 		return;
 	}
-	inject_held(g, p);
+	sz_pending_inject(g, p);
 	if (s == SZ_HTTP_OK || (t.flags & SZ_TK_CHUNK))
-		sz_pending_free(g, p);
+		sz_pending_done(g, p);
 }
 
 void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
@@ -383,24 +369,46 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	feed_chunks(g, p, m, frame);
 }
 
+/* Inside chunk framing: only the next segment can be used. */
+static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+			const u8 *frame)
+{
+	if (m->seq == p->seq)
+		feed_chunks(g, p, m, frame);
+	else if (sz_seq_before(p->seq, m->seq))
+		sz_pending_later(g, p, m, frame);
+}
+
 void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		    const u8 *frame)
 {
 	u32 expected = p->seq + (u32)p->head.len;
 
 	if (p->state == SZ_PENDING_CHUNKS) {
-		if (m->seq == p->seq)
-			feed_chunks(g, p, m, frame);
-		else
-			sz_guard_inject_copy(g, m,
-					     frame); /* XDP knows whether it came twice or early */
+		more_chunks(g, p, m, frame);
 		return;
 	}
-	/* Only the next segment can be used; TCP sends again what comes too early or twice. */
-	if (m->seq != expected || m->payload_len <= m->undecided)
+	if (m->payload_len <= m->undecided)
 		return;
-	if (!sz_pending_hold(g, p, m, frame))
+	if (m->seq == p->seq && (u32)m->payload_len - m->undecided > p->head.len) {
+		/* Sent again in larger pieces: what was put together from smaller ones is void. */
+		const struct sz_conf_service *svc = p->svc;
+
+		sz_pending_free(g, p);
+		sz_stream_begin(g, m, frame, svc);
 		return;
-	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->last));
-	try_head(g, p, m);
+	}
+	if (sz_seq_before(m->seq, expected))
+		return; /* nothing new in it */
+	sz_pending_later(g, p, m, frame);
+	/* As far as the pieces fit together; try_head may end the question. */
+	while (sz_pending_take(p, expected)) {
+		struct sz_held *h = p->last;
+
+		sz_buf_add(&p->head, h->frame + h->miss.payload_off + h->miss.undecided,
+			   held_len(h));
+		expected += (u32)held_len(h);
+		if (!try_head(g, p, &h->miss))
+			return;
+	}
 }

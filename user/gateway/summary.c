@@ -16,7 +16,7 @@
 #include "codec/codec.h"
 #include "subzero/digest.h"
 
-#define HITS_MAGIC 0x3173746968307a73ull /* "sz0hits1" */
+#define HITS_MAGIC 0x3273746968307a73ull /* "sz0hits2" */
 
 struct row {
 	struct sz_hit_key key;
@@ -28,6 +28,7 @@ struct file_head {
 	u64 maps_id; /* which maps the counts belong to */
 	u64 seq;     /* of the log's last record that is included */
 	u64 n_rows;
+	u64 lost[SZ_REASON_MAX]; /* denials already reported as lost */
 };
 
 struct sz_baseline {
@@ -84,7 +85,7 @@ static void save(int res, void *arg)
 {
 	struct sz_gateway *g = arg;
 	struct sz_baseline *b = g->baseline;
-	struct file_head head = {HITS_MAGIC, b->maps_id, b->seq, b->n};
+	struct file_head head = {HITS_MAGIC, b->maps_id, b->seq, b->n, {}};
 	struct sz_buf out = {};
 	struct sz_error e = {};
 	size_t i;
@@ -92,6 +93,7 @@ static void save(int res, void *arg)
 	b->saving = false;
 	if (res)
 		return;
+	memcpy(head.lost, b->lost, sizeof(head.lost));
 	sz_buf_add(&out, &head, sizeof(head));
 	for (i = 0; i < b->cap; i++)
 		if (b->rows[i].key.service)
@@ -120,6 +122,7 @@ static int load(struct sz_baseline *b, struct sz_error *e)
 				   b->path);
 	if (!res && head.maps_id == b->maps_id) {
 		b->seq = head.seq;
+		memcpy(b->lost, head.lost, sizeof(b->lost));
 		for (i = 0; i < head.n_rows; i++) {
 			memcpy(&r, in.data + sizeof(head) + i * sizeof(r), sizeof(r));
 			add_row(b, &r.key)->written = r.written;
@@ -134,6 +137,17 @@ static void row_name(const struct sz_hit_key *key, char ret[64])
 {
 	snprintf(ret, 64, "row %016llx:%u:%u", (unsigned long long)key->principal, key->service,
 		 key->route);
+}
+
+/* The number of a reason's label; 0 for one that is not in the list. */
+static u32 reason_of(const char *label)
+{
+	u32 r;
+
+	for (r = 1; label && r < SZ_REASON_MAX; r++)
+		if (!strcmp(sz_reason_label(r), label))
+			return r;
+	return 0;
 }
 
 static void replay_line(const char *line, size_t n, struct sz_baseline *b)
@@ -152,12 +166,18 @@ static void replay_line(const char *line, size_t n, struct sz_baseline *b)
 	detail = json_string_value(json_object_get(o, "detail"));
 	seq = json_integer_value(json_object_get(o, "seq"));
 	count = json_integer_value(json_object_get(o, "count"));
-	if (type && detail && !strcmp(type, "summary") && (u64)seq > b->seq &&
+	if (!type || (u64)seq <= b->seq) {
+		json_decref(o);
+		return;
+	}
+	if (detail && !strcmp(type, "summary") &&
 	    sscanf(detail, "row %llx:%u:%u", &principal, &service, &route) == 3 && service) {
 		key.principal = principal;
 		key.service = service;
 		key.route = (u16)route;
 		add_row(b, &key)->written += (u64)count;
+	} else if (!strcmp(type, "lost")) {
+		b->lost[reason_of(json_string_value(json_object_get(o, "reason")))] += (u64)count;
 	}
 	json_decref(o);
 }
@@ -216,10 +236,12 @@ int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 	r = load(b, e);
 	if (r)
 		return r;
-	/* Fresh maps begin at zero: nothing in the log belongs to them. */
-	if (b->seq && (r = replay(g, g->conf->audit.dir, e)))
-		return r;
-	return sz_kern_counters(g->kern, SZ_MAP_LOST, b->lost);
+	if (b->seq)
+		return replay(g, g->conf->audit.dir, e);
+	/* Fresh maps begin at zero, and nothing in the log so far belongs to them. */
+	b->seq = sz_journal_seq(g->journal);
+	save(0, g);
+	return 0;
 }
 
 void sz_baseline_free(struct sz_baseline *b)
@@ -289,8 +311,10 @@ void sz_summary_write(struct sz_gateway *g)
 						    .reason = i,
 						    .count = lost[i] - b->lost[i]};
 
-			if (lost[i] > b->lost[i])
+			if (lost[i] > b->lost[i]) {
 				sz_journal_add(g->journal, &r);
+				b->dirty = true;
+			}
 			b->lost[i] = lost[i];
 		}
 	}

@@ -112,6 +112,7 @@ size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX])
 		       "HTTP/1.1 %d %s\r\n"
 		       "%s"
 		       "Content-Type: application/problem+json\r\n"
+		       "Connection: close\r\n"
 		       "Content-Length: %d\r\n\r\n%s",
 		       status, phrase, field, body_len, body);
 	return len > 0 && len < SZ_BRIEF_MAX ? (size_t)len : 0;

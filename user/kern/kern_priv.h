@@ -31,6 +31,7 @@ struct sz_kern {
 	int map_fd[SZ_MAP_COUNT];   /* -1: not open */
 	struct sz_map_shape shape[SZ_MAP_COUNT];
 	int prog_fd[SZ_PROG_COUNT]; /* -1: not open */
+	u32 replaced_id[SZ_PROG_COUNT]; /* pinned until this load; a hook may still run it */
 	struct sz_config *config;
 	struct sz_ring ring[2];     /* sz_misses, sz_events */
 };
@@ -90,6 +91,7 @@ struct sz_prog_info {
 int sz_prog_info_read(int fd, struct sz_prog_info *ret);
 /* Same instructions over the same pinned maps. */
 bool sz_prog_same(const struct sz_kern *k, int fd, u32 id);
+bool sz_prog_same_fd(const struct sz_kern *k, int fd, int other); /* needs no CAP_SYS_ADMIN */
 enum sz_owner sz_prog_owner(const struct sz_kern *k, enum sz_prog p, u32 id);
 
 /* ---- xdp.c, egress.c: one hook each --------------------------------------------------------- */

@@ -174,9 +174,10 @@ static int keep_prog(struct sz_kern *k, enum sz_prog p, struct bpf_object *obj,
 	if (!prog)
 		return sz_error_set(e, -EPROTO, "the BPF object has no program %s", name);
 	if (k->prog_fd[p] >= 0) {
-		err = sz_prog_info_read(bpf_program__fd(prog), &info);
-		if (!err && sz_prog_same(k, k->prog_fd[p], info.id))
+		if (sz_prog_same_fd(k, k->prog_fd[p], bpf_program__fd(prog)))
 			return 0;
+		if (!sz_prog_info_read(k->prog_fd[p], &info))
+			k->replaced_id[p] = info.id;
 		close(k->prog_fd[p]);
 	}
 	k->prog_fd[p] = fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3);

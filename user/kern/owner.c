@@ -87,25 +87,37 @@ static bool private_maps_agree(u32 a, u32 b)
 	return agree;
 }
 
-bool sz_prog_same(const struct sz_kern *k, int fd, u32 id)
+static bool same(const struct sz_kern *k, const struct sz_prog_info *a,
+		 const struct sz_prog_info *b)
 {
-	struct sz_prog_info a, b;
 	u32 i;
 
-	if (sz_prog_info_read(fd, &a))
+	if (memcmp(a->tag, b->tag, sizeof(a->tag)) || a->n_maps != b->n_maps)
 		return false;
-	if (a.id == id)
-		return true;
-	if (info_by_id(id, &b) || memcmp(a.tag, b.tag, sizeof(a.tag)) || a.n_maps != b.n_maps)
-		return false;
-	for (i = 0; i < a.n_maps; i++) { /* the kernel lists them in order of first use */
-		int m = our_map(k, a.map_id[i]);
+	for (i = 0; i < a->n_maps; i++) { /* the kernel lists them in order of first use */
+		int m = our_map(k, a->map_id[i]);
 
-		if (m != our_map(k, b.map_id[i]) ||
-		    (m == SZ_MAP_COUNT && !private_maps_agree(a.map_id[i], b.map_id[i])))
+		if (m != our_map(k, b->map_id[i]) ||
+		    (m == SZ_MAP_COUNT && !private_maps_agree(a->map_id[i], b->map_id[i])))
 			return false;
 	}
 	return true;
+}
+
+bool sz_prog_same(const struct sz_kern *k, int fd, u32 id)
+{
+	struct sz_prog_info a, b;
+
+	if (sz_prog_info_read(fd, &a))
+		return false;
+	return a.id == id || (!info_by_id(id, &b) && same(k, &a, &b));
+}
+
+bool sz_prog_same_fd(const struct sz_kern *k, int fd, int other)
+{
+	struct sz_prog_info a, b;
+
+	return !sz_prog_info_read(fd, &a) && !sz_prog_info_read(other, &b) && same(k, &a, &b);
 }
 
 static bool uses_our_maps(const struct sz_kern *k, const struct sz_prog_info *p)
@@ -146,6 +158,8 @@ static bool is_pinned(const struct sz_kern *k, enum sz_prog p, u32 id)
 	int link;
 
 	if (k->prog_fd[p] >= 0 && !sz_prog_info_read(k->prog_fd[p], &info) && info.id == id)
+		return true;
+	if (id == k->replaced_id[p])
 		return true;
 	link = sz_link_find(k->pin_dir, p == SZ_PROG_INGRESS ? SZ_LINK_XDP : SZ_LINK_TCX, 0, id,
 			    path);

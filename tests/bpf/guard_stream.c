@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Requests and bodies in sequence space: repetitions, gaps, bodies over many segments, pipelined
+ * requests, cut segments, and what follows an answer.
+ */
+#include "scene.h"
+
+#define TWO         GET_A GET_PUB
+#define GET_UNKNOWN "GET /a HTTP/1.1\r\n" HOST_ "Authorization: Bearer unknown\r\n\r\n"
+
+static char bytes[4096];
+
+static u32 flow_next(void)
+{
+	struct sz_flow f;
+
+	ASSERT_TRUE(scene_flow(&f) || scene_half(&f));
+	return f.next - scene_base;
+}
+
+TEST(identical_segment_passes_again_and_is_not_counted_again)
+{
+	scene_begin();
+	scene_connect();
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 1);
+	EXPECT_EQ(scene_count(SZ_R_REPEAT), 2);
+	EXPECT_EQ(scene_hits(SCENE_PRINCIPAL, SCENE_ROUTE_A), 1);
+}
+
+TEST(changed_cut_or_shifted_repetition_is_dropped)
+{
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(0);
+	for (u32 i = 0; i < LEN(GET_A); i++) {
+		memcpy(bytes, GET_A, LEN(GET_A));
+		bytes[i] ^= 1;
+		EXPECT_EQ(DATA_N(0, bytes, LEN(GET_A)), SCENE_DROP);
+		if (i)
+			EXPECT_EQ(DATA_N(i, &GET_A[i], LEN(GET_A) - i), SCENE_DROP);
+	}
+	EXPECT_EQ(DATA_N(0, GET_A, LEN(GET_A) - 1), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_CHANGED), 2 * LEN(GET_A));
+}
+
+TEST(what_the_server_acknowledged_passes_with_any_content)
+{
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(LEN(GET_A));
+	memset(bytes, 'z', sizeof(bytes));
+	EXPECT_EQ(DATA_N(5, bytes, LEN(GET_A) - 5), SCENE_PASS);
+	EXPECT_TRUE(scene.same);
+	EXPECT_EQ(DATA_N(5, bytes, LEN(GET_A)), SCENE_PASS);
+	EXPECT_EQ(scene.seg.len, LEN(GET_A) - 5);
+	EXPECT_EQ(flow_next(), LEN(GET_A));
+}
+
+TEST(one_segment_may_repeat_two_that_were_admitted)
+{
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(DATA(LEN(GET_A), GET_PUB), SCENE_PASS);
+	EXPECT_EQ(DATA(0, TWO), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_REPEAT), 1);
+	memcpy(bytes, TWO, LEN(TWO));
+	bytes[LEN(GET_A) + 1] ^= 1;
+	/* The first of the two still repeats; the segment is cut behind it. */
+	EXPECT_EQ(DATA_N(0, bytes, LEN(TWO)), SCENE_PASS);
+	ASSERT_TRUE(scene.parsed && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.len, LEN(GET_A));
+}
+
+TEST(segment_in_a_gap_is_dropped)
+{
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(LEN(GET_A), GET_PUB), SCENE_DROP);
+	EXPECT_EQ(DATA_N(1u << 30, "x", 1), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_GAP), 1);
+	EXPECT_EQ(scene_count(SZ_R_HANDSHAKE), 1);
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(LEN(GET_A));
+	EXPECT_EQ(DATA_N(LEN(GET_A) + 1, GET_PUB, 5), SCENE_DROP);
+	EXPECT_EQ(DATA_N(0u - (1u << 30), "x", 1), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_GAP), 3);
+}
+
+TEST(body_passes_over_many_segments_in_any_order)
+{
+	static const char head[] = POST_A("3000");
+	u32 n = LEN(head);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, head), SCENE_PASS);
+	memset(bytes, 'b', sizeof(bytes));
+	EXPECT_EQ(flow_next(), n + 3000);
+	EXPECT_EQ(DATA_N(n + 2000, bytes, 1000), SCENE_PASS);
+	EXPECT_EQ(DATA_N(n, bytes, 1000), SCENE_PASS);
+	EXPECT_EQ(DATA_N(n + 500, GET_NO_TOKEN, 20), SCENE_PASS);
+	EXPECT_EQ(DATA_N(n + 1000, bytes, 1000), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_BODY), 4);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 1);
+	EXPECT_EQ(DATA(n + 3000, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+}
+
+TEST(head_and_body_in_one_segment_may_repeat_with_another_body)
+{
+	static const char one[] = POST_A("5") "hello", two[] = POST_A("5") "HELLO";
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, one), SCENE_PASS);
+	EXPECT_EQ(DATA(0, two), SCENE_PASS);
+	EXPECT_EQ(DATA_N(0, one, LEN(one) - 2), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 1);
+}
+
+TEST(pipelined_requests_behind_a_body_are_admitted)
+{
+	static const char all[] = POST_A("5") "hello" GET_PUB GET_A;
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, all), SCENE_PASS);
+	EXPECT_TRUE(scene.same);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+	EXPECT_EQ(scene_count(SZ_R_PUBLIC), 1);
+	EXPECT_EQ(flow_next(), LEN(all));
+	EXPECT_EQ(DATA(0, all), SCENE_PASS);
+	memcpy(bytes, all, sizeof(all));
+	bytes[LEN(POST_A("5")) + 1] = 'E';
+	/* All three are one run of remembered bytes. */
+	EXPECT_EQ(DATA_N(0, bytes, LEN(all)), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+}
+
+/* Cuts behind the first request in every way a frame can be sent. */
+TEST(segment_is_cut_behind_what_was_admitted)
+{
+	static const char *const heads[] = {POST_A("4") "body", POST_A("5") "body5"};
+
+	for (int i = 0; i < 32; i++) {
+		bool v6 = i & 1, partial = i & 2, ts = i & 8;
+		const char *one = heads[i >> 2 & 1];
+		u32 n = (u32)strlen(one);
+
+		scene_begin();
+		scene.v6 = v6;
+		scene_connect();
+		n = (u32)sprintf(bytes, "%s%s", one, GET_NO_TOKEN);
+		EXPECT_EQ(IN(.partial = partial, .ts = ts, .vlans = i & 16 ? 1 : 0,
+			     .flags = PKT_ACK | PKT_PSH | PKT_FIN, .seq = scene_base,
+			     .ack = scene_ack, .data = bytes, .len = n),
+			  SCENE_PASS);
+		ASSERT_TRUE(scene.parsed && scene.seg.ip_ok);
+		EXPECT_TRUE(partial ? scene.seg.partial_ok : scene.seg.tcp_ok);
+		ASSERT_EQ(scene.seg.len, strlen(one));
+		EXPECT_MEMEQ(scene.seg.data, one, scene.seg.len);
+		EXPECT_EQ(scene.seg.flags, PKT_ACK);
+		EXPECT_EQ(scene.seg.seq, scene_base);
+		EXPECT_EQ(scene.seg.ts, ts);
+		EXPECT_EQ(scene.seg.data + scene.seg.len, scene.out + scene.out_len);
+		EXPECT_EQ(scene_count(SZ_R_TRIMMED), 1);
+		EXPECT_EQ(scene_count(SZ_R_HIT), 1);
+	}
+}
+
+TEST(refused_pipelined_request_waits_for_the_answer_before_it)
+{
+	u32 n = LEN(GET_A);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A GET_NO_TOKEN), SCENE_PASS);
+	EXPECT_EQ(scene.seg.len, n);
+	ACKED(n);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 1);
+	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
+	scene_ack += 500; /* the client has read some of the first answer */
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_REPLY);
+	EXPECT_EQ(scene.seg.flags, PKT_FIN | PKT_PSH | PKT_ACK);
+	EXPECT_EQ(scene.seg.seq, scene_ack);
+}
+
+TEST(request_behind_an_unknown_one_is_cut_and_handed_over_whole)
+{
+	struct sz_miss m;
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A GET_UNKNOWN), SCENE_PASS);
+	EXPECT_EQ(scene.seg.len, LEN(GET_A));
+	ASSERT_TRUE(scene_miss(&m));
+	EXPECT_EQ(m.undecided, LEN(GET_A));
+	EXPECT_EQ(m.seq, scene_base + LEN(GET_A));
+	EXPECT_EQ(m.payload_len, LEN(GET_A) + LEN(GET_UNKNOWN));
+	EXPECT_EQ(m.frame_len, scene.in_len);
+	EXPECT_EQ(m.reason, SZ_MISS_TOKEN);
+}
+
+/* Expects a RST for the server at the refused byte in place of the last frame. */
+static void became_reset(int act)
+{
+	EXPECT_EQ(act, SCENE_PASS);
+	ASSERT_TRUE(scene.parsed && scene.seg.ip_ok && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_RST | PKT_ACK);
+	EXPECT_EQ(scene.seg.len, 0);
+	EXPECT_EQ(scene.seg.seq, scene_base);
+	EXPECT_EQ(scene.seg.sport, 40000);
+	EXPECT_EQ(scene.seg.dport, 8080);
+	EXPECT_EQ(scene.seg.smac, 7);
+}
+
+/* Once the server has its RST, nobody but the guard is there to acknowledge the client's FIN. */
+static void closing_is_acknowledged(int act, u32 seq)
+{
+	EXPECT_EQ(act, SCENE_REPLY);
+	ASSERT_TRUE(scene.parsed && scene.seg.ip_ok && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_ACK);
+	EXPECT_EQ(scene.seg.len, 0);
+	EXPECT_EQ(scene.seg.seq, seq);
+	EXPECT_EQ(scene.seg.ack, scene_base + 301);
+	EXPECT_EQ(scene.seg.sport, 8080);
+}
+
+TEST(segment_after_an_answer_becomes_a_reset_to_the_server)
+{
+	static const u8 flags[] = {PKT_ACK, PKT_ACK | PKT_FIN, PKT_ACK | PKT_PSH, PKT_RST};
+
+	for (u32 i = 0; i < 8; i++) {
+		bool data = flags[i / 2] & PKT_PSH;
+
+		scene_begin();
+		scene.v6 = i & 1;
+		scene_connect();
+		scene_answered(DATA(0, GET_NO_TOKEN), SZ_R_NO_TOKEN);
+		for (u32 n = 1; n < 4; n++) {
+			int act = IN(.ts = true, .flags = flags[i / 2], .seq = scene_base + 300,
+				     .ack = scene_ack + 90 * n, .data = data ? GET_A : NULL,
+				     .len = data ? LEN(GET_A) : 0);
+
+			if (n == 1 || !(flags[i / 2] & PKT_FIN))
+				became_reset(act);
+			else
+				closing_is_acknowledged(act, scene_ack + 90 * n);
+			EXPECT_EQ(scene_count(SZ_R_ANSWERED), n);
+		}
+	}
+}
+
+TEST(client_that_missed_the_answer_gets_it_again_and_nothing_else_passes)
+{
+	static u8 answer[2048];
+	u32 n;
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(LEN(GET_A));
+	scene_base += LEN(GET_A);
+	scene_ack += 100;
+	EXPECT_EQ(DATA(0, GET_NO_TOKEN), SCENE_REPLY);
+	n = scene.out_len;
+	memcpy(answer, scene.out, n);
+	EXPECT_EQ(DATA(0, GET_NO_TOKEN), SCENE_REPLY);
+	ASSERT_EQ(scene.out_len, n);
+	EXPECT_MEMEQ(scene.out, answer, n);
+	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
+	became_reset(DATA_N(0u - LEN(GET_A), GET_A, LEN(GET_A)));
+	became_reset(DATA(1, GET_A));
+	scene_ack++;
+	became_reset(DATA(0, GET_A));
+}
+
+TEST(sequence_numbers_wrap_inside_head_body_and_cut_segment)
+{
+	static const char one[] = POST_A("7") "content";
+
+	for (u32 back = 0; back <= LEN(one) + 4; back += 3) {
+		scene_begin();
+		scene_connect_at(0u - back);
+		EXPECT_EQ(DATA_N(0, one, LEN(one) - 4), SCENE_PASS);
+		EXPECT_EQ(DATA_N(0, one, LEN(one) - 4), SCENE_PASS);
+		EXPECT_EQ(DATA(LEN(one) - 4, "tent" GET_NO_TOKEN), SCENE_PASS);
+		ASSERT_TRUE(scene.parsed && scene.seg.tcp_ok);
+		EXPECT_EQ(scene.seg.len, 4);
+		ACKED(LEN(one) - 2);
+		EXPECT_EQ(DATA_N(3, "any", 3), SCENE_PASS);
+		EXPECT_EQ(DATA(LEN(one) - 2, "nt" GET_A), SCENE_PASS);
+		EXPECT_TRUE(scene.same);
+		EXPECT_EQ(flow_next(), LEN(one) + LEN(GET_A));
+	}
+}
+
+TEST(long_body_is_opened_step_by_step)
+{
+	static const char head[] = POST_A("1610612741"); /* three steps and 5 bytes */
+	u32 n = LEN(head);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, head), SCENE_PASS);
+	EXPECT_EQ(flow_next(), n + SZ_BODY_STEP);
+	ACKED(n);
+	for (int i = 0; i < 2; i++) {
+		n += SZ_BODY_STEP;
+		EXPECT_EQ(DATA_N(n - 5, "0123456789", 10), SCENE_PASS);
+		ACKED(n);
+		EXPECT_EQ(DATA_N(n, "0123456789", 10), SCENE_PASS);
+		EXPECT_TRUE(scene.same);
+		EXPECT_EQ(flow_next(), n + SZ_BODY_STEP);
+	}
+	n += SZ_BODY_STEP;
+	ACKED(n);
+	EXPECT_EQ(DATA(n, "01234" GET_NO_TOKEN), SCENE_PASS);
+	EXPECT_EQ(scene.seg.len, 5);
+	ACKED(n + 5);
+	scene_ack++;
+	EXPECT_EQ(DATA(n + 5, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+}
+
+TEST(too_many_unacknowledged_pieces_wait)
+{
+	u32 i;
+
+	scene_begin();
+	scene_connect();
+	for (i = 0; i < SZ_RANGES; i++)
+		EXPECT_EQ(DATA(i * LEN(GET_A), GET_A), SCENE_PASS);
+	EXPECT_EQ(DATA(i * LEN(GET_A), GET_A), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 1);
+	ACKED(LEN(GET_A));
+	EXPECT_EQ(DATA(i * LEN(GET_A), GET_A), SCENE_PASS);
+}
