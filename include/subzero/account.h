@@ -23,7 +23,8 @@ enum sz_action {
 #define SZ_ATTEMPTS 32
 
 #define SZ_LINGER_NS 100000000ull     /* frames behind a question are still held this long */
-#define SZ_ASK_AGAIN_NS 2000000000ull /* an unanswered question is asked again after this */
+#define SZ_ASK_AGAIN_NS 150000000ull  /* an unanswered question is asked again after this: less
+				       * than the 200 ms after which TCP sends again */
 /*
  * Frames held behind one question, and how far behind `next` they may begin. On a connection whose
  * client is known it is what a fast sender has in flight; before that, an initial window.

@@ -138,9 +138,13 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return sz_reset_client(ctx, s);
 	}
-	if (s->flow.flags & SZ_FLOW_LOST) { /* monitor mode: no enforced flow has it */
-		sz_count(SZ_R_MONITORED);
-		return SZ_PASS;
+	if (s->flow.flags & SZ_FLOW_LOST) {
+		if (w->monitor) {
+			sz_count(SZ_R_MONITORED);
+			return SZ_PASS;
+		}
+		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
+		return sz_reset_client(ctx, s);
 	}
 	if (s->flow.flags & SZ_FLOW_DEAD)
 		return sz_guard_answered(ctx, s, f);

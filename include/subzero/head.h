@@ -240,6 +240,8 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		s->unusual = 1;
 	}
+	if (h == SZ_HD_HOST && sz_scan_padded(s, buf, end))
+		s->unusual = 1;
 	if (h == SZ_HD_HOST &&
 	    (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);

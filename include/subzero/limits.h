@@ -54,6 +54,7 @@
 #define SZ_PENDING_FRAMES 520    /* frames held for one of them */
 #define SZ_PENDING_BYTES (64u << 20) /* bytes of frames held for all */
 #define SZ_PENDING_NS 10000000000ull /* an incomplete head is given up after this */
+#define SZ_ORDER_TICK_NS 4000000ull   /* how often frames in wait for a gap are looked at */
 #define SZ_ORDER_NS 1000000000ull    /* a frame that joins on to nothing is given up after this */
 #define SZ_TICKET_NS 5000000000ull   /* life of a one-time verdict */
 #define SZ_DENIED_NS 60000000000ull  /* a bad token is remembered as bad this long */

@@ -158,6 +158,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_EVENTS), on_events, g);
 	if (!r)
 		r = sz_net_every(g->loop, SZ_HEARTBEAT_NS, on_beat, g);
+	if (!r)
+		r = sz_net_every(g->loop, SZ_ORDER_TICK_NS, sz_guard_tick, g);
 	if (r && !e->msg[0])
 		sz_error_set(e, r, "cannot set up the event loop: %s", strerror(-r));
 	return r;

@@ -88,6 +88,7 @@ struct sz_pending {
 	unsigned n_held;
 	bool orphaned;      /* its service is no longer configured */
 	struct sz_buf head; /* bytes put together so far */
+	size_t released; /* of them, passed on before the head was whole */
 	struct sz_http_head *http;
 	struct sz_http_chunks chunks;
 };
@@ -137,6 +138,8 @@ int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e);
 
 /* guard.c */
 void sz_guard_on_misses(void *gateway); /* everything in the ring */
+/* A gap in front of held frames may have been filled on the wire, of which nobody tells. */
+void sz_guard_tick(void *gateway);
 void sz_guard_on_job(struct sz_job *j, void *arg);
 void sz_guard_expire(struct sz_gateway *g, u64 now);
 void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */

@@ -236,6 +236,7 @@ static enum fitted inject_fitting(struct sz_gateway *g, struct sz_pending *p)
 void sz_pending_done(struct sz_gateway *g, struct sz_pending *p)
 {
 	sz_buf_reset(&p->head);
+	p->released = 0;
 	free(p->http);
 	p->http = NULL;
 	switch (inject_fitting(g, p)) {
@@ -527,6 +528,14 @@ void sz_guard_on_misses(void *gateway)
 		n = sz_ring_consume(g->kern, SZ_MAP_MISSES, RING_BATCH, on_miss, g);
 		flush_order(g);
 	} while (n > 0);
+}
+
+void sz_guard_tick(void *gateway)
+{
+	struct sz_gateway *g = gateway;
+
+	if (g->order.len)
+		sz_guard_on_misses(g);
 }
 
 static int drop_old_ticket(const void *key, const void *value, void *arg)

@@ -176,6 +176,27 @@ static int drop_stale_service(const void *key, const void *value, void *arg)
 	return 0;
 }
 
+/*
+ * Connections count from the moment their service is enforced; what was enforced before stays so.
+ * At the switch every connection is refused first, and the clock is read behind that: none born in
+ * between can have slipped bytes past that were only watched.
+ */
+static int enforce_since(struct sz_gateway *g, const struct sz_service_key *key,
+			 struct sz_service *v)
+{
+	struct sz_service old;
+	int r;
+
+	v->enforced_ns = ~0ull;
+	if (!sz_map_get(g->kern, SZ_MAP_SERVICES, key, &old) && !(old.flags & SZ_SVC_MONITOR)) {
+		v->enforced_ns = old.enforced_ns;
+		return 0;
+	}
+	r = sz_map_put(g->kern, SZ_MAP_SERVICES, key, v);
+	v->enforced_ns = sz_boot_ns();
+	return r;
+}
+
 static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
 {
 	struct endpoint_set set = {g, c};
@@ -199,13 +220,9 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 		for (n = 0; n < svc->n_endpoints && !r; n++) {
 			struct sz_service_key key = {.addr = svc->endpoints[n].addr,
 						     .port = svc->endpoints[n].port};
-			struct sz_service old;
-
-			/* What was enforced before stays so; connections from before begin anew. */
-			v.enforced_ns = sz_boot_ns();
-			if (!sz_map_get(g->kern, SZ_MAP_SERVICES, &key, &old) &&
-			    !(old.flags & SZ_SVC_MONITOR))
-				v.enforced_ns = old.enforced_ns;
+			r = enforce_since(g, &key, &v);
+			if (r)
+				break;
 			r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
 			key.port = 0;
 			if (!r)

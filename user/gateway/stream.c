@@ -134,7 +134,7 @@ static ssize_t begin_chunks(struct sz_pending *p, struct sz_held *h, size_t in_h
 static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 				   const struct verdict *v, bool *ret_done)
 {
-	size_t left = p->http->head_len;
+	size_t left = p->http->head_len - p->released;
 	struct sz_held *h;
 
 	*ret_done = true;
@@ -369,6 +369,30 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	feed_chunks(g, p, m, frame);
 }
 
+/*
+ * The client sends the beginning of an incomplete head again: without an acknowledgement it will not
+ * send the rest, and only the server can give one. So what has been read, and found sound so far,
+ * goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of the
+ * head is missing, and passes only with the decision; a refusal resets the server's side.
+ */
+static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_held *h;
+
+	for (h = p->first; h; h = h->next) {
+		struct sz_ticket t = { .reason = SZ_R_TICKET,
+				       .flags = SZ_TK_STREAM,
+				       .route = SZ_ROUTE_NONE,
+				       .method = 0xff };
+
+		if (put_ticket(g, h, &t, held_len(h)))
+			return;
+	}
+	p->released = p->head.len;
+	p->started_ns = sz_boot_ns();
+	sz_pending_inject(g, p);
+}
+
 /* Inside chunk framing: only the next segment can be used. */
 static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 			const u8 *frame)
@@ -390,12 +414,17 @@ void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_
 	}
 	if (m->payload_len <= m->undecided)
 		return;
-	if (m->seq == p->seq && (u32)m->payload_len - m->undecided > p->head.len) {
+	if (!p->released && m->seq == p->seq &&
+	    (u32)m->payload_len - m->undecided > p->head.len) {
 		/* Sent again in larger pieces: what was put together from smaller ones is void. */
 		const struct sz_conf_service *svc = p->svc;
 
 		sz_pending_free(g, p);
 		sz_stream_begin(g, m, frame, svc);
+		return;
+	}
+	if (m->seq == p->seq + (u32)p->released && sz_seq_before(m->seq, expected)) {
+		release_prefix(g, p);
 		return;
 	}
 	if (sz_seq_before(m->seq, expected))
