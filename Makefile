@@ -48,7 +48,7 @@ all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (d
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
-# ---- BPF: object, then the same bytes inside the programs -----------------------------------------
+# ---- BPF: object, then the same bytes inside the programs --------------------------------------
 $(B)/subzero.bpf.o: bpf/subzero.bpf.c $(wildcard bpf/*.h) $(HEADERS)
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
@@ -58,10 +58,11 @@ $(B)/subzero.bpf.o: bpf/subzero.bpf.c $(wildcard bpf/*.h) $(HEADERS)
 $(B)/bpf_object.h: $(B)/subzero.bpf.o
 	$(call say,EMBED,$@)
 	$(Q)(echo '/* generated from $< */'; echo 'static const unsigned char sz_bpf_object[]'; \
-	  echo '__attribute__((aligned(8))) = {'; od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; \
+	  echo '__attribute__((aligned(8))) = {'; \
+	  od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; \
 	  echo '};') > $@
 
-# ---- user space -------------------------------------------------------------------------------------
+# ---- user space --------------------------------------------------------------------------------
 $(B)/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
@@ -76,7 +77,7 @@ $(B)/%: $(B)/user/%.o $(B)/libsubzero.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) -o $@ $^ $(LIBS)
 
-# ---- sanitizer build ----------------------------------------------------------------------------------
+# ---- sanitizer build ---------------------------------------------------------------------------
 $(B)/asan/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
 	$(call say,ASAN,$@)
 	@mkdir -p $(@D)
@@ -88,7 +89,7 @@ $(B)/asan/%: $(B)/asan/user/%.o $(B)/asan/libsubzero.a
 	$(Q)$(CLANG) $(ASAN) -o $@ $^ $(LIBS)
 asan: $(B)/asan/subzerod $(B)/asan/subzeroctl ## the programs with AddressSanitizer and UBSan
 
-# ---- tests -----------------------------------------------------------------------------------------------
+# ---- tests -------------------------------------------------------------------------------------
 TESTH := $(wildcard tests/lib/*.h)
 $(B)/tests/unit/%: tests/unit/%.c $(TESTH) $(B)/asan/libsubzero.a
 	$(call say,TEST,$@)
@@ -104,7 +105,8 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(TESTH) $(B)/asan/libsubzero.a
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
-	  -fno-sanitize-recover=undefined $(CPPFLAGS) -Itests/lib -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+	  -fno-sanitize-recover=undefined $(CPPFLAGS) -Itests/lib \
+	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
 $(B)/tools/%: tools/%.c $(TESTH) $(B)/libsubzero.a
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)

@@ -479,7 +479,6 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 		n = 8;
 	} else {
 		s->method = SZ_M_OTHER;
-		n = 0;
 		for (i = 0; i < 8; i++) {
 			u8 c = sz_byte(buf, s->pos + i);
 

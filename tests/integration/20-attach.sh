@@ -26,7 +26,8 @@ open() { # NAME
 	expect_eq "$(guard_status /orders)" 200 "$1: everything passes"
 }
 row() { # of status: mode, ingress, egress
-	guard_ctl status --json | sed -nE 's/^ *"(mode|ingress|egress)": "([a-z]+)".*/\2/p' | paste -sd' '
+	guard_ctl status --json |
+		sed -nE 's/^ *"(mode|ingress|egress)": "([a-z]+)".*/\2/p' | paste -sd' '
 }
 xdp_id() {
 	lab_server ip link show "$dev" | sed -nE 's/.*prog\/xdp[a-z]* id ([0-9]+).*/\1/p'
@@ -38,7 +39,8 @@ egress_on() {
 }
 nothing_left() { # NAME
 	expect_eq "$(lab_server bpftool net list dev "$dev" |
-		grep -cE 'driver|generic|tcx|clsact')$(xdp_id)" 0 "$1: no program is left on the interface"
+		grep -cE 'driver|generic|tcx|clsact')$(xdp_id)" 0 \
+		"$1: no program is left on the interface"
 	expect_fail "$1: no pin is left" test -e "$GUARD_PINS"
 	open "$1"
 }

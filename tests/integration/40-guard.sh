@@ -16,7 +16,8 @@ lab_up || exit 1
 lab_nginx || exit 1
 guard_files || exit 1
 key() {
-	guard_ctl keys generate --alg "$1" --out "$GUARD_DIR/$1.jwk" --jwks "$GUARD_DIR/${2:-jwks.json}" \
+	guard_ctl keys generate --alg "$1" --out "$GUARD_DIR/$1.jwk" \
+		--jwks "$GUARD_DIR/${2:-jwks.json}" \
 		"${@:3}" >/dev/null
 }
 for alg in RS256 ES256 PS256; do
@@ -30,7 +31,8 @@ admitted() { # NAME PATH TOKEN [CURL OPTION...]
 	local name=$1 path=$2 token=$3 GUARD_FAMILY
 	shift 3
 	for GUARD_FAMILY in 4 6; do
-		expect_eq "$(guard_status "$path?yes" "$token" "$@")" 200 "$name: 200 over IPv$GUARD_FAMILY"
+		expect_eq "$(guard_status "$path?yes" "$token" "$@")" 200 \
+			"$name: 200 over IPv$GUARD_FAMILY"
 		yes=$((yes + 1))
 	done
 }
@@ -39,7 +41,9 @@ refused() { # STATUS REASON NAME PATH TOKEN [CURL OPTION...]
 	shift 5
 	for GUARD_FAMILY in 4 6; do
 		before=$(guard_count "$reason")
-		expect_eq "$(guard_status "$path?no" "$token" "$@") $(($(guard_count "$reason") - before))" \
+		expect_eq \
+			"$(guard_status "$path?no" "$token" "$@") $((
+				$(guard_count "$reason") - before))" \
 			"$status 1" "$name: $status for $reason over IPv$GUARD_FAMILY"
 	done
 }
@@ -67,7 +71,8 @@ expect_eq "$(($(guard_count miss) - before))" 0 "later uses are decided without 
 admitted "public route" /health ""
 admitted "public route with a token" /health "$alice"
 for alg in RS256 ES256 PS256; do
-	token=$("$GUARD_BUILD/subzeroctl" token mint --key "$GUARD_DIR/$alg.jwk" --iss "$GUARD_ISS" \
+	token=$("$GUARD_BUILD/subzeroctl" token mint --key "$GUARD_DIR/$alg.jwk" \
+		--iss "$GUARD_ISS" \
 		--aud "$GUARD_AUD" --sub "$alg" --scope orders:read)
 	admitted "$alg" /orders "$token"
 done
@@ -202,7 +207,8 @@ expect_contains "$out" "body 16" "small chunks and a trailer in one segment arri
 malformed "chunk extension" \
 	"${post}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n0\r\n\r\n"
 out=$(lab_client curl -s -m 5 -w ' %{http_code} %{time_total}' -H "Expect: 100-continue" \
-	-H "Authorization: Bearer $alice" --data-binary @"$GUARD_DIR/body" "$(guard_url)/orders?yes")
+	-H "Authorization: Bearer $alice" --data-binary @"$GUARD_DIR/body" \
+	"$(guard_url)/orders?yes")
 yes=$((yes + 1))
 expect_contains "$out" "body 1048576" "Expect: 100-continue: the body arrives"
 expect_le "${out##* }" 0.9 "and the client did not wait for its own time-out"
@@ -249,7 +255,8 @@ answer() { # [CURL OPTION...]: into $answer; prints what is wrong with it
 	answer=$(tr -d '\r' <"$GUARD_DIR/head")
 	length=$(sed -n 's/^Content-Length: //p' <<<"$answer")
 	[ "$length" = "$(wc -c <"$GUARD_DIR/body")" ] || echo "length $length"
-	grep -qx "Content-Type: application/problem+json" <<<"$answer" || echo "content type: $answer"
+	grep -qx "Content-Type: application/problem+json" <<<"$answer" ||
+		echo "content type: $answer"
 	grep -qx "{\"t.*\"status\":$(sed -n '1s/HTTP.1.1 \([0-9]*\).*/\1/p' <<<"$answer")[,}].*" \
 		"$GUARD_DIR/body" || echo "body: $(cat "$GUARD_DIR/body")"
 }

@@ -111,7 +111,8 @@ expect_ok "the audit log verifies" guard_ctl audit verify
 
 # ---- refusals while it is down ------------------------------------------------------------------
 total() {
-	echo $(($(guard_records denial '"reason":"no_token"') + $(guard_sum lost '"reason":"no_token"')))
+	echo $(($(guard_records denial '"reason":"no_token"') +
+		$(guard_sum lost '"reason":"no_token"')))
 }
 off=$(($(guard_count no_token) - $(total)))
 guard_stop KILL 2>/dev/null

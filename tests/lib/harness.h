@@ -27,7 +27,7 @@ static jmp_buf test_exit;
 
 #define TEST(name)                                                                                 \
 	static void test_##name(void);                                                             \
-	static struct test_case test_case_##name = { #name, test_##name, NULL };                   \
+	static struct test_case test_case_##name = {#name, test_##name, NULL};                     \
 	__attribute__((constructor)) static void test_add_##name(void)                             \
 	{                                                                                          \
 		*test_last = &test_case_##name;                                                    \
@@ -61,8 +61,9 @@ static jmp_buf test_exit;
 		long long a_ = (long long)(actual), e_ = (long long)(expected);                    \
 		test_asserted++;                                                                   \
 		if (a_ != e_)                                                                      \
-			TEST_FAIL_("%s is %lld (0x%llx), expected %s = %lld (0x%llx)", #actual, a_, \
-				   (unsigned long long)a_, #expected, e_, (unsigned long long)e_); \
+			TEST_FAIL_("%s is %lld (0x%llx), expected %s = %lld (0x%llx)", #actual,    \
+				   a_, (unsigned long long)a_, #expected, e_,                      \
+				   (unsigned long long)e_);                                        \
 		a_ == e_;                                                                          \
 	})
 #define EXPECT_STREQ(actual, expected)                                                             \
@@ -102,9 +103,9 @@ static jmp_buf test_exit;
 		if (!(e))                                                                          \
 			longjmp(test_exit, 1);                                                     \
 	} while (0)
-#define ASSERT_TRUE(x) ASSERT_(EXPECT_TRUE(x))
-#define ASSERT_EQ(a, e) ASSERT_(EXPECT_EQ(a, e))
-#define ASSERT_STREQ(a, e) ASSERT_(EXPECT_STREQ(a, e))
+#define ASSERT_TRUE(x)        ASSERT_(EXPECT_TRUE(x))
+#define ASSERT_EQ(a, e)       ASSERT_(EXPECT_EQ(a, e))
+#define ASSERT_STREQ(a, e)    ASSERT_(EXPECT_STREQ(a, e))
 #define ASSERT_MEMEQ(a, e, n) ASSERT_(EXPECT_MEMEQ(a, e, n))
 
 /* A frame of its own, so that longjmp clobbers nothing of main(). */

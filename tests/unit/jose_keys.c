@@ -6,7 +6,7 @@
 #include "jose/jose.h"
 
 #define ALL           (~0u)
-#define HS            (SZ_ALG_BIT(SZ_ALG_HS256) | SZ_ALG_BIT(SZ_ALG_HS384) | SZ_ALG_BIT(SZ_ALG_HS512))
+#define HS (SZ_ALG_BIT(SZ_ALG_HS256) | SZ_ALG_BIT(SZ_ALG_HS384) | SZ_ALG_BIT(SZ_ALG_HS512))
 #define ED_X          "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\""
 #define ED            "\"kty\":\"OKP\",\"crv\":\"Ed25519\"," ED_X
 #define EC_X          "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\""

@@ -30,10 +30,10 @@ void sz_audit_hash(const u8 last[SZ_AUDIT_HASH_LEN], const void *body, size_t n,
 void sz_audit_seal(struct sz_buf *b, const u8 hash[SZ_AUDIT_HASH_LEN]);
 
 /*
- * Length of the UTF-8 sequence at p (RFC 3629) where it may stand in a line as it is: 1..4; 0 where
+ * Length of the UTF-8 sequence at s (RFC 3629) where it may stand in a line as it is: 1..4; 0 where
  * it is not UTF-8 or encodes a control character; -1 where n bytes end inside it.
  */
-int sz_audit_utf8(const char *p, size_t n);
+int sz_audit_utf8(const char *s, size_t n);
 
 /* What a verifier needs of one line. */
 struct sz_audit_line {

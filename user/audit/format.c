@@ -19,12 +19,12 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const type_names[SZ_AUDIT_TYPE_COUNT] = {
-	[SZ_AUDIT_START] = "start",       [SZ_AUDIT_STOP] = "stop",
-	[SZ_AUDIT_RELOAD] = "reload",     [SZ_AUDIT_DECISION] = "decision",
-	[SZ_AUDIT_DENIAL] = "denial",     [SZ_AUDIT_REQUEST] = "request",
-	[SZ_AUDIT_SUMMARY] = "summary",   [SZ_AUDIT_LOST] = "lost",
-	[SZ_AUDIT_REVOKE] = "revoke",     [SZ_AUDIT_BAN] = "ban",
-	[SZ_AUDIT_ADMIN] = "admin",       [SZ_AUDIT_SEGMENT] = "segment",
+	[SZ_AUDIT_START] = "start",     [SZ_AUDIT_STOP] = "stop",
+	[SZ_AUDIT_RELOAD] = "reload",   [SZ_AUDIT_DECISION] = "decision",
+	[SZ_AUDIT_DENIAL] = "denial",   [SZ_AUDIT_REQUEST] = "request",
+	[SZ_AUDIT_SUMMARY] = "summary", [SZ_AUDIT_LOST] = "lost",
+	[SZ_AUDIT_REVOKE] = "revoke",   [SZ_AUDIT_BAN] = "ban",
+	[SZ_AUDIT_ADMIN] = "admin",     [SZ_AUDIT_SEGMENT] = "segment",
 };
 
 const char *sz_audit_type_name(enum sz_audit_type t)
@@ -224,8 +224,8 @@ static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
 
 	if (r->has_verdict)
 		add_string(b, "verdict",
-			   verdict_names[r->verdict < SZ_ARRAY_LEN(verdict_names) ? r->verdict :
-										    SZ_DENY]);
+			   verdict_names[r->verdict < SZ_ARRAY_LEN(verdict_names) ? r->verdict
+										  : SZ_DENY]);
 	if (r->reason != SZ_R_NONE)
 		add_string(b, "reason", sz_reason_label(r->reason));
 	if (http) {
@@ -236,7 +236,8 @@ static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
 	add_string(b, "route", r->route);
 	add_string(b, "method", r->method);
 	if (r->path)
-		add_bytes(b, "path", r->path, r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
+		add_bytes(b, "path", r->path,
+			  r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
 }
 
 static void add_identity(struct sz_buf *b, const struct sz_audit_record *r)

@@ -26,7 +26,8 @@ static int read_at(int fd, u64 off, void *p, size_t n, const char *path, struct 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
-			return sz_error_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
+			return sz_error_set(e, -errno, "%s: cannot read: %s", path,
+					    strerror(errno));
 		if (!r)
 			return sz_error_set(e, -EBADMSG, "%s: became shorter while it was read",
 					    path);
@@ -37,8 +38,8 @@ static int read_at(int fd, u64 off, void *p, size_t n, const char *path, struct 
 
 /* The last lines of one segment. */
 struct tail {
-	u64 off;    /* where the first of them begins */
-	u64 end;    /* behind the last line end; a torn line may follow */
+	u64 off; /* where the first of them begins */
+	u64 end; /* behind the last line end; a torn line may follow */
 	u64 lines;
 };
 
@@ -52,7 +53,7 @@ static int find_tail(int fd, const char *path, u64 size, u64 want, u64 reach, st
 	size_t n;
 	int err;
 
-	*ret = (struct tail){ .off = low };
+	*ret = (struct tail){.off = low};
 	while (pos > low) {
 		n = pos - low < BLOCK ? (size_t)(pos - low) : BLOCK;
 		pos -= n;
@@ -71,8 +72,10 @@ static int find_tail(int fd, const char *path, u64 size, u64 want, u64 reach, st
 		}
 	}
 	if (low)
-		return sz_error_set(e, -EBADMSG, "%s: its end is not made of lines of at most %u "
-				    "bytes; %s", path, SZ_AUDIT_LINE_MAX, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: its end is not made of lines of at most %u "
+				    "bytes; %s",
+				    path, SZ_AUDIT_LINE_MAX, advice);
 	return 0;
 }
 
@@ -82,9 +85,10 @@ static int read_line(const char *p, size_t n, const char *path, struct sz_audit_
 	struct sz_audit_syntax bad;
 
 	if (sz_audit_parse(p, n, ret, &bad))
-		return sz_error_set(e, -EBADMSG, "%s: one of its last two lines is not an audit "
-				    "record: column %zu should be %s; %s", path, bad.column,
-				    bad.expected, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: one of its last two lines is not an audit "
+				    "record: column %zu should be %s; %s",
+				    path, bad.column, bad.expected, advice);
 	return 0;
 }
 
@@ -94,7 +98,7 @@ static int check_last(const char *p, const struct tail *t, u32 segment, const ch
 {
 	size_t n = (size_t)(t->end - t->off) - 1;
 	u8 hash[SZ_AUDIT_HASH_LEN];
-	struct sz_audit_line before = { 0 };
+	struct sz_audit_line before = {0};
 	const char *last = p, *nl;
 	int err;
 
@@ -110,8 +114,10 @@ static int check_last(const char *p, const struct tail *t, u32 segment, const ch
 	if (err)
 		return err;
 	if (t->lines == 1 && (ret->type != SZ_AUDIT_SEGMENT || ret->segment != segment))
-		return sz_error_set(e, -EBADMSG, "%s: does not begin with the record of segment "
-				    "%u; %s", path, segment, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: does not begin with the record of segment "
+				    "%u; %s",
+				    path, segment, advice);
 	if (t->lines == 1) {
 		memcpy(before.hash, ret->prev, SZ_AUDIT_HASH_LEN);
 		before.seq = ret->seq - 1;
@@ -119,8 +125,10 @@ static int check_last(const char *p, const struct tail *t, u32 segment, const ch
 	sz_audit_hash(before.hash, last, ret->body_len, hash);
 	if (!ret->seq || ret->seq == UINT64_MAX || ret->seq - 1 != before.seq ||
 	    memcmp(hash, ret->hash, SZ_AUDIT_HASH_LEN))
-		return sz_error_set(e, -EBADMSG, "%s: its last record (seq %llu) does not continue "
-				    "the one before; %s", path, (unsigned long long)ret->seq, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: its last record (seq %llu) does not continue "
+				    "the one before; %s",
+				    path, (unsigned long long)ret->seq, advice);
 	return 0;
 }
 
@@ -130,9 +138,10 @@ static int check_torn(const char *p, size_t n, const char *path, struct sz_error
 	struct sz_audit_line l;
 
 	if (n && sz_audit_parse(p, n, &l, &bad) == -EBADMSG)
-		return sz_error_set(e, -EBADMSG, "%s: ends in bytes that are not the beginning of "
-				    "an audit record: column %zu should be %s; %s", path,
-				    bad.column, bad.expected, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: ends in bytes that are not the beginning of "
+				    "an audit record: column %zu should be %s; %s",
+				    path, bad.column, bad.expected, advice);
 	return 0;
 }
 
@@ -191,7 +200,7 @@ int sz_audit_scan(const char *dir, struct sz_audit_state *ret, struct sz_error *
 	size_t n;
 	int err;
 
-	*ret = (struct sz_audit_state){ .next_seq = 1 };
+	*ret = (struct sz_audit_state){.next_seq = 1};
 	err = sz_audit_segments(dir, &list, &n, e);
 	if (err)
 		return err;
@@ -202,13 +211,15 @@ int sz_audit_scan(const char *dir, struct sz_audit_state *ret, struct sz_error *
 	if (err || ret->size || ret->segment <= 1)
 		return err;
 	/* A crash before the segment's first record: the chain goes on from the one before it. */
-	before = (struct sz_audit_state){ .segment = ret->segment - 1 };
+	before = (struct sz_audit_state){.segment = ret->segment - 1};
 	err = scan_number(dir, &before, e);
 	if (err)
 		return err;
 	if (!before.size || before.torn_bytes)
-		return sz_error_set(e, -EBADMSG, "%s: segment %u was never finished, but there is a "
-				    "later one; %s", dir, ret->segment - 1, advice);
+		return sz_error_set(e, -EBADMSG,
+				    "%s: segment %u was never finished, but there is a "
+				    "later one; %s",
+				    dir, ret->segment - 1, advice);
 	ret->next_seq = before.next_seq;
 	memcpy(ret->last, before.last, SZ_AUDIT_HASH_LEN);
 	return 0;
@@ -237,7 +248,7 @@ static int copy_lines(const char *path, u64 want, struct sz_buf *ret, struct tai
 int sz_audit_tail(const char *dir, unsigned n, struct sz_buf *ret, struct sz_error *e)
 {
 	char path[PATH_MAX];
-	struct tail t = { 0 };
+	struct tail t = {0};
 	u64 want = 0;
 	u32 *list;
 	size_t count, first;

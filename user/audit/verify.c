@@ -13,8 +13,8 @@
 #define CHUNK (64u << 10)
 
 /* -EBADMSG: where, which record, what does not fit, how far the log is sound, what to do. */
-static int SZ_PRINTF(3, 4) misfit(const struct sz_audit_check *c, struct sz_error *e,
-				  const char *fmt, ...)
+static int SZ_PRINTF(3, 4)
+	misfit(const struct sz_audit_check *c, struct sz_error *e, const char *fmt, ...)
 {
 	char what[200], sound[64] = "nothing before it verifies";
 	va_list ap;
@@ -38,8 +38,10 @@ static int check_place(const struct sz_audit_check *c, const struct sz_audit_lin
 	unsigned long long found = l->seq, next = c->next_seq;
 
 	if (found > next)
-		return misfit(c, e, "missing: record %llu stands here, so %llu to %llu were dropped "
-			      "or reordered", found, next, found - 1);
+		return misfit(c, e,
+			      "missing: record %llu stands here, so %llu to %llu were dropped "
+			      "or reordered",
+			      found, next, found - 1);
 	if (found < next)
 		return misfit(c, e, "reordered: record %llu stands here a second time or too late",
 			      found);
@@ -50,8 +52,9 @@ static int check_segment_record(const struct sz_audit_check *c, const struct sz_
 				struct sz_error *e)
 {
 	if (c->line > 1)
-		return l->type != SZ_AUDIT_SEGMENT ? 0 :
-			misfit(c, e, "changed: a segment record inside a segment");
+		return l->type != SZ_AUDIT_SEGMENT
+			       ? 0
+			       : misfit(c, e, "changed: a segment record inside a segment");
 	if (l->type != SZ_AUDIT_SEGMENT)
 		return misfit(c, e, "missing: the segment does not begin with its segment record");
 	if (l->segment != c->segment)
@@ -66,8 +69,9 @@ static int count_line(struct sz_audit_check *c, const struct sz_audit_line *l, s
 {
 	struct sz_audit_report *r = c->report;
 	u64 *sum = l->type == SZ_AUDIT_SUMMARY ? &r->admitted : &r->denied;
-	u64 n = l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST ? l->count :
-		l->type == SZ_AUDIT_DENIAL;
+	u64 n = l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST
+			? l->count
+			: l->type == SZ_AUDIT_DENIAL;
 
 	if (__builtin_add_overflow(*sum, n, sum))
 		return misfit(c, e, "changed: the counts add up to more than 2^64");
@@ -98,7 +102,8 @@ static int check_line(struct sz_audit_check *c, const char *p, size_t n, struct 
 		return err;
 	sz_audit_hash(c->report->last, p, l.body_len, hash);
 	if (memcmp(hash, l.hash, SZ_AUDIT_HASH_LEN))
-		return misfit(c, e, "changed: the hash does not fit this record and the one before");
+		return misfit(c, e,
+			      "changed: the hash does not fit this record and the one before");
 	err = check_segment_record(c, &l, e);
 	return err ? err : count_line(c, &l, e);
 }
@@ -115,10 +120,13 @@ static int check_rest(struct sz_audit_check *c, const char *p, size_t n, struct 
 	if (!n)
 		return misfit(c, e, "missing: the segment is empty, and it is not the newest");
 	if (!c->newest)
-		return misfit(c, e, "missing: the line is cut off, and this is not the newest segment");
+		return misfit(c, e,
+			      "missing: the line is cut off, and this is not the newest segment");
 	if (sz_audit_parse(p, n, &l, &bad) == -EBADMSG)
-		return misfit(c, e, "changed: not the beginning of an audit record either: column "
-			      "%zu should be %s", bad.column, bad.expected);
+		return misfit(c, e,
+			      "changed: not the beginning of an audit record either: column "
+			      "%zu should be %s",
+			      bad.column, bad.expected);
 	c->report->torn_bytes = n;
 	return 0;
 }
@@ -143,7 +151,7 @@ static int check_lines(struct sz_audit_check *c, struct sz_buf *b, struct sz_err
 
 int sz_audit_check_segment(struct sz_audit_check *c, int fd, struct sz_error *e)
 {
-	struct sz_buf b = { 0 };
+	struct sz_buf b = {0};
 	ssize_t n;
 	int err = 0;
 
@@ -205,7 +213,8 @@ static int check_all(struct sz_audit_check *c, const char *dir, const u32 *list,
 		sz_audit_segment_path(dir, c->segment, path, PATH_MAX);
 		if (list[i] != c->segment) {
 			c->line = 0;
-			return misfit(c, e, "missing: there is no such segment, but there is segment %u",
+			return misfit(c, e,
+				      "missing: there is no such segment, but there is segment %u",
 				      list[i]);
 		}
 		fd = sz_audit_open(path, &size, e);
@@ -225,13 +234,17 @@ int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
 {
 	char path[PATH_MAX];
 	struct sz_audit_check c = {
-		.path = path, .next_seq = 1, .report = ret, .progress = progress, .arg = arg,
+		.path = path,
+		.next_seq = 1,
+		.report = ret,
+		.progress = progress,
+		.arg = arg,
 	};
 	u32 *list;
 	size_t n;
 	int err;
 
-	*ret = (struct sz_audit_report){ 0 };
+	*ret = (struct sz_audit_report){0};
 	sz_audit_hash_init();
 	err = sz_audit_segments(dir, &list, &n, e);
 	if (err)
@@ -240,7 +253,8 @@ int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
 		free(list);
 		return sz_error_set(e, -ENOENT,
 				    "%s: no audit segment here; give the directory that holds "
-				    "00000001.jsonl", dir);
+				    "00000001.jsonl",
+				    dir);
 	}
 	err = sum_sizes(dir, list, n, &c.total_bytes, e);
 	if (!err)

@@ -16,7 +16,7 @@
 #include "subzero/abi.h"
 
 #define SZ_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define SZ_MUST_CHECK __attribute__((warn_unused_result))
+#define SZ_MUST_CHECK   __attribute__((warn_unused_result))
 #define SZ_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- a message for people: what is wrong, where, and what to do about it -------------------- */
@@ -30,7 +30,13 @@ int sz_error_set(struct sz_error *e, int err, const char *fmt, ...) SZ_PRINTF(3,
 
 /* ---- the log: one line to stderr, with the priority prefix journald understands ------------- */
 
-enum sz_log_level { SZ_LOG_ERR = 3, SZ_LOG_WARNING = 4, SZ_LOG_NOTICE = 5, SZ_LOG_INFO = 6, SZ_LOG_DEBUG = 7 };
+enum sz_log_level {
+	SZ_LOG_ERR = 3,
+	SZ_LOG_WARNING = 4,
+	SZ_LOG_NOTICE = 5,
+	SZ_LOG_INFO = 6,
+	SZ_LOG_DEBUG = 7
+};
 
 /* Messages above `level` are not written. Default: SZ_LOG_INFO. */
 void sz_log_level_set(enum sz_log_level level);
@@ -38,9 +44,10 @@ void sz_log(enum sz_log_level level, const char *fmt, ...) SZ_PRINTF(2, 3);
 
 /* ---- clocks --------------------------------------------------------------------------------- */
 
-u64 sz_boot_ns(void);         /* CLOCK_BOOTTIME, the clock of the maps */
-u64 sz_wall_ns(void);         /* CLOCK_REALTIME, nanoseconds since the epoch */
-/* A wall-clock second as CLOCK_BOOTTIME nanoseconds, by both clocks as they stand now; saturates. */
+u64 sz_boot_ns(void); /* CLOCK_BOOTTIME, the clock of the maps */
+u64 sz_wall_ns(void); /* CLOCK_REALTIME, nanoseconds since the epoch */
+/* A wall-clock second as CLOCK_BOOTTIME nanoseconds, by both clocks as they stand now; saturates.
+ */
 u64 sz_wall_to_boot_ns(s64 wall_s);
 
 /* ---- memory --------------------------------------------------------------------------------- */
@@ -73,8 +80,8 @@ int sz_file_replace(const char *path, const void *p, size_t n, unsigned mode, st
 
 const char *sz_reason_label(u32 reason); /* "no_token"; "unknown" for a number not in the list */
 const char *sz_reason_text(u32 reason);
-int sz_reason_http(u32 reason);          /* 0 where there is no answer */
-const char *sz_method_name(u32 method);  /* "GET"; "OTHER" beyond */
+int sz_reason_http(u32 reason);         /* 0 where there is no answer */
+const char *sz_method_name(u32 method); /* "GET"; "OTHER" beyond */
 enum sz_method sz_method_parse(const char *s, size_t n);
 
 /* ---- addresses ------------------------------------------------------------------------------ */

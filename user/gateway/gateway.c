@@ -22,8 +22,7 @@ void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char
 	sz_journal_add(g->journal, &r);
 }
 
-/* ---- what the loop calls
- * ------------------------------------------------------------------------------ */
+/* ---- what the loop calls -------------------- */
 
 static void on_events(void *arg)
 {
@@ -77,9 +76,7 @@ static void on_beat(void *arg)
 	}
 }
 
-/* ---- start
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- start -------------------- */
 
 static int make_state_dir(const char *dir, struct sz_error *e)
 {
@@ -198,9 +195,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	free(g);
 }
 
-/* ---- reload
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- reload -------------------- */
 
 static bool same(const char *a, const char *b)
 {
@@ -285,8 +280,7 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
 	return r;
 }
 
-/* ---- flush and stop
- * ------------------------------------------------------------------------------------------- */
+/* ---- flush and stop -------------------- */
 
 struct flush {
 	void (*done)(int res, void *arg);
@@ -338,9 +332,7 @@ void sz_gateway_stop(struct sz_gateway *g, bool detach)
 	sz_gateway_flush(g, stopped, g);
 }
 
-/* ---- status
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- status -------------------- */
 
 json_t *sz_gateway_status(const struct sz_gateway *g)
 {

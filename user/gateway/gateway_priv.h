@@ -58,8 +58,7 @@ u64 sz_journal_synced(const struct sz_journal *j); /* of the last record on disk
 u64 sz_journal_first(const struct sz_journal *j);  /* of the first record of this run */
 void sz_journal_free(struct sz_journal *j);
 
-/* ---- connections that wait: guard.c, stream.c
- * ---------------------------------------------------- */
+/* ---- connections that wait: guard.c, stream.c -------------------- */
 
 enum sz_pending_state {
 	SZ_PENDING_TOKEN,   /* a clean head waits for its token's grant */

@@ -21,8 +21,7 @@ static u32 hash_bytes(const void *p, size_t n)
 	return (u32)(h ^ h >> 32);
 }
 
-/* ---- connections that wait
- * ------------------------------------------------------------------------ */
+/* ---- connections that wait -------------------- */
 
 static struct sz_pending **pending_slot(struct sz_gateway *g, const struct sz_flow_key *key)
 {
@@ -83,7 +82,8 @@ static size_t held_size(u32 frame_len)
 
 static bool has_room(struct sz_gateway *g, const struct sz_pending *p, u32 frame_len)
 {
-	if (p->n_held < SZ_PENDING_FRAMES && g->held_bytes + held_size(frame_len) <= SZ_PENDING_BYTES)
+	if (p->n_held < SZ_PENDING_FRAMES &&
+	    g->held_bytes + held_size(frame_len) <= SZ_PENDING_BYTES)
 		return true;
 	g->stats.dropped++;
 	return false;
@@ -221,9 +221,9 @@ static enum fitted inject_fitting(struct sz_gateway *g, struct sz_pending *p)
 		if (question) {
 			p->state = SZ_PENDING_ORDER;
 			ask(g, &h->miss, h->frame, p->svc);
-		} else if (!gone && sz_seq_before(sz_flow_acked(&f),
-						  h->miss.seq + h->miss.payload_len -
-							  h->miss.undecided)) {
+		} else if (!gone &&
+			   sz_seq_before(sz_flow_acked(&f),
+					 h->miss.seq + h->miss.payload_len - h->miss.undecided)) {
 			sz_guard_inject(g, h);
 		}
 		free_frame(g, h);
@@ -253,14 +253,10 @@ void sz_pending_done(struct sz_gateway *g, struct sz_pending *p)
 	}
 }
 
-void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
+static void free_pending(struct sz_gateway *g, struct sz_pending *p)
 {
-	struct sz_pending **at = pending_slot(g, &p->key);
 	struct sz_held *h;
 
-	while (*at != p)
-		at = &(*at)->hash_next;
-	*at = p->hash_next;
 	g->n_pending--;
 	while ((h = p->first)) {
 		p->first = h->next;
@@ -275,8 +271,17 @@ void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
 	free(p);
 }
 
-/* ---- verification
- * --------------------------------------------------------------------------------- */
+void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
+{
+	struct sz_pending **at = pending_slot(g, &p->key);
+
+	while (*at != p)
+		at = &(*at)->hash_next;
+	*at = p->hash_next;
+	free_pending(g, p);
+}
+
+/* ---- verification -------------------- */
 
 static struct sz_job **job_slot(struct sz_gateway *g, const struct sz_grant_key *key)
 {
@@ -390,8 +395,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 	sz_job_free(j);
 }
 
-/* ---- records of the miss ring
- * ----------------------------------------------------------------------- */
+/* ---- records of the miss ring -------------------- */
 
 static bool record_ok(const struct sz_miss *m, size_t len)
 {
@@ -416,8 +420,7 @@ static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *fram
 
 	if (!kernel_flow(g, &m->flow, &f) || !sz_seq_before(sz_flow_acked(&f), end))
 		return;
-	if (f.next == m->seq &&
-	    (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
+	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
 		h = copy_of(m, frame);
 		sz_stream_refuse(g, h, SZ_R_OVERLOAD);
 		free(h);
@@ -589,20 +592,24 @@ void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf)
 			next = p->hash_next;
 			if (svc && !strcmp(svc->name, p->svc->name))
 				p->svc = svc;
-			else if (p->state == SZ_PENDING_HEAD || p->state == SZ_PENDING_CHUNKS)
-				sz_pending_free(g, p);
-			else
+			else if (p->state == SZ_PENDING_TOKEN || p->state == SZ_PENDING_REQUEST)
 				p->orphaned = true;
+			else
+				sz_pending_free(g, p);
 		}
 	}
 }
 
 void sz_guard_done(struct sz_gateway *g)
 {
+	struct sz_pending *p;
 	size_t i;
 
-	for (i = 0; i < SZ_PENDING_BUCKETS; i++)
-		while (g->pending[i])
-			sz_pending_free(g, g->pending[i]);
+	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
+		while ((p = g->pending[i])) {
+			g->pending[i] = p->hash_next;
+			free_pending(g, p);
+		}
+	}
 	sz_buf_done(&g->order);
 }

@@ -127,12 +127,10 @@ static void start_batch(struct sz_journal *j)
 		sz_buf_add(&j->batch, j->tail.data, j->tail.len);
 		j->batch_seq = j->tail_seq;
 		sz_buf_reset(&j->tail);
-	} else if (j->rotating && next_segment(j)) {
-		return;
-	} else if (sz_audit_pending(j->audit)) {
-		j->batch_seq = sz_audit_take(j->audit, &j->batch);
 	} else {
-		return;
+		if ((j->rotating && next_segment(j)) || !sz_audit_pending(j->audit))
+			return;
+		j->batch_seq = sz_audit_take(j->audit, &j->batch);
 	}
 	off = j->size;
 	j->size += j->batch.len;

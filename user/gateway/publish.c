@@ -95,8 +95,7 @@ static int put_answers(struct sz_gateway *g, struct sz_error *e)
 	return 0;
 }
 
-/* ---- routes: write the new nodes, then remove those that are no longer there
- * --------------------- */
+/* ---- routes: write the new nodes, then remove those that are no longer there ------------ */
 
 struct node_set {
 	struct sz_gateway *g;
@@ -142,15 +141,15 @@ static int put_routes(struct sz_gateway *g, const struct sz_conf *c, struct sz_e
 	if (r)
 		sz_error_set(e, r, "cannot write %zu route nodes to the kernel: %s; at most %u fit",
 			     all.n, strerror(-r), SZ_MAX_ROUTE_NODES);
-	qsort(all.nodes, all.n, sizeof(*all.nodes), by_key);
+	if (all.n)
+		qsort(all.nodes, all.n, sizeof(*all.nodes), by_key);
 	if (!r)
 		sz_map_each(g->kern, SZ_MAP_ROUTES, drop_stale_route, &all);
 	free(all.nodes);
 	return r;
 }
 
-/* ---- services
- * --------------------------------------------------------------------------------------- */
+/* ---- services -------------------- */
 
 struct endpoint_set {
 	struct sz_gateway *g;

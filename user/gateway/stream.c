@@ -92,8 +92,7 @@ static void audit_request(struct sz_gateway *g, const struct sz_pending *p, cons
 	sz_journal_add(g->journal, &r);
 }
 
-/* ---- tickets for a whole head
- * ---------------------------------------------------------------------- */
+/* ---- tickets for a whole head -------------------- */
 
 /* The body goes on behind the ticket's bytes: with the data of a chunk, or within its framing. */
 static void open_chunk(struct sz_pending *p, struct sz_ticket *t)
@@ -201,8 +200,7 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 	p->http = NULL;
 }
 
-/* ---- deciding
- * --------------------------------------------------------------------------------------------- */
+/* ---- deciding -------------------- */
 
 /*
  * The policy on the canonical path and, where it differs, on the path as sent: some servers route
@@ -282,8 +280,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 	refuse(g, p, v.reason);
 }
 
-/* ---- gathering
- * -------------------------------------------------------------------------------------------- */
+/* ---- gathering -------------------- */
 
 /* Looks at the bytes so far; decides, refuses, or waits for more: true. */
 static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
@@ -370,20 +367,20 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 }
 
 /*
- * The client sends the beginning of an incomplete head again: without an acknowledgement it will not
- * send the rest, and only the server can give one. So what has been read, and found sound so far,
- * goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of the
- * head is missing, and passes only with the decision; a refusal resets the server's side.
+ * The client sends the beginning of an incomplete head again: without an acknowledgement it will
+ * not send the rest, and only the server can give one. So what has been read, and found sound so
+ * far, goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of
+ * the head is missing, and passes only with the decision; a refusal resets the server's side.
  */
 static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 {
 	struct sz_held *h;
 
 	for (h = p->first; h; h = h->next) {
-		struct sz_ticket t = { .reason = SZ_R_TICKET,
-				       .flags = SZ_TK_STREAM,
-				       .route = SZ_ROUTE_NONE,
-				       .method = 0xff };
+		struct sz_ticket t = {.reason = SZ_R_TICKET,
+				      .flags = SZ_TK_STREAM,
+				      .route = SZ_ROUTE_NONE,
+				      .method = 0xff};
 
 		if (put_ticket(g, h, &t, held_len(h)))
 			return;
@@ -414,8 +411,7 @@ void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_
 	}
 	if (m->payload_len <= m->undecided)
 		return;
-	if (!p->released && m->seq == p->seq &&
-	    (u32)m->payload_len - m->undecided > p->head.len) {
+	if (!p->released && m->seq == p->seq && (u32)m->payload_len - m->undecided > p->head.len) {
 		/* Sent again in larger pieces: what was put together from smaller ones is void. */
 		const struct sz_conf_service *svc = p->svc;
 

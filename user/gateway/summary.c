@@ -78,8 +78,7 @@ static struct row *add_row(struct sz_baseline *b, const struct sz_hit_key *key)
 	return r;
 }
 
-/* ---- the state file
- * -------------------------------------------------------------------------------- */
+/* ---- the state file -------------------- */
 
 static void save(int res, void *arg)
 {
@@ -252,8 +251,7 @@ void sz_baseline_free(struct sz_baseline *b)
 	free(b);
 }
 
-/* ---- records
- * ------------------------------------------------------------------------------------------ */
+/* ---- records -------------------- */
 
 static void name_of(struct sz_gateway *g, u32 kind, u32 service, u64 id, struct sz_name *ret)
 {

@@ -98,7 +98,8 @@ size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX])
 	if (!phrase)
 		return 0;
 	if (code) {
-		snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer error=\"%s\"\r\n", code);
+		snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer error=\"%s\"\r\n",
+			 code);
 		field = challenge;
 	} else if (status == 401) {
 		field = "WWW-Authenticate: Bearer\r\n";
@@ -107,7 +108,8 @@ size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX])
 	} else if (status == 503) {
 		field = "Retry-After: 5\r\n";
 	}
-	body_len = snprintf(body, sizeof(body), "{\"title\":\"%s\",\"status\":%d}", sz_reason_label(reason), status);
+	body_len = snprintf(body, sizeof(body), "{\"title\":\"%s\",\"status\":%d}",
+			    sz_reason_label(reason), status);
 	len = snprintf(ret, SZ_BRIEF_MAX,
 		       "HTTP/1.1 %d %s\r\n"
 		       "%s"

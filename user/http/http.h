@@ -20,21 +20,22 @@ struct sz_http_head {
 	enum sz_method method;
 	const char *method_text;
 	size_t method_len;
-	const char *target;         /* as sent */
+	const char *target; /* as sent */
 	size_t target_len;
-	char path[SZ_HEAD_MAX];     /* canonical: decoded, dot segments removed, no query; NUL-terminated */
+	char path[SZ_HEAD_MAX]; /* canonical: decoded, dot segments removed, no query;
+				   NUL-terminated */
 	size_t path_len;
-	bool path_changed;          /* canonical differs from what was sent: both must get one verdict */
-	const char *token;          /* of "Authorization: Bearer"; NULL without */
+	bool path_changed; /* canonical differs from what was sent: both must get one verdict */
+	const char *token; /* of "Authorization: Bearer"; NULL without */
 	size_t token_len;
-	bool has_auth;              /* an Authorization header is there (token may be NULL: other scheme) */
+	bool has_auth; /* an Authorization header is there (token may be NULL: other scheme) */
 	bool chunked;
 	bool upgrade;
 	bool expect_continue;
 	bool http10;
 	u64 content_length;
 	bool has_length;
-	size_t head_len;            /* bytes up to and with the empty line */
+	size_t head_len; /* bytes up to and with the empty line */
 };
 
 /*
@@ -52,9 +53,9 @@ enum sz_http_status sz_http_head_parse(const char *p, size_t n, struct sz_http_h
 
 /* Chunked framing (RFC 9112 section 7.1), fed in pieces of any size. */
 struct sz_http_chunks {
-	u64 left;   /* data bytes of the current chunk still to come */
-	u32 state;  /* private; 0 at the start of a body */
-	u32 line;   /* bytes of the current framing line */
+	u64 left;  /* data bytes of the current chunk still to come */
+	u32 state; /* private; 0 at the start of a body */
+	u32 line;  /* bytes of the current framing line */
 	u64 size;
 	u32 trailers;
 };
@@ -75,9 +76,9 @@ enum sz_http_status sz_http_chunks_feed(struct sz_http_chunks *c, const char *p,
 /*
  * A whole HTTP/1.1 answer for a refusal: status line, Content-Type application/problem+json (RFC
  * 9457), Content-Length, Connection: close, Cache-Control: no-store, WWW-Authenticate for 401 and
- * 403 (RFC 6750: no error code without a token, invalid_token, insufficient_scope, invalid_request),
- * Retry-After for 429 and 503. Returns its length, at most SZ_ANSWER_MAX; 0 where the reason has
- * no HTTP status.
+ * 403 (RFC 6750: no error code without a token, invalid_token, insufficient_scope,
+ * invalid_request), Retry-After for 429 and 503. Returns its length, at most SZ_ANSWER_MAX; 0 where
+ * the reason has no HTTP status.
  */
 size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX]);
 /* The same in at most SZ_BRIEF_MAX bytes: no realm, no descriptions, title and status only. */

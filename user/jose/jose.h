@@ -13,10 +13,18 @@
 enum sz_alg {
 	SZ_ALG_NONE = 0, /* not an algorithm: what an unknown name parses to */
 	SZ_ALG_EDDSA,    /* Ed25519 only */
-	SZ_ALG_ES256, SZ_ALG_ES384, SZ_ALG_ES512,
-	SZ_ALG_RS256, SZ_ALG_RS384, SZ_ALG_RS512,
-	SZ_ALG_PS256, SZ_ALG_PS384, SZ_ALG_PS512,
-	SZ_ALG_HS256, SZ_ALG_HS384, SZ_ALG_HS512,
+	SZ_ALG_ES256,
+	SZ_ALG_ES384,
+	SZ_ALG_ES512,
+	SZ_ALG_RS256,
+	SZ_ALG_RS384,
+	SZ_ALG_RS512,
+	SZ_ALG_PS256,
+	SZ_ALG_PS384,
+	SZ_ALG_PS512,
+	SZ_ALG_HS256,
+	SZ_ALG_HS384,
+	SZ_ALG_HS512,
 	SZ_ALG_COUNT,
 };
 
@@ -54,18 +62,19 @@ void sz_token_done(struct sz_token *t);
  * The unverified "iss" of a compact JWS, to choose the key set; -EINVAL where it is not one. The
  * header and claims of *ret are UNVERIFIED. Also what `token inspect` shows.
  */
-int sz_token_peek(const char *jws, size_t n, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
+int sz_token_peek(const char *jws, size_t n, struct sz_token *ret,
+		  struct sz_error *e) SZ_MUST_CHECK;
 
 /* The rules one issuer's tokens must keep. */
 struct sz_token_rules {
-	const char *issuer;             /* exact "iss" */
-	const char *const *audiences;   /* any one of these in "aud" */
+	const char *issuer;           /* exact "iss" */
+	const char *const *audiences; /* any one of these in "aud" */
 	size_t n_audiences;
 	const struct sz_jwks *keys;
-	u32 algs;                       /* mask of SZ_ALG_BIT */
-	u32 skew_s;                     /* 0..SZ_SKEW_MAX */
-	u64 max_age_s;                  /* refuse when iat is older; 0 = no rule */
-	bool require_at_jwt;            /* RFC 9068: typ must be at+jwt */
+	u32 algs;            /* mask of SZ_ALG_BIT */
+	u32 skew_s;          /* 0..SZ_SKEW_MAX */
+	u64 max_age_s;       /* refuse when iat is older; 0 = no rule */
+	bool require_at_jwt; /* RFC 9068: typ must be at+jwt */
 };
 
 /*
@@ -85,10 +94,13 @@ int sz_jws_verify(const char *jws, size_t n, const struct sz_jwks *keys, u32 alg
 
 /* ---- for trying things out: `subzeroctl keys generate`, `token mint` ------------------------ */
 
-/* New key pair of an algorithm: private JWK (with kid = RFC 7638 thumbprint) and its public JWKS. */
-int sz_key_generate(enum sz_alg alg, json_t **ret_private, json_t **ret_public_jwks, struct sz_error *e);
+/* New key pair of an algorithm: private JWK (with kid = RFC 7638 thumbprint) and its public JWKS.
+ */
+int sz_key_generate(enum sz_alg alg, json_t **ret_private, json_t **ret_public_jwks,
+		    struct sz_error *e);
 /* Compact JWS over the claims with typ "at+jwt". */
-int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret, struct sz_error *e);
+int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
+		  struct sz_error *e);
 /* RFC 7638 SHA-256 thumbprint, base64url. */
 int sz_jwk_thumbprint(const json_t *jwk, char ret[44], struct sz_error *e);
 

@@ -138,19 +138,22 @@ static enum sz_reason check_audience(const json_t *claims, const struct sz_token
 		sz_error_set(e, -EINVAL, "the token's \"aud\" is not a string or an array");
 		return SZ_R_BAD_TOKEN;
 	}
-	json_array_foreach(aud, i, v) {
+	json_array_foreach(aud, i, v)
+	{
 		if (!json_is_string(v)) {
-			sz_error_set(e, -EINVAL, "the token's \"aud\" holds something that is "
-						 "not a string");
+			sz_error_set(e, -EINVAL,
+				     "the token's \"aud\" holds something that is "
+				     "not a string");
 			return SZ_R_BAD_TOKEN;
 		}
 		known |= audience_known(json_string_value(v), rules);
 	}
 	if (known)
 		return SZ_R_NONE;
-	sz_error_set(e, -EINVAL, aud ? "the token's \"aud\" names none of the audiences configured "
-				       "for this issuer"
-				     : "the token has no \"aud\"");
+	sz_error_set(e, -EINVAL,
+		     aud ? "the token's \"aud\" names none of the audiences configured "
+			   "for this issuer"
+			 : "the token has no \"aud\"");
 	return SZ_R_BAD_AUDIENCE;
 }
 
@@ -164,15 +167,17 @@ static enum sz_reason check_times(const struct sz_token *t, const struct sz_toke
 		return SZ_R_EXPIRED;
 	}
 	if (now + skew < t->nbf || now + skew < t->iat) {
-		sz_error_set(e, -EINVAL, "the token's \"%s\" lies in the future; are the clocks right?",
+		sz_error_set(e, -EINVAL,
+			     "the token's \"%s\" lies in the future; are the clocks right?",
 			     now + skew < t->nbf ? "nbf" : "iat");
 		return SZ_R_NOT_YET;
 	}
 	if (!rules->max_age_s)
 		return SZ_R_NONE;
 	if (!json_object_get(t->claims, "iat")) {
-		sz_error_set(e, -EINVAL, "the token has no \"iat\", and this issuer's tokens have "
-					 "a maximum age");
+		sz_error_set(e, -EINVAL,
+			     "the token has no \"iat\", and this issuer's tokens have "
+			     "a maximum age");
 		return SZ_R_BAD_TOKEN;
 	}
 	if (now - t->iat > skew && (u64)(now - t->iat - skew) > rules->max_age_s) {

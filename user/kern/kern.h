@@ -14,10 +14,26 @@
 #define SZ_KERN_PIN_DIR "/sys/fs/bpf/subzero"
 
 enum sz_map {
-	SZ_MAP_CONFIG, SZ_MAP_SERVICES, SZ_MAP_ROUTES, SZ_MAP_GRANTS, SZ_MAP_DENIED, SZ_MAP_HALF,
-	SZ_MAP_FLOWS, SZ_MAP_TICKETS, SZ_MAP_SOURCES, SZ_MAP_PRINCIPALS, SZ_MAP_HITS, SZ_MAP_BANS,
-	SZ_MAP_REVOKED, SZ_MAP_NAMES, SZ_MAP_ANSWERS, SZ_MAP_COUNTERS, SZ_MAP_LOST, SZ_MAP_MISSES,
-	SZ_MAP_EVENTS, SZ_MAP_COUNT,
+	SZ_MAP_CONFIG,
+	SZ_MAP_SERVICES,
+	SZ_MAP_ROUTES,
+	SZ_MAP_GRANTS,
+	SZ_MAP_DENIED,
+	SZ_MAP_HALF,
+	SZ_MAP_FLOWS,
+	SZ_MAP_TICKETS,
+	SZ_MAP_SOURCES,
+	SZ_MAP_PRINCIPALS,
+	SZ_MAP_HITS,
+	SZ_MAP_BANS,
+	SZ_MAP_REVOKED,
+	SZ_MAP_NAMES,
+	SZ_MAP_ANSWERS,
+	SZ_MAP_COUNTERS,
+	SZ_MAP_LOST,
+	SZ_MAP_MISSES,
+	SZ_MAP_EVENTS,
+	SZ_MAP_COUNT,
 };
 
 struct sz_kern; /* open maps (and, where loaded, programs) of one pin directory */
@@ -52,10 +68,10 @@ struct sz_config *sz_kern_config(const struct sz_kern *k);
 struct sz_attachment {
 	u32 ifindex;
 	char ifname[16];
-	bool native;       /* XDP in the driver; otherwise generic */
-	bool xdp_link;     /* by bpf_link pinned by us; otherwise by netlink (ip, bpftool) */
-	bool tcx;          /* egress by tcx link; otherwise clsact */
-	bool xdp, egress;  /* which of the two are there */
+	bool native;      /* XDP in the driver; otherwise generic */
+	bool xdp_link;    /* by bpf_link pinned by us; otherwise by netlink (ip, bpftool) */
+	bool tcx;         /* egress by tcx link; otherwise clsact */
+	bool xdp, egress; /* which of the two are there */
 	u32 xdp_prog_id, egress_prog_id;
 };
 
@@ -112,7 +128,8 @@ int sz_ring_consume(struct sz_kern *k, enum sz_map ring, int max, sz_ring_fn fn,
  */
 int sz_kern_inject(struct sz_kern *k, u32 ifindex, u8 *frame, size_t len);
 
-/* 1 = right, 2 = only the pseudo-header's sum is there, 0 = wrong or not TCP. Completes 2 in place. */
+/* 1 = right, 2 = only the pseudo-header's sum is there, 0 = wrong or not TCP. Completes 2 in place.
+ */
 int sz_frame_checksum(u8 *frame, size_t len);
 
 #endif

@@ -27,7 +27,8 @@ int sz_net_poll(struct sz_loop_ring *l, int fd, void (*fn)(void *arg), void *arg
 /* fn every period_ns (multishot timeout where the kernel has it, rearmed otherwise). */
 int sz_net_every(struct sz_loop_ring *l, u64 period_ns, void (*fn)(void *arg), void *arg);
 /* fn with the signal's number; blocks those signals in this thread (call before making others). */
-int sz_net_signals(struct sz_loop_ring *l, const sigset_t *set, void (*fn)(int signo, void *arg), void *arg);
+int sz_net_signals(struct sz_loop_ring *l, const sigset_t *set, void (*fn)(int signo, void *arg),
+		   void *arg);
 
 /* Wakes the loop from any thread; fn runs in the loop. */
 struct sz_net_wake;
@@ -47,9 +48,10 @@ struct sz_net_client; /* one connected peer */
 /* Listens on a UNIX stream socket (mode 0600, directory made 0700 where missing; a stale socket is
  * removed). `fn` gets one whole line without its newline (at most 64 KiB; more closes the peer). */
 int sz_net_listen(struct sz_loop_ring *l, const char *path,
-		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg), void *arg,
-		  struct sz_error *e);
-/* Queues bytes to the peer; safe only inside the loop. The peer may be gone: then nothing happens. */
+		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg),
+		  void *arg, struct sz_error *e);
+/* Queues bytes to the peer; safe only inside the loop. The peer may be gone: then nothing happens.
+ */
 void sz_net_send(struct sz_net_client *c, const void *p, size_t n);
 uid_t sz_net_client_uid(const struct sz_net_client *c);
 /* A peer is valid until `fn` returns. Who answers later holds it until the answer was queued. */
