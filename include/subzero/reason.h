@@ -76,7 +76,9 @@
 	  "the server accepted bytes that were never admitted; connection reset")                  \
 	X(85, MULTIPATH, "multipath", 0, "segment of a Multipath TCP connection")                  \
 	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")           \
-	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped")
+	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped") \
+	X(88, RECUT, "recut", 0,                                                           \
+	  "repeats admitted bytes in other pieces; dropped until it is sent again")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
@@ -90,7 +92,7 @@ static inline int sz_reason_is_record(unsigned int reason)
 {
 	return reason >= SZ_R_NO_TOKEN && reason != SZ_R_ANSWERED && reason != SZ_R_GAP &&
 	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE &&
-	       reason != SZ_R_CLOSED;
+	       reason != SZ_R_CLOSED && reason != SZ_R_RECUT;
 }
 
 /*

@@ -309,8 +309,9 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 			sz_skip(s, r->seq + r->len - pos);
 			return 0;
 		}
-		if (left < r->fixed ||
-		    sz_part_digest(s->p.payload_off + w->off, r->fixed) != r->digest)
+		if (left < r->fixed)
+			return sz_stop(w, SZ_DENY, SZ_R_RECUT, 0);
+		if (sz_part_digest(s->p.payload_off + w->off, r->fixed) != r->digest)
 			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
 		w->reason = SZ_R_REPEAT;
 		sz_skip(s, r->fixed);
@@ -319,7 +320,7 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 	if (pos == f->next)
 		return sz_walk_boundary(g);
 	if (sz_seq_before(pos, f->next))
-		return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
+		return sz_stop(w, SZ_DENY, SZ_R_RECUT, 0);
 	if (!w->off && sz_recently_asked(f, w->now) &&
 	    sz_may_hold(g, pos - f->next))
 		return sz_stop(w, SZ_ASK, SZ_R_MISS, SZ_MISS_STREAM);

@@ -43,7 +43,8 @@ TEST(changed_cut_or_shifted_repetition_is_dropped)
 			EXPECT_EQ(DATA_N(i, &GET_A[i], LEN(GET_A) - i), SCENE_DROP);
 	}
 	EXPECT_EQ(DATA_N(0, GET_A, LEN(GET_A) - 1), SCENE_DROP);
-	EXPECT_EQ(scene_count(SZ_R_CHANGED), 2 * LEN(GET_A));
+	EXPECT_EQ(scene_count(SZ_R_CHANGED), LEN(GET_A));
+	EXPECT_EQ(scene_count(SZ_R_RECUT), LEN(GET_A));
 }
 
 TEST(what_the_server_acknowledged_passes_with_any_content)
