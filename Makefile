@@ -37,11 +37,13 @@ ASAN_O   := $(ROOM_C:user/%.c=$(B)/asan/user/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 BPFTEST  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+ATTACK   := $(B)/tests/attack/campaign
 TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check bench lint fuzz asan install clean tests tools format
+.PHONY: all help demo check check-kernels check-rules bench lint fuzz asan install clean tests \
+        tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
 
@@ -107,17 +109,30 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(TESTH) $(B)/asan/libsubzero.a
 	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
 	  -fno-sanitize-recover=undefined $(CPPFLAGS) -Itests/lib \
 	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+$(ATTACK): $(wildcard tests/attack/*.c) $(wildcard tests/attack/*.h)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLC) $(DEFS) $(LDHARDEN) -o $@ $(filter %.c,$^) -lsodium
 $(B)/tools/%: tools/%.c $(TESTH) $(B)/libsubzero.a
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) $(CPPFLAGS) -Itests/lib $(LDHARDEN) -o $@ $< $(B)/libsubzero.a $(LIBS)
+# A test of both machines is one source: tests/unit/X.c includes tests/bpf/X.c.
+$(foreach t,$(filter $(BPFTEST:$(B)/tests/bpf/%=%),$(UNIT:$(B)/tests/unit/%=%)),$(eval \
+  $(B)/tests/unit/$(t): tests/bpf/$(t).c))
 $(B)/tests/fuzz/% $(B)/asan/%: FUZZCOV := -fsanitize=fuzzer-no-link
 
 tools: $(TOOLS)
-tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS)
+tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS) $(ATTACK)
 
 check: all tests asan ## every test; TAP, then one line of totals
 	@scripts/run-tests
+
+check-kernels: all $(BPFTEST) $(ATTACK) ## load, BPF tests and named attacks on each kernel
+	@scripts/check-kernels
+
+check-rules: ## the mutation check: without any rule of the security argument a test fails
+	@scripts/check-rules
 
 fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@scripts/fuzz

@@ -80,6 +80,24 @@ struct {
 	__type(value, struct sz_ticket);
 } sz_tickets SEC(".maps");
 
+/* W: ingress; the daemon sweeps what is left over. R: ingress. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SZ_MAX_SPILL);
+	__type(key, struct sz_flow_key);
+	__type(value, struct sz_spill);
+} sz_spill SEC(".maps");
+
+/* W: ingress; the daemon sweeps what is left over. R: ingress, daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SZ_MAX_CARRY);
+	__type(key, struct sz_flow_key);
+	__type(value, struct sz_carry);
+} sz_carry SEC(".maps");
+
 /* W: ingress. R: CLI. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -162,6 +162,8 @@ struct sz_range {
 #define SZ_FLOW_STREAM 0x4u /* inside a head or chunked body that only the daemon can follow */
 #define SZ_FLOW_CHUNK 0x10u /* with STREAM: behind a chunk's data, CRLF and a size line come next */
 #define SZ_FLOW_CUT 0x20u   /* with DEAD: the server was sent its RST */
+#define SZ_FLOW_CARRY 0x40u /* what stands before `next` is the beginning kept in sz_carry */
+#define SZ_FLOW_SPILL 0x80u /* more ranges are in sz_spill */
 #define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
 
 /*
@@ -190,6 +192,14 @@ struct sz_flow {
 	struct sz_range range[SZ_RANGES];
 };
 
+/* ---- sz_spill: more ranges of a flow that has many in flight -------------------------------- */
+
+/* Key: struct sz_flow_key. Good only for the flow of that birth. */
+struct sz_spill {
+	u64 birth_ns;
+	struct sz_range range[SZ_SPILL_MAX];
+};
+
 /* ---- sz_tickets: the daemon's verdict on one segment ---------------------------------------- */
 
 struct sz_ticket_key {
@@ -215,6 +225,17 @@ struct sz_ticket {
 	u16 route;
 	u8 method;
 	u8 pad[5];
+};
+
+/* ---- sz_carry: the beginning of a head, or of a chunk's framing, that has passed already -------- */
+
+/* Key: struct sz_flow_key. Good only for the flow of that birth whose `next` is seq + len. */
+struct sz_carry {
+	u64 birth_ns;
+	u64 time_ns; /* when it was written */
+	u32 seq;     /* host order: where the head begins */
+	u32 len;
+	u8 bytes[SZ_CARRY_MAX];
 };
 
 /* ---- sz_sources, sz_principals, sz_hits, sz_bans -------------------------------------------- */
@@ -337,7 +358,7 @@ struct sz_miss {
 	u16 route;        /* SZ_MISS_ROUTE only */
 	u8 method;
 	u8 monitor;       /* 1: a copy, the frame itself has passed */
-	u8 pad[2];
+	u16 carried;      /* bytes of the same head before `seq`: they are in sz_carry */
 	u64 birth_ns;     /* of the flow */
 	/* frame_len bytes of frame follow */
 };
@@ -360,9 +381,11 @@ _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_grant) == 152, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 480, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 192, "ABI");
+_Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 64, "ABI");
+_Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
 _Static_assert(sizeof(struct sz_source) == 64, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_ban_key) == 20, "ABI");

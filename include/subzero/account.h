@@ -37,6 +37,7 @@ enum sz_action {
 
 /* What the steps of a walk share: pointers only. */
 struct sz_guard {
+	struct sz_ctx *ctx;
 	struct sz_scratch *s;
 	struct sz_config *cfg;
 	const struct sz_service *svc;

@@ -10,6 +10,8 @@
 #include "subzero/abi.h"
 #include "subzero/compat.h"
 #include "subzero/packet.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 #define SZ_OUT_MAX 256
 
@@ -251,7 +253,9 @@ SZ_COLD bool sz_trim_build(const u8 *buf, const struct sz_packet *p, u8 *out, u3
 	old = sz_load16(th + 16);
 	sz_ip_length(ip, p->v6, hdr + keep);
 	if (old == sz_csum_fold(sz_csum_pseudo(in_ip, p->v6, hdr + p->payload_len))) {
-		th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
+		if (SZ_RULE(TRIM_FIN))
+			if (SZ_RULE(TRIM_FIN))
+			th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
 		sz_store16(th + 16, sz_csum_fold(sz_csum_pseudo(ip, p->v6, hdr + keep)));
 		return true;
 	}
@@ -264,7 +268,9 @@ SZ_COLD bool sz_trim_build(const u8 *buf, const struct sz_packet *p, u8 *out, u3
 
 		if (keep & 1)
 			cut16 = ((cut16 & 0xff) << 8) | (cut16 >> 8);
-		th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
+		if (SZ_RULE(TRIM_FIN))
+			if (SZ_RULE(TRIM_FIN))
+			th[13] &= (u8) ~(SZ_TCP_FIN | SZ_TCP_PSH);
 		after = sz_load16(th + 12);
 		sum += (u16)~cut16;
 		sum += (u16)~before;

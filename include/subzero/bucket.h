@@ -13,6 +13,8 @@
 
 #include "subzero/compat.h"
 #include "subzero/limits.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 /* Takes one request from the bucket at time `now`; interval 0 = no limit. */
 SZ_INLINE bool sz_bucket_take(u64 *tat, u64 now, u64 interval, u64 burst)
@@ -25,7 +27,7 @@ SZ_INLINE bool sz_bucket_take(u64 *tat, u64 now, u64 interval, u64 burst)
 		u64 old = *(volatile u64 *)tat;
 		u64 t = old > now ? old : now;
 
-		if (t + interval > now + burst)
+		if (SZ_RULE(RATE) && t + interval > now + burst)
 			return false;
 		if (sz_cas(tat, old, t + interval) == old)
 			return true;

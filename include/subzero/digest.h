@@ -13,6 +13,8 @@
 
 #include "subzero/abi.h"
 #include "subzero/compat.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 struct sz_sip {
 	u64 v0, v1, v2, v3;
@@ -114,7 +116,7 @@ SZ_COLD void sz_token_digest(const u8 key[16], const u8 *buf, u32 off, u32 len,
 
 	sz_sip_start(&s, sz_load64(key), sz_load64(key + 8), buf, off, len);
 	s.v1 ^= 0xee;
-	if (s.words)
+	if (SZ_RULE(TOKEN_WHOLE) && s.words)
 		sz_loop(SZ_FRAME_MAX / 8, sz_sip_words_2, &s);
 	s.v3 ^= b;
 	for (r = 0; r < 2; r++)
@@ -139,7 +141,7 @@ SZ_COLD u64 sz_segment_digest(const u8 key[16], const u8 *buf, u32 off, u32 len)
 
 	sz_sip_start(&s, sz_load64(key) ^ 0x7365676d656e7473ull, SZ_ROTL(sz_load64(key + 8), 32),
 		     buf, off, len);
-	if (s.words)
+	if (SZ_RULE(SEGMENT_WHOLE) && s.words)
 		sz_loop(SZ_FRAME_MAX / 8, sz_sip_words_1, &s);
 	s.v3 ^= b;
 	SZ_SIP_ROUND(s.v0, s.v1, s.v2, s.v3);

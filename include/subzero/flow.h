@@ -13,6 +13,8 @@
 #include "subzero/abi.h"
 #include "subzero/compat.h"
 #include "subzero/packet.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 /*
  * The word `server`: bit 63 says that the server has spoken on this connection after its SYN-ACK,
@@ -59,14 +61,15 @@ SZ_COLD bool sz_flow_read(struct sz_flow *f, u64 tag, struct sz_flow *ret)
 
 	sz_memcpy(ret, f, sizeof(*ret));
 	sz_barrier();
-	return !(ver & 1) && ret->ver == ver && (ret->server & SZ_SERVER_TAG) == tag &&
+	return (!SZ_RULE(READ_LOCKED) || !(ver & 1)) && ret->ver == ver &&
+	       (!SZ_RULE(READ_TAG) || (ret->server & SZ_SERVER_TAG) == tag) &&
 	       sz_load_acquire(&f->ver) == ver;
 }
 
 /* Claims the flow that *snap was copied from; false when it has changed since. */
 SZ_INLINE bool sz_flow_lock(struct sz_flow *f, const struct sz_flow *snap)
 {
-	return sz_cas(&f->ver, snap->ver, snap->ver + 1) == snap->ver;
+	return sz_cas(&f->ver, snap->ver, snap->ver + 1) == snap->ver || !SZ_RULE(COMMIT);
 }
 
 /* Writes back what ingress owns and releases a claimed flow. */
@@ -101,7 +104,15 @@ SZ_INLINE void sz_flow_init(struct sz_flow *f, u64 tag, u32 base, u32 iss, u32 s
 /* Has the server acknowledged all of it, or is the slot free? */
 SZ_INLINE bool sz_range_over(const struct sz_flow *f, const struct sz_range *r)
 {
-	return !r->len || !sz_seq_before(sz_flow_acked(f), r->seq + r->len);
+	return !SZ_RULE(RANGE_KEPT) || !r->len || !sz_seq_before(sz_flow_acked(f), r->seq + r->len);
+}
+
+/* Has the server the beginning of a head, or of framing, whose end has not been decided? */
+SZ_INLINE bool sz_flow_in_head(const struct sz_flow *f)
+{
+	return SZ_RULE(HEAD_FIN) &&
+	       ((f->flags & SZ_FLOW_CARRY) ||
+		(f->flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM);
 }
 
 /* A slot that is not needed any more; SZ_RANGES when all are. */
@@ -147,7 +158,7 @@ SZ_COLD u32 sz_range_find(const struct sz_flow *f, u32 p)
 		const struct sz_range *r = &f->range[i];
 		u32 d = p - r->seq;
 
-		if (d < r->len && (!d || d >= r->fixed))
+		if (d < r->len && (!SZ_RULE(RANGE_FIXED) || !d || d >= r->fixed))
 			return i;
 	}
 	return SZ_RANGES;
@@ -170,8 +181,9 @@ SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 
 	if (sz_flow_open(f))
 		return true;
-	return ack == f->iss + 1 &&
-	       (d == 0 || d == ~0u || (d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
+	return (!SZ_RULE(COOKIE_ACK) || ack == f->iss + 1) &&
+	       (!SZ_RULE(COOKIE_SEQ) || d == 0 || d == ~0u ||
+		(d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
 }
 
 #define SZ_SERVER_TRIES 4
@@ -187,16 +199,16 @@ SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack, bool fin)
 	u32 next = f->next, i;
 
 	/* One beyond `next` is the client's FIN; more means the two views have come apart. */
-	if (sz_seq_before(next + 1, ack))
+	if (SZ_RULE(DESYNC) && sz_seq_before(next + 1, ack))
 		return false;
-	if (sz_seq_before(next, ack))
+	if (SZ_RULE(ACK_FIN) && sz_seq_before(next, ack))
 		ack = next;
 	for (i = 0; i < SZ_SERVER_TRIES; i++) {
 		u64 old = *(volatile u64 *)&f->server;
 
-		if ((old & SZ_SERVER_TAG) != tag)
+		if (SZ_RULE(ACK_TAG) && (old & SZ_SERVER_TAG) != tag)
 			return true; /* another connection's by now */
-		if (sz_seq_before(ack, (u32)old))
+		if (SZ_RULE(ACK_FORWARD) && sz_seq_before(ack, (u32)old))
 			ack = (u32)old;
 		if (sz_cas(&f->server, old, bits | (old & SZ_SERVER_CLOSED) | ack) == old)
 			return true;
@@ -213,7 +225,7 @@ SZ_INLINE enum sz_rst sz_flow_reset(const struct sz_flow *f, u32 seq)
 {
 	u32 d = seq - sz_flow_acked(f);
 
-	if (d > f->next + 1 - sz_flow_acked(f))
+	if (SZ_RULE(RST_WINDOW) && d > f->next + 1 - sz_flow_acked(f))
 		return SZ_RST_IGNORED;
 	return d <= SZ_RST_SPAN ? SZ_RST_OBEYED : SZ_RST_UNSURE;
 }
@@ -225,7 +237,7 @@ SZ_INLINE void sz_flow_raise_floor(struct sz_flow *f)
 {
 	u32 acked = sz_flow_acked(f);
 
-	if (acked - f->floor > SZ_FLOOR_LAG)
+	if (SZ_RULE(FLOOR_FOLLOWS) && acked - f->floor > SZ_FLOOR_LAG)
 		f->floor = acked - SZ_FLOOR_LAG;
 }
 

@@ -25,6 +25,8 @@
 #include "subzero/account.h"
 #include "subzero/flow.h"
 #include "subzero/outcome.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 #include "subzero/walk.h"
 
 /* ---- a segment of a protected connection ---------------------------------------------------- */
@@ -35,21 +37,22 @@ SZ_COLD int sz_guard_syn(struct sz_ctx *ctx, struct sz_guard *g)
 	u32 n = s->p.payload_off, at = sz_packet_multipath(s->frame, &s->p);
 	struct sz_source *src = sz_source_of(&s->p.key.client);
 
-	if (s->p.tcp_flags & (SZ_TCP_FIN | SZ_TCP_RST | SZ_TCP_ACK | SZ_TCP_URG))
+	if (SZ_RULE(SYN_ALONE) &&
+	    (s->p.tcp_flags & (SZ_TCP_FIN | SZ_TCP_RST | SZ_TCP_ACK | SZ_TCP_URG)))
 		return sz_drop(s, g->svc->id, SZ_R_BAD_FLAGS);
-	if (s->p.payload_len)
+	if (SZ_RULE(SYN_DATA) && s->p.payload_len)
 		return sz_drop(s, g->svc->id, SZ_R_SYN_DATA);
-	if (src) {
+	if (SZ_RULE(SYN_LIMIT) && src) {
 		sz_fetch_add(&src->syns, 1);
 		src->seen_ns = s->w.now;
 		if (!sz_bucket_take(&src->syn_tat, s->w.now, g->svc->syn_interval_ns,
 				    g->svc->syn_burst_ns))
 			return sz_drop(s, g->svc->id, SZ_R_SYN_LIMIT);
 	}
-	if (at) {
+	if (SZ_RULE(SYN_MULTIPATH) && at) {
 		/* The server never hears of Multipath TCP, and the client goes on without it. */
 		sz_strip_multipath(s->frame, &s->p, at);
-		if (sz_packet_multipath(s->frame, &s->p) ||
+		if ((SZ_RULE(SYN_MULTIPATH_TWICE) && sz_packet_multipath(s->frame, &s->p)) ||
 		    sz_ctx_store(ctx, 0, s->frame, n, SZ_OUT_MAX))
 			return sz_drop(s, g->svc->id, SZ_R_MULTIPATH);
 	}
@@ -61,20 +64,22 @@ SZ_COLD int sz_guard_syn(struct sz_ctx *ctx, struct sz_guard *g)
 SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 {
 	const struct sz_flow *f = &s->flow;
-	u32 seq = s->p.seq, len = s->p.payload_len, k;
+	u32 seq = s->p.seq, len = s->p.payload_len;
 
-	if (sz_seq_before(seq, f->floor))
+	if (SZ_RULE(FLOOR) && sz_seq_before(seq, f->floor))
+		return false;
+	if ((s->p.tcp_flags & SZ_TCP_FIN) && sz_flow_in_head(f))
 		return false;
 	if (!sz_seq_before(sz_flow_acked(f), seq + len)) {
 		s->w.reason = SZ_R_REPEAT;
 		return true;
 	}
-	k = sz_range_find(f, seq);
-	if (k < SZ_RANGES) {
-		const struct sz_range *r = &f->range[k & (SZ_RANGES - 1)];
+	if (sz_range_known(s, seq)) {
+		const struct sz_range *r = &s->w.found;
 
 		s->w.reason = SZ_R_BODY;
-		return (seq != r->seq || !r->fixed) && len <= r->seq + r->len - seq;
+		return (!SZ_RULE(HEAD_REPEAT) || seq != r->seq || !r->fixed) &&
+		       (!SZ_RULE(BODY_END) || len <= r->seq + r->len - seq);
 	}
 	return false;
 }
@@ -115,6 +120,31 @@ SZ_COLD int sz_guard_answered(struct sz_ctx *ctx, struct sz_scratch *s, struct s
 	return sz_reset_server(ctx, s);
 }
 
+/*
+ * A FIN without payload. Some servers take the end of the stream for the end of a head, so it must
+ * not come behind a beginning: it becomes a RST. Nor may it lie in wait there for bytes that are
+ * still to be admitted.
+ */
+SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *live)
+{
+	struct sz_scratch *s = g->s;
+	struct sz_flow *f = &s->flow;
+
+	if (SZ_RULE(FIN_AHEAD) && !s->w.monitor && sz_seq_before(f->next, s->p.seq))
+		return sz_drop(s, g->svc->id, SZ_R_GAP);
+	if (s->w.monitor || s->p.seq != f->next || !sz_flow_in_head(f)) {
+		sz_count(SZ_R_CONTROL);
+		return SZ_PASS;
+	}
+	f->flags |= SZ_FLOW_DEAD | SZ_FLOW_CUT;
+	f->answer = SZ_R_BAD_REQUEST;
+	if (!sz_flow_lock(live, f))
+		return SZ_AGAIN;
+	sz_flow_store(live, f);
+	sz_refused(s, g->svc->id, SZ_R_BAD_REQUEST);
+	return sz_reset_server(ctx, s);
+}
+
 /* One attempt to decide a segment. */
 SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 {
@@ -124,7 +154,7 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	u32 flags = s->p.tcp_flags;
 
 	if (!f) {
-		if (!s->p.payload_len || (flags & SZ_TCP_RST)) {
+		if (!SZ_RULE(UNKNOWN_FLOW) || !s->p.payload_len || (flags & SZ_TCP_RST)) {
 			sz_count(SZ_R_CONTROL);
 			return SZ_PASS;
 		}
@@ -133,12 +163,12 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow))
 		return SZ_AGAIN;
-	if (s->flow.birth_ns < g->svc->enforced_ns && !w->monitor) {
+	if (SZ_RULE(ENFORCED_SINCE) && s->flow.birth_ns < g->svc->enforced_ns && !w->monitor) {
 		/* From before the service was enforced: nobody knows where a request begins. */
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return sz_reset_client(ctx, s);
 	}
-	if (s->flow.flags & SZ_FLOW_LOST) {
+	if (SZ_RULE(LOST_FLOW) && (s->flow.flags & SZ_FLOW_LOST)) {
 		if (w->monitor) {
 			sz_count(SZ_R_MONITORED);
 			return SZ_PASS;
@@ -146,14 +176,14 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
 		return sz_reset_client(ctx, s);
 	}
-	if (s->flow.flags & SZ_FLOW_DEAD)
+	if (SZ_RULE(ANSWERED) && (s->flow.flags & SZ_FLOW_DEAD))
 		return sz_guard_answered(ctx, s, f);
 	if (flags & SZ_TCP_RST) {
 		enum sz_rst rst = sz_flow_reset(&s->flow, s->p.seq);
 
-		if (rst == SZ_RST_UNSURE)
+		if (SZ_RULE(RST_UNSURE) && rst == SZ_RST_UNSURE)
 			return sz_drop(s, g->svc->id, SZ_R_GAP);
-		if (rst == SZ_RST_OBEYED) {
+		if (SZ_RULE(RST_FORGETS) && rst == SZ_RST_OBEYED) {
 			/* With SYN cookies the same numbers may live again without a SYN. */
 			sz_map_unset(&sz_flows, &s->p.key);
 			sz_map_unset(&sz_half, &s->p.key);
@@ -161,25 +191,32 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_count(SZ_R_CONTROL);
 		return SZ_PASS;
 	}
-	if (!sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack))
+	if (SZ_RULE(HANDSHAKE) && !sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack))
 		return sz_drop(s, g->svc->id, SZ_R_HANDSHAKE);
 	if (!s->p.payload_len) {
+		if (flags & SZ_TCP_FIN)
+			return sz_guard_fin(ctx, g, f);
 		sz_count(SZ_R_CONTROL);
 		return SZ_PASS;
 	}
-	if (sz_flow_closed(&s->flow))
+	if (SZ_RULE(CLOSED) && sz_flow_closed(&s->flow))
 		return sz_drop(s, g->svc->id, SZ_R_CLOSED);
 	if (sz_segment_known(s)) {
+		if (sz_spill_torn(s, f))
+			return SZ_AGAIN;
 		sz_count(w->reason);
 		return SZ_PASS;
 	}
-	if (s->p.payload_off + s->p.payload_len > w->loaded)
+	if (SZ_RULE(TOO_LARGE) && s->p.payload_off + s->p.payload_len > w->loaded)
 		return sz_drop(s, g->svc->id, SZ_R_TOO_LARGE);
+	if (!sz_carry_undo(ctx, s))
+		return sz_drop(s, g->svc->id, SZ_R_MALFORMED);
 	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
-	w->ticket_used = 0;
+	w->ticket_used = w->carry = w->carry_put = w->carry_done = 0;
+	w->spill.len = 0;
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
-	if (w->verdict == SZ_ALLOW && w->off != s->p.payload_len)
+	if (SZ_RULE(WALK_END) && w->verdict == SZ_ALLOW && w->off != s->p.payload_len)
 		sz_says(w, SZ_DENY, SZ_R_PIPELINED, 0); /* more pieces than one walk looks at */
 	return sz_conclude(ctx, g, f);
 }
@@ -207,7 +244,7 @@ SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
 	if (a.act != SZ_AGAIN)
 		return a.act;
 	sz_count(SZ_R_RACE);
-	return g->s->w.monitor ? SZ_PASS : SZ_DROP;
+	return !SZ_RULE(RACE) || g->s->w.monitor ? SZ_PASS : SZ_DROP;
 }
 
 /* ---- the entry ------------------------------------------------------------------------------ */
@@ -234,7 +271,7 @@ SZ_COLD bool sz_banned(struct sz_scratch *s)
 	struct sz_ban_key key = {.prefixlen = 128, .addr = s->p.key.client};
 	const struct sz_ban *ban = sz_map_get(&sz_bans, &key);
 
-	return ban && (!ban->expires_ns || ban->expires_ns > s->w.now);
+	return SZ_RULE(BAN) && ban && (!ban->expires_ns || ban->expires_ns > s->w.now);
 }
 
 /*
@@ -247,9 +284,9 @@ SZ_COLD int sz_guard_foreign(struct sz_scratch *s, const struct sz_config *cfg)
 	struct sz_service_key key = {.addr = s->p.key.client, .port = s->p.key.client_port};
 	u32 reason = SZ_R_FOREIGN;
 
-	if (cfg && cfg->abi && !s->p.l3_off)
+	if (SZ_RULE(VLAN_DEPTH) && cfg && cfg->abi && !s->p.l3_off)
 		reason = SZ_R_MALFORMED;
-	else if (s->p.l4 == SZ_L4_TCP && sz_map_get(&sz_services, &key))
+	else if (SZ_RULE(SPOOFED) && s->p.l4 == SZ_L4_TCP && sz_map_get(&sz_services, &key))
 		reason = SZ_R_SPOOFED;
 	sz_count(reason);
 	return reason == SZ_R_FOREIGN ? SZ_PASS : SZ_DROP;
@@ -258,7 +295,7 @@ SZ_COLD int sz_guard_foreign(struct sz_scratch *s, const struct sz_config *cfg)
 /* One frame from the wire. `s` is this CPU's scratch memory. */
 SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifindex, u32 rxq)
 {
-	struct sz_guard g = {.s = s};
+	struct sz_guard g = {.ctx = ctx, .s = s};
 	u32 len = sz_ctx_len(ctx), n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN, zero = 0;
 
 	if (n < 14 || sz_ctx_load(ctx, 0, s->frame, n, SZ_HEADERS_LEN))
@@ -277,26 +314,27 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 	s->scan.path_off = s->scan.target_len = 0;
 	s->w.route = SZ_ROUTE_NONE;
 	s->w.method = 0xff;
-	s->w.monitor = g.svc->flags & SZ_SVC_MONITOR;
+	s->w.monitor = !SZ_RULE(MONITOR) || (g.svc->flags & SZ_SVC_MONITOR);
 	s->w.ifindex = ifindex;
 	s->w.rxq = rxq;
 	s->w.now = sz_now();
-	if (g.cfg->abi != SZ_ABI) {
+	s->w.base = s->p.payload_off;
+	if (SZ_RULE(CONFIG_ABI) && g.cfg->abi != SZ_ABI) {
 		sz_count(SZ_R_UNCONFIGURED);
 		return SZ_DROP;
 	}
 	if (g.cfg->ban_count && sz_banned(s))
 		return sz_drop(s, g.svc->id, SZ_R_BANNED);
-	if (s->p.odd)
+	if (SZ_RULE(ODD_PACKET) && s->p.odd)
 		return sz_drop(s, g.svc->id, s->p.odd);
 	if (s->p.tcp_flags & SZ_TCP_SYN)
 		return sz_guard_syn(ctx, &g);
 	/* Even without payload: the urgent pointer cuts a byte out of what follows. */
-	if (s->p.tcp_flags & SZ_TCP_URG)
+	if (SZ_RULE(URGENT) && (s->p.tcp_flags & SZ_TCP_URG))
 		return sz_drop(s, g.svc->id, SZ_R_URGENT);
-	if (!(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
+	if (SZ_RULE(NEEDS_ACK) && !(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
 		return sz_drop(s, g.svc->id, SZ_R_BAD_FLAGS);
-	if (sz_packet_multipath(s->frame, &s->p))
+	if (SZ_RULE(MULTIPATH) && sz_packet_multipath(s->frame, &s->p))
 		return sz_drop(s, g.svc->id, SZ_R_MULTIPATH);
 	s->w.loaded = n;
 	if (s->p.payload_len) {
@@ -325,7 +363,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	sz_part_parse(SZ_SCRATCH_EGRESS, n, len);
 	if (p->l4 != SZ_L4_TCP)
 		return;
-	svc = forwarded ? sz_service_at(&p->key.client, p->key.client_port)
+	svc = SZ_RULE(LOCAL_SERVER) && forwarded ? sz_service_at(&p->key.client, p->key.client_port)
 			: sz_service_find(&p->key.client, p->key.client_port);
 	if (!svc)
 		return;
@@ -336,7 +374,8 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	key.server_port = p->key.client_port;
 	f = sz_map_get(&sz_flows, &key);
 	h = f ? 0 : sz_map_get(&sz_half, &key);
-	if ((p->tcp_flags & (SZ_TCP_SYN | SZ_TCP_ACK)) == (SZ_TCP_SYN | SZ_TCP_ACK)) {
+	if (!SZ_RULE(FLOW_BIRTH) ||
+	    (p->tcp_flags & (SZ_TCP_SYN | SZ_TCP_ACK)) == (SZ_TCP_SYN | SZ_TCP_ACK)) {
 		struct sz_flow *old = f ? f : h;
 
 		if (old && old->base == p->ack && old->iss == p->seq) {
@@ -345,7 +384,8 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 			 * bytes does not send its SYN-ACK again: this is another connection with
 			 * the same numbers (SYN cookies), and the entry says nothing about it.
 			 */
-			if (sz_flow_acked(old) != old->base || sz_flow_closed(old)) {
+			if (SZ_RULE(SAME_SYNACK) &&
+			    (sz_flow_acked(old) != old->base || sz_flow_closed(old))) {
 				sz_map_unset(&sz_flows, &key);
 				sz_map_unset(&sz_half, &key);
 			}
@@ -359,7 +399,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	f = f ? f : h;
 	if (!f)
 		return;
-	if (p->tcp_flags & SZ_TCP_RST) {
+	if (SZ_RULE(SERVER_RST) && (p->tcp_flags & SZ_TCP_RST)) {
 		sz_map_unset(&sz_flows, &key);
 		sz_map_unset(&sz_half, &key);
 		return;

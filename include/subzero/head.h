@@ -18,6 +18,8 @@
 
 #include "subzero/abi.h"
 #include "subzero/compat.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 enum sz_head_status {
 	SZ_HEAD_PARTIAL = 0,
@@ -167,9 +169,9 @@ SZ_INLINE long sz_scan_name(struct sz_scan *s, const u8 *buf, u32 colon)
 	s->header = h;
 	s->state = SZ_SCAN_VALUE;
 	s->pos = colon + 1;
-	if (h == SZ_HD_EXPECT)
+	if (SZ_RULE(EXPECT) && h == SZ_HD_EXPECT)
 		s->unusual = 1;
-	if (h & s->flags & ~SZ_HD_MANY)
+	if (SZ_RULE(DUPLICATE) && (h & s->flags & ~SZ_HD_MANY))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 	s->flags |= h;
 	return 0;
@@ -186,7 +188,7 @@ SZ_INLINE bool sz_scan_length(struct sz_scan *s, const u8 *buf, u32 end)
 	if (sz_byte(buf, at) == ' ')
 		at++;
 	n = end - at;
-	if (n < 1 || n > SZ_LENGTH_DIGITS)
+	if (n < 1 || (SZ_RULE(LENGTH_LONG) && n > SZ_LENGTH_DIGITS))
 		return false;
 	for (i = 0; i < SZ_LENGTH_DIGITS; i++) {
 		u32 d;
@@ -194,12 +196,12 @@ SZ_INLINE bool sz_scan_length(struct sz_scan *s, const u8 *buf, u32 end)
 		if (i >= n)
 			break;
 		d = (u32)sz_byte(buf, at + i) - '0';
-		if (d > 9)
+		if (SZ_RULE(LENGTH_DIGITS) && d > 9)
 			return false;
 		v = v * 10 + d;
 	}
 	s->content_length = v;
-	return v <= SZ_BODY_MAX;
+	return !SZ_RULE(LENGTH_MAX) || v <= SZ_BODY_MAX;
 }
 
 /* Is there other white space around the value than one space before it? */
@@ -232,31 +234,32 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 
 	s->line = s->pos = end + 2;
 	s->state = SZ_SCAN_NAME;
-	if (++s->lines > SZ_HEADERS_MAX)
+	if (++s->lines > SZ_HEADERS_MAX && SZ_RULE(HEADER_LINES))
 		s->unusual = 1;
-	if (h == SZ_HD_LENGTH && !sz_scan_length(s, buf, end)) {
+	if (h == SZ_HD_LENGTH && !sz_scan_length(s, buf, end) && SZ_RULE(LENGTH)) {
 		/* More white space around it than one space before is legal, if rare. */
 		if (!sz_scan_padded(s, buf, end))
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		s->unusual = 1;
 	}
-	if (h == SZ_HD_HOST && sz_scan_padded(s, buf, end))
+	if (SZ_RULE(HOST_PADDED) && h == SZ_HD_HOST && sz_scan_padded(s, buf, end))
 		s->unusual = 1;
-	if (h == SZ_HD_HOST &&
+	if (SZ_RULE(HOST_EMPTY) && h == SZ_HD_HOST &&
 	    (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	if (h == SZ_HD_CONNECTION && !sz_scan_connection(s, buf, end))
+	if (SZ_RULE(CONNECTION) && h == SZ_HD_CONNECTION && !sz_scan_connection(s, buf, end))
 		s->unusual = 1;
 	if (h == SZ_HD_AUTH) {
 		u64 w = sz_word(buf, s->value) | 0x20 * SZ_ONES;
 
 		if (end - s->value > 8 && w == SZ_W8(' ', 'b', 'e', 'a', 'r', 'e', 'r', ' ') &&
-		    sz_byte(buf, s->value) == ' ' && sz_byte(buf, s->value + 7) == ' ' &&
-		    sz_byte(buf, s->value + 8) != ' ') {
+		    (!SZ_RULE(BEARER_SPACES) ||
+		     (sz_byte(buf, s->value) == ' ' && sz_byte(buf, s->value + 7) == ' ' &&
+		      sz_byte(buf, s->value + 8) != ' '))) {
 			s->token_off = s->value + 8;
 			s->token_len = end - s->token_off;
 			s->flags |= SZ_HD_BEARER;
-		} else {
+		} else if (SZ_RULE(OTHER_SCHEME)) {
 			s->unusual = 1;
 		}
 	}
@@ -267,11 +270,11 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 SZ_INLINE long sz_scan_finish(struct sz_scan *s, u32 end)
 {
 	s->head_end = end;
-	if ((s->flags & SZ_HD_LENGTH) && (s->flags & SZ_HD_CHUNKED))
+	if (SZ_RULE(TWO_LENGTHS) && (s->flags & SZ_HD_LENGTH) && (s->flags & SZ_HD_CHUNKED))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	if (!(s->flags & (SZ_HD_HOST | SZ_HD_HTTP10)))
+	if (SZ_RULE(HOST_MISSING) && !(s->flags & (SZ_HD_HOST | SZ_HD_HTTP10)))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	if (s->unusual || (s->flags & SZ_HD_CHUNKED))
+	if (s->unusual || (SZ_RULE(CHUNKED) && (s->flags & SZ_HD_CHUNKED)))
 		return sz_scan_end(s, SZ_HEAD_UNUSUAL);
 	return sz_scan_end(s, SZ_HEAD_CLEAN);
 }
@@ -284,13 +287,27 @@ SZ_INLINE long sz_scan_version(struct sz_scan *s, const u8 *buf, u32 at)
 	s->target_len = at - s->path_off;
 	if (s->state == SZ_SCAN_PATH)
 		s->path_len = s->target_len;
-	if (at + 11 > s->end)
+	if (at + 11 > s->end) {
+		/* Some servers take a line that ends earlier for a whole request (HTTP/0.9). */
+		u32 left = s->end - at - 1, i;
+		u64 known = SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', 0);
+
+		for (i = 0; i < 9; i++) {
+			u8 c = sz_byte(buf, at + 1 + i);
+
+			if (i >= left)
+				break;
+			if (i < 7 ? c != (u8)(known >> 8 * i) : i == 7 ? (c & 0xfe) != '0' : c != '\r')
+				return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		}
 		return sz_scan_end(s, SZ_HEAD_PARTIAL);
+	}
 	if (v == SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '0'))
 		s->flags |= SZ_HD_HTTP10;
-	else if (v != SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '1'))
+	else if (SZ_RULE(VERSION) && v != SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '1'))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	if (sz_byte(buf, at + 9) != '\r' || sz_byte(buf, at + 10) != '\n')
+	if (SZ_RULE(REQUEST_LINE_END) &&
+	    (sz_byte(buf, at + 9) != '\r' || sz_byte(buf, at + 10) != '\n'))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 	s->line = s->pos = at + 11;
 	s->state = SZ_SCAN_NAME;
@@ -308,7 +325,7 @@ SZ_INLINE long sz_scan_path(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 		if (at + 1 >= s->end)
 			return sz_scan_end(s, SZ_HEAD_PARTIAL);
 		next = sz_byte(buf, at + 1);
-		if (next == '/' || next == '.')
+		if (SZ_RULE(PATH_DOTS) && (next == '/' || next == '.'))
 			s->unusual = 1;
 		return 0;
 	case ' ':
@@ -334,9 +351,10 @@ SZ_INLINE long sz_scan_path(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 	case '@':
 		return 0;
 	default:
-		if (c < 0x20 || c == 0x7f)
+		if (SZ_RULE(PATH_CONTROL) && (c < 0x20 || c == 0x7f))
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-		s->unusual = 1; /* % ; \ # and what should have been encoded */
+		if (SZ_RULE(PATH_ENCODED))
+			s->unusual = 1; /* % ; \ # and what should have been encoded */
 		return 0;
 	}
 }
@@ -347,13 +365,14 @@ SZ_INLINE long sz_scan_text(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 	if (c == '\r') {
 		if (at + 1 >= s->end)
 			return sz_scan_end(s, SZ_HEAD_PARTIAL);
-		if (sz_byte(buf, at + 1) != '\n')
+		if (SZ_RULE(BARE_CR) && sz_byte(buf, at + 1) != '\n')
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		return sz_scan_value(s, buf, at);
 	}
-	if (c != '\t' && c < 0x80)
+	if (SZ_RULE(VALUE_CONTROL) && c != '\t' && c < 0x80)
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	s->unusual = 1;
+	if (SZ_RULE(VALUE_BEYOND_ASCII))
+		s->unusual = 1;
 	s->pos = at + 1;
 	return 0;
 }
@@ -361,12 +380,12 @@ SZ_INLINE long sz_scan_text(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 /* A byte in a header's name that is not [A-Za-z0-9-]. */
 SZ_INLINE long sz_scan_name_byte(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 {
-	if (c == ':' && at > s->line)
+	if (c == ':' && (at > s->line || !SZ_RULE(NAME_EMPTY)))
 		return sz_scan_name(s, buf, at);
 	if (c == '\r' && at == s->line) {
 		if (at + 1 >= s->end)
 			return sz_scan_end(s, SZ_HEAD_PARTIAL);
-		if (sz_byte(buf, at + 1) != '\n')
+		if (SZ_RULE(HEAD_END) && sz_byte(buf, at + 1) != '\n')
 			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		return sz_scan_finish(s, at + 2);
 	}
@@ -386,11 +405,12 @@ SZ_INLINE long sz_scan_name_byte(struct sz_scan *s, const u8 *buf, u32 at, u8 c)
 	case '`':
 	case '|':
 	case '~':
-		s->unusual = 1;
+		if (SZ_RULE(NAME_PUNCTUATION))
+			s->unusual = 1;
 		s->pos = at + 1;
 		return 0;
 	default:
-		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
+		return sz_scan_end(s, SZ_RULE(NAME_BYTES) ? SZ_HEAD_AMBIGUOUS : SZ_HEAD_UNUSUAL);
 	}
 }
 
@@ -435,9 +455,12 @@ SZ_LOOP_FN sz_scan_step(u64 i, void *arg)
 	case SZ_SCAN_QUERY:
 		if (c == ' ')
 			return sz_scan_version(s, buf, at);
-		s->unusual = 1;
+		if (SZ_RULE(QUERY_BEYOND_ASCII))
+			s->unusual = 1;
 		s->pos = at + 1;
-		return c < 0x20 || c == 0x7f ? sz_scan_end(s, SZ_HEAD_AMBIGUOUS) : 0;
+		return SZ_RULE(QUERY_CONTROL) && (c < 0x20 || c == 0x7f) ?
+			       sz_scan_end(s, SZ_HEAD_AMBIGUOUS) :
+			       0;
 	case SZ_SCAN_NAME:
 		return sz_scan_name_byte(s, buf, at, c);
 	default:
@@ -486,7 +509,7 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 				return sz_scan_end(s, SZ_HEAD_PARTIAL);
 			if (c == ' ' && i)
 				return sz_scan_end(s, SZ_HEAD_UNUSUAL);
-			if (c < 'A' || c > 'Z')
+			if (SZ_RULE(METHOD_CAPITALS) && (c < 'A' || c > 'Z'))
 				return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		}
 		return sz_scan_end(s, SZ_HEAD_UNUSUAL);
@@ -510,7 +533,7 @@ SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 		s->status = SZ_HEAD_PARTIAL;
 		return;
 	}
-	if (sz_byte(buf, s->pos) != '/') {
+	if (SZ_RULE(TARGET_FORM) && sz_byte(buf, s->pos) != '/') {
 		/* absolute-form, authority-form, asterisk-form: the daemon knows which are allowed
 		 */
 		s->status = SZ_HEAD_UNUSUAL;

@@ -7,18 +7,20 @@
 #define SZ_LIMITS_H
 
 /* Layout version of every pinned map; a program or tool that finds another one refuses to run. */
-#define SZ_ABI 1
+#define SZ_ABI 2
 
 /* The packet core. */
 #define SZ_FRAME_MAX 16384       /* bytes of a frame that are scanned or handed to the daemon */
 #define SZ_FRAME_MASK (SZ_FRAME_MAX - 1)
 #define SZ_VLAN_MAX 2            /* stacked VLAN tags */
 #define SZ_EXTHDR_MAX 6          /* IPv6 extension headers walked */
-#define SZ_RANGES 16             /* admitted byte ranges a flow remembers until they are acked */
-#define SZ_WALK_MAX 16           /* ranges and heads looked at in one segment */
+#define SZ_RANGES 4              /* admitted byte ranges a flow remembers until they are acked, */
+#define SZ_SPILL_MAX 128         /* and that many more on a connection that needs them */
+#define SZ_WALK_MAX 64           /* ranges and heads looked at in one segment */
 #define SZ_BODY_STEP (1u << 29)  /* bytes of a body opened at once in sequence space */
 #define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
 #define SZ_BUCKET_TRIES 4        /* compare-and-swap attempts before a bucket counts as empty */
+#define SZ_CARRY_MAX 2048        /* bytes of an incomplete head that the kernel keeps by itself */
 #define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
 #define SZ_BRIEF_MAX 208         /* bytes of its short form, for frames that cannot grow much */
 
@@ -70,6 +72,8 @@
 #define SZ_MAX_PRINCIPALS 262144
 #define SZ_MAX_HITS 262144
 #define SZ_MAX_TICKETS 16384
+#define SZ_MAX_CARRY 16384
+#define SZ_MAX_SPILL 16384
 #define SZ_MAX_BANS 1000000
 #define SZ_MAX_REVOKED 1000000
 #define SZ_MAX_ROUTE_NODES 65536

@@ -9,8 +9,12 @@
 
 #include "subzero/account.h"
 #include "subzero/answer.h"
+#include "subzero/carry.h"
 #include "subzero/flow.h"
 #include "subzero/parts.h"
+#include "subzero/spill.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 #include "subzero/walk.h"
 
 /* One range for what this segment newly admitted: fixed bytes and the open body behind them. */
@@ -21,11 +25,36 @@ SZ_INLINE void sz_ranges_update(struct sz_guard *g)
 	u32 len = w->run_end - w->run_start, slot;
 
 	sz_flow_raise_floor(&s->flow);
-	sz_ranges_forget(&s->flow);
+	if (SZ_RULE(RANGE_FORGET))
+		sz_ranges_forget(&s->flow);
+	if (!w->run_end)
+		return;
+	w->spill.seq = s->p.seq + w->run_start;
+	w->spill.len = len + w->tail_len;
+	w->spill.fixed = len;
+	w->spill.pad = 0;
+	w->spill.digest = sz_part_digest(w->base + w->run_start, len);
 	slot = sz_range_free(&s->flow);
-	if (w->run_end && slot < SZ_RANGES)
-		sz_range_set(&s->flow, slot, s->p.seq + w->run_start, len, len + w->tail_len,
-			     sz_part_digest(s->p.payload_off + w->run_start, len));
+	if (slot < SZ_RANGES) {
+		s->flow.range[slot & (SZ_RANGES - 1)] = w->spill;
+		w->spill.len = 0;
+	}
+}
+
+/*
+ * With the flow locked: what does not lie in the flow itself. False: no room for it. The range goes
+ * last: it must not stand for bytes that were not committed, whereas a beginning that was kept for
+ * nothing fits no flow.
+ */
+SZ_INLINE bool sz_commit_aside(struct sz_scratch *s)
+{
+	if (!sz_carry_commit(s))
+		return false;
+	if (((s->flow.flags & SZ_FLOW_SPILL) || s->w.spill.len) && sz_part_spill_commit()) {
+		s->w.spill_not = 1;
+		return false;
+	}
+	return true;
 }
 
 /* The boundary has moved past what the ticket was for: it is of no use to anybody now. */
@@ -33,7 +62,7 @@ SZ_INLINE void sz_ticket_done(struct sz_scratch *s)
 {
 	struct sz_ticket_key key = {.flow = s->p.key, .seq = s->w.ticket_seq};
 
-	if (s->w.ticket_used)
+	if (SZ_RULE(TICKET_ONCE) && s->w.ticket_used)
 		sz_map_unset(&sz_tickets, &key);
 }
 
@@ -49,13 +78,17 @@ SZ_COLD bool sz_commit(struct sz_guard *g, struct sz_flow *f)
 	sz_ranges_update(g);
 	if (!sz_flow_lock(f, &s->flow))
 		return false;
-	if (s->w.promoted || !s->w.n_admitted) {
+	if (!sz_commit_aside(s)) {
+		sz_fetch_add(&f->ver, 1); /* as it was: decided anew without */
+		return false;
+	}
+	if (s->w.promoted || (SZ_RULE(PROMOTION) && !s->w.n_admitted)) {
 		sz_flow_store(f, &s->flow);
 		sz_ticket_done(s);
 		return true;
 	}
 	s->flow.ver = s->w.now & ~1ull;
-	if (sz_map_set(&sz_flows, key, &s->flow))
+	if (sz_map_set(&sz_flows, key, &s->flow) && SZ_RULE(FLOWS_FULL))
 		return false; /* the half-open entry stays claimed: the connection is refused from
 				 now on */
 	sz_map_unset(&sz_half, key);
@@ -175,12 +208,12 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 {
 	struct sz_scratch *s = g->s;
 
-	if (reason >= SZ_R_BANNED) { /* no answer belongs to it */
+	if (SZ_RULE(SILENT) && reason >= SZ_R_BANNED) { /* no answer belongs to it */
 		sz_refused(s, g->svc->id, reason);
 		return SZ_DROP;
 	}
 	/* An answer must not overtake the one to an earlier request: wait until that has begun. */
-	if (s->flow.requests && s->p.ack == s->flow.ack_admit) {
+	if (SZ_RULE(ANSWER_ORDER) && s->flow.requests && s->p.ack == s->flow.ack_admit) {
 		sz_count(SZ_R_PIPELINED);
 		return SZ_DROP;
 	}
@@ -221,14 +254,23 @@ SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow
 	}
 	if (w->verdict == SZ_DENY && !keep)
 		return sz_refuse(ctx, g, f, w->reason);
-	if (w->changed && !sz_commit(g, f))
+	if (w->changed ? !sz_commit(g, f) : sz_spill_torn(s, f))
 		return SZ_AGAIN;
 	if (w->n_admitted)
 		sz_loop(SZ_WALK_MAX, sz_admitted_step, &arg);
 	else if (w->verdict == SZ_ALLOW)
 		sz_count(w->reason);
-	if (w->verdict == SZ_ALLOW)
+	if (w->verdict == SZ_ALLOW &&
+	    (w->monitor || !(s->p.tcp_flags & SZ_TCP_FIN) || !sz_flow_in_head(&s->flow)))
 		return SZ_PASS;
+	if (!SZ_RULE(TRIM) && keep)
+		return SZ_PASS;
+	if (!SZ_RULE(TRIM) && keep)
+		return SZ_PASS;
+	if (!sz_carry_undo(ctx, s))
+		return SZ_DROP;
+	if (w->verdict == SZ_ALLOW) /* without its FIN: see sz_guard_fin() */
+		return sz_trim(ctx, s, keep);
 	act = SZ_DROP;
 	if (w->verdict == SZ_ASK) {
 		sz_count(SZ_R_MISS);

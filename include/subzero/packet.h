@@ -9,6 +9,8 @@
 
 #include "subzero/abi.h"
 #include "subzero/compat.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 /* Header bytes looked at; packets whose headers are longer are odd. */
 #define SZ_HEADERS_LEN 256
@@ -69,11 +71,13 @@ SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 end, u32 *off, struct sz_pa
 		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60 &&
 		    next != 135 && next != 139 && next != 140)
 			return (int)next;
-		p->odd = p->odd == SZ_R_FRAGMENT ? SZ_R_FRAGMENT : SZ_R_IP_OPTIONS;
+		if (SZ_RULE(EXTENSION_HEADER))
+			if (SZ_RULE(EXTENSION_HEADER))
+			p->odd = p->odd == SZ_R_FRAGMENT ? SZ_R_FRAGMENT : SZ_R_IP_OPTIONS;
 		if (o + 8 > n || o + 8 > end || o + 8 > SZ_HEADERS_LEN)
 			return -1;
 		len = buf[SZ_AT(o + 1)];
-		if (next == 44) {
+		if (SZ_RULE(IP6_FRAGMENT) && next == 44) {
 			p->odd = SZ_R_FRAGMENT;
 			len = 8;
 		} else {
@@ -106,15 +110,16 @@ SZ_INLINE u32 sz_parse_ip4(const u8 *buf, u32 n, u32 frame_len, u32 off, struct 
 	p->l4 = SZ_L4_UNKNOWN;
 	if (!total && frame_len > 0xffff)
 		total = frame_len - off; /* BIG TCP: too long for the field */
-	if (buf[SZ_AT(off)] >> 4 != 4 || ihl < 20 || total < ihl || off + total > frame_len) {
+	if (SZ_RULE(IP4_LENGTHS) && (buf[SZ_AT(off)] >> 4 != 4 || ihl < 20 || total < ihl ||
+				     off + total > frame_len)) {
 		p->odd = SZ_R_MALFORMED;
 		return 0;
 	}
-	if (frag) {
+	if (SZ_RULE(IP4_FRAGMENT) && frag) {
 		p->odd = SZ_R_FRAGMENT;
 		return 0;
 	}
-	if (ihl > 20)
+	if (SZ_RULE(IP4_OPTIONS) && ihl > 20)
 		p->odd = SZ_R_IP_OPTIONS;
 	*ret_end = off + total;
 	return off + ihl;
@@ -139,7 +144,7 @@ SZ_INLINE u32 sz_parse_ip6(const u8 *buf, u32 n, u32 frame_len, u32 off, struct 
 		return 0;
 	}
 	p->l4 = SZ_L4_UNKNOWN;
-	if (end > frame_len)
+	if (SZ_RULE(IP6_LENGTH) && end > frame_len)
 		p->odd = SZ_R_MALFORMED;
 	if (proto != SZ_IPPROTO_TCP || p->odd == SZ_R_FRAGMENT || p->odd == SZ_R_MALFORMED)
 		return 0;
@@ -153,7 +158,7 @@ SZ_INLINE void sz_parse_tcp(const u8 *buf, u32 n, u32 off, u32 end, struct sz_pa
 	u32 doff;
 
 	p->l4_off = off;
-	if (off + 20 > n || off + 20 > end) {
+	if (SZ_RULE(TCP_SHORT) && (off + 20 > n || off + 20 > end)) {
 		p->odd = SZ_R_MALFORMED;
 		return;
 	}
@@ -164,7 +169,7 @@ SZ_INLINE void sz_parse_tcp(const u8 *buf, u32 n, u32 off, u32 end, struct sz_pa
 	p->ack = sz_ntohl(sz_load32(buf + SZ_AT(off + 8)));
 	p->tcp_flags = buf[SZ_AT(off + 13)];
 	p->l4 = SZ_L4_TCP;
-	if (doff < 20 || off + doff > end || off + doff > n) {
+	if (SZ_RULE(TCP_OFFSET) && (doff < 20 || off + doff > end || off + doff > n)) {
 		p->odd = SZ_R_MALFORMED;
 		return;
 	}

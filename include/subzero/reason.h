@@ -23,6 +23,7 @@
 	X(8, TRIMMED, "trimmed", 0, "segment cut at the end of what was admitted")                 \
 	X(9, MISS, "miss", 0, "handed to the daemon for a decision")                               \
 	X(10, MONITORED, "monitored", 0, "would have been refused, passed in monitor mode")        \
+	X(11, CARRIED, "carried", 0, "beginning of a head whose end decides about it")             \
 	/* refused with an answer */                                                               \
 	X(16, NO_TOKEN, "no_token", 401, "no access token was sent")                               \
 	X(17, BAD_TOKEN, "bad_token", 401,                                                         \

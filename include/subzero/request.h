@@ -10,6 +10,8 @@
 #include "subzero/bucket.h"
 #include "subzero/head.h"
 #include "subzero/parts.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 SZ_INLINE enum sz_verdict sz_says(struct sz_walk *w, enum sz_verdict v, u32 reason, u32 why)
 {
@@ -56,18 +58,20 @@ SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
 	const struct sz_flow *f = &g->s->flow;
 	struct sz_source *src;
 
-	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < w->now)
+	if (SZ_RULE(ASK_DAEMON) && cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < w->now)
 		return sz_says(w, SZ_DENY, SZ_R_NO_DAEMON, 0);
-	if ((f->flags & SZ_FLOW_ASKED) && w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
+	if (SZ_RULE(ASK_ONCE) && (f->flags & SZ_FLOW_ASKED) &&
+	    w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
 		return sz_says(w, SZ_DENY, SZ_R_WAITING, 0);
 	/* A source answers for what is not known yet; a known client only for its share of all. */
-	if (!f->principal) {
+	if (SZ_RULE(ASK_SOURCE) && !f->principal) {
 		src = sz_source_of(&g->s->p.key.client);
 		if (!src || !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
 					    cfg->src_miss_burst_ns))
 			return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
 	}
-	if (!sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
+	if (SZ_RULE(ASK_TOTAL) &&
+	    !sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
 		return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
 	return sz_says(w, SZ_ASK, SZ_R_MISS, why);
 }
@@ -77,7 +81,7 @@ SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
 	struct sz_principal fresh = {}, *p;
 	struct sz_walk *w = &g->s->w;
 
-	if (!g->svc->pri_interval_ns)
+	if (!SZ_RULE(PRINCIPAL_LIMIT) || !g->svc->pri_interval_ns)
 		return SZ_ALLOW;
 	p = sz_map_get(&sz_principals, &principal);
 	if (!p) {
@@ -104,24 +108,26 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route)
 	sz_part_token();
 	key.token = w->token;
 	grant = sz_map_get(&sz_grants, &key);
-	if (!grant || grant->expires_ns <= w->now || grant->policy_gen != cfg->policy_gen ||
-	    grant->key_gen != cfg->key_gen) {
+	if (!grant || (SZ_RULE(GRANT_EXPIRY) && grant->expires_ns <= w->now) ||
+	    (SZ_RULE(GRANT_POLICY) && grant->policy_gen != cfg->policy_gen) ||
+	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen)) {
 		bad = sz_map_get(&sz_denied, &key);
-		if (bad && bad->expires_ns > w->now && bad->policy_gen == cfg->policy_gen &&
+		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
+		    bad->policy_gen == cfg->policy_gen &&
 		    bad->key_gen == cfg->key_gen)
 			return sz_says(w, SZ_DENY, bad->reason, 0);
 		return sz_ask(g, SZ_MISS_TOKEN);
 	}
 	w->principal = grant->principal;
-	if (grant->flags & SZ_GRANT_REVOKED)
+	if (SZ_RULE(REVOKED) && (grant->flags & SZ_GRANT_REVOKED))
 		return sz_says(w, SZ_DENY, SZ_R_REVOKED, 0);
-	if (route == SZ_ROUTE_NONE)
+	if (SZ_RULE(NO_ROUTE) && route == SZ_ROUTE_NONE)
 		return sz_says(w, SZ_DENY, SZ_R_NO_ROUTE, 0);
-	if (!sz_bit(grant->allow, route) && !sz_bit(grant->ask, route))
+	if (SZ_RULE(ALLOW_BIT) && !sz_bit(grant->allow, route) && !sz_bit(grant->ask, route))
 		return sz_says(w, SZ_DENY, SZ_R_NO_SCOPE, 0);
 	if (sz_principal_limit(g, grant->principal) != SZ_ALLOW)
 		return SZ_DENY;
-	if (sz_bit(grant->ask, route))
+	if (SZ_RULE(ASK_BIT) && sz_bit(grant->ask, route))
 		return sz_ask(g, SZ_MISS_ROUTE);
 	return sz_says(w, SZ_ALLOW, SZ_R_HIT, 0);
 }
@@ -136,32 +142,32 @@ SZ_COLD enum sz_verdict sz_decide_head(struct sz_guard *g)
 	u32 method = s->scan.method & (SZ_METHOD_COUNT - 1);
 	u16 route, flags;
 
-	if (s->scan.status == SZ_HEAD_AMBIGUOUS)
+	if (SZ_RULE(AMBIGUOUS) && s->scan.status == SZ_HEAD_AMBIGUOUS)
 		return sz_says(w, SZ_DENY, SZ_R_BAD_REQUEST, 0);
 	w->method = (u8)method;
 	src = sz_source_of(&s->p.key.client);
 	/* A frame that comes back from the daemon was counted when it came first. */
-	if (src && !(s->flow.flags & SZ_FLOW_ASKED)) {
+	if (SZ_RULE(SOURCE_LIMIT) && src && !(s->flow.flags & SZ_FLOW_ASKED)) {
 		sz_fetch_add(&src->requests, 1);
 		src->seen_ns = w->now;
 		if (!sz_bucket_take(&src->tat, w->now, g->svc->src_interval_ns,
 				    g->svc->src_burst_ns))
 			return sz_says(w, SZ_DENY, SZ_R_LIMIT_SOURCE, 0);
 	}
-	if (s->scan.status == SZ_HEAD_PARTIAL)
+	if (SZ_RULE(PARTIAL) && s->scan.status == SZ_HEAD_PARTIAL)
 		return sz_ask(g, SZ_MISS_PARTIAL);
-	if (s->scan.status == SZ_HEAD_UNUSUAL)
+	if (SZ_RULE(UNUSUAL) && s->scan.status == SZ_HEAD_UNUSUAL)
 		return sz_ask(g, SZ_MISS_UNUSUAL);
-	if (s->scan.flags & SZ_HD_UPGRADE)
+	if (SZ_RULE(UPGRADE) && (s->scan.flags & SZ_HD_UPGRADE))
 		return sz_says(w, SZ_DENY, SZ_R_UPGRADE, 0);
 	node = sz_route_find(s, g->svc->id);
 	route = node ? node->route[method] : SZ_ROUTE_NONE;
 	flags = node && route != SZ_ROUTE_NONE ? node->flags[method] : 0;
 	w->route = route;
 	if (flags & SZ_RT_PUBLIC)
-		return flags & SZ_RT_ASK ? sz_ask(g, SZ_MISS_ROUTE)
+		return SZ_RULE(PUBLIC_ASK) && (flags & SZ_RT_ASK) ? sz_ask(g, SZ_MISS_ROUTE)
 					 : sz_says(w, SZ_ALLOW, SZ_R_PUBLIC, 0);
-	if (!(s->scan.flags & SZ_HD_BEARER))
+	if (SZ_RULE(NO_TOKEN) && !(s->scan.flags & SZ_HD_BEARER))
 		return sz_says(w, SZ_DENY, SZ_R_NO_TOKEN, 0);
 	return sz_decide_token(g, route);
 }

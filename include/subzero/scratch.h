@@ -30,6 +30,14 @@ struct sz_walk {
 	u32 reason;             /* enum sz_reason */
 	u32 why;                /* enum sz_miss_why */
 	u32 loaded;             /* bytes of the frame in the scratch buffer */
+	u32 base;               /* where the payload begins in that buffer */
+	u32 carry;              /* bytes of the same head before the byte at off, from sz_carry */
+	u32 carry_put;          /* bytes to be kept there for the next segment */
+	u32 carry_at;           /* where they begin in the buffer */
+	u32 carry_done;         /* what is kept there is of no use any more */
+	u32 carry_not;          /* there is no room for it */
+	u32 spill_not;          /* nor there for another range */
+	u32 pad;
 	u32 promoted;           /* the flow lies in sz_flows */
 	u32 changed;            /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
@@ -40,8 +48,9 @@ struct sz_walk {
 	u16 route;
 	u8 method;
 	u8 monitor;
-	u32 pad;
 	struct sz_digest token;
+	struct sz_range found; /* what sz_range_known() has found */
+	struct sz_range spill; /* what is to go to sz_spill; len 0: nothing */
 	struct sz_admitted report; /* what sz_part_report is to tell */
 	struct sz_admitted admitted[SZ_WALK_MAX];
 };
@@ -54,6 +63,8 @@ struct sz_scratch {
 	struct sz_packet p;
 	struct sz_scan scan;
 	struct sz_flow flow;
+	struct sz_carry carry;
+	struct sz_spill spill; /* an empty one, to begin with */
 	struct sz_walk w;
 	struct sz_event event;
 	struct sz_route_key route;

@@ -8,14 +8,18 @@
 #define SZ_WALK_H
 
 #include "subzero/account.h"
+#include "subzero/carry.h"
 #include "subzero/flow.h"
 #include "subzero/parts.h"
 #include "subzero/request.h"
+#include "subzero/spill.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 /* Opens `len` bytes of body at the flow's boundary; what exceeds a step waits in flow->more. */
 SZ_INLINE void sz_open_body(struct sz_flow *f, struct sz_walk *w, u64 len)
 {
-	u32 step = len > SZ_BODY_STEP ? SZ_BODY_STEP : (u32)len;
+	u32 step = SZ_RULE(BODY_STEP) && len > SZ_BODY_STEP ? SZ_BODY_STEP : (u32)len;
 
 	w->tail_len = step;
 	f->more = len - step;
@@ -41,7 +45,9 @@ SZ_INLINE void sz_admit(struct sz_scratch *s, u32 len, u64 body)
 		w->run_start = w->off;
 	w->run_end = w->off + len;
 	f->next += len;
-	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK);
+	w->carry_done |= f->flags & SZ_FLOW_CARRY;
+	w->carry = 0;
+	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK | SZ_FLOW_CARRY);
 	f->held = 0;
 	w->off += len;
 	w->tail_len = 0;
@@ -80,21 +86,23 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	struct sz_walk *w = &s->w;
 	struct sz_ticket_key key = {.flow = s->p.key, .seq = s->flow.next};
 	struct sz_ticket *t = sz_map_get(&sz_tickets, &key), copy;
-	u32 at = s->p.payload_off + w->off;
+	u32 at = w->base + w->off;
 
 	if (!t)
 		return false;
 	copy = *t;
-	if (copy.service != g->svc->id || copy.birth_ns != s->flow.birth_ns ||
-	    copy.expires_ns <= w->now || !copy.len || copy.len > s->p.payload_len - w->off ||
-	    sz_part_digest(at, copy.len) != copy.digest)
+	if ((SZ_RULE(TICKET_SERVICE) && copy.service != g->svc->id) ||
+	    (SZ_RULE(TICKET_BIRTH) && copy.birth_ns != s->flow.birth_ns) ||
+	    (SZ_RULE(TICKET_EXPIRY) && copy.expires_ns <= w->now) || !copy.len ||
+	    (SZ_RULE(TICKET_LENGTH) && copy.len > s->p.payload_len - w->off) ||
+	    (SZ_RULE(TICKET_DIGEST) && sz_part_digest(at, copy.len) != copy.digest))
 		return false;
 	w->ticket_used = 1;
 	w->ticket_seq = key.seq;
 	w->principal = copy.principal;
 	w->route = copy.route;
 	w->method = copy.method;
-	if (copy.reason != SZ_R_TICKET) {
+	if (SZ_RULE(TICKET_REFUSAL) && copy.reason != SZ_R_TICKET) {
 		sz_says(w, SZ_DENY, copy.reason, 0);
 		return true;
 	}
@@ -137,6 +145,9 @@ SZ_COLD bool sz_hold(struct sz_guard *g)
 	m->route = s->w.route;
 	m->method = s->w.method;
 	m->monitor = s->w.monitor;
+	m->carried = (u16)s->w.carry;
+	if (s->w.carry) /* what was found stands partly in another frame */
+		s->w.why = m->reason = s->w.why == SZ_MISS_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_PARTIAL;
 	if (s->w.why == SZ_MISS_TOKEN || s->w.why == SZ_MISS_ROUTE) {
 		m->token = s->w.token;
 		m->token_off = (u16)s->scan.token_off;
@@ -153,7 +164,7 @@ SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 
 	if (w->verdict == SZ_DENY)
 		sz_refused(s, g->svc->id, w->reason);
-	else if (sz_hold(g)) /* a copy, for the daemon's opinion */
+	else if (!w->carry && sz_hold(g)) /* a copy, for the daemon's opinion */
 		sz_count(SZ_R_MISS);
 	w->reason = SZ_R_MONITORED;
 	if (s->scan.status != SZ_HEAD_CLEAN) {
@@ -167,22 +178,30 @@ SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 	return 0;
 }
 
+/* Byte i of chunk framing at `at`, of which n bytes are there: is it c, or not there yet? */
+SZ_INLINE bool sz_chunk_byte(const struct sz_scratch *s, u32 at, u32 n, u32 i, u8 c)
+{
+	return i >= n || sz_byte(s->frame, at + i) == c;
+}
+
 /*
- * The framing between two chunks, where it lies whole in this segment: CRLF, up to eight hex
- * digits, CRLF, and after a size of zero the CRLF that ends the body (RFC 9112 section 7.1).
- * Anything else (extensions, trailers, a cut line) is the daemon's. Returns true when it was
- * admitted.
+ * The framing between two chunks: CRLF, up to eight hex digits, CRLF, and after a size of zero the
+ * CRLF that ends the body (RFC 9112 section 7.1). What a segment's end has cut is carried. Anything
+ * else (extensions, trailers) is the daemon's. Returns true when it was admitted.
  */
 SZ_COLD bool sz_walk_chunk(struct sz_scratch *s)
 {
-	u32 at = s->p.payload_off + s->w.off, left = s->p.payload_len - s->w.off, i, n;
-	u32 size = 0;
+	u32 carry = s->w.carry, at = s->w.base + s->w.off - carry;
+	u32 left = s->p.payload_len - s->w.off + carry, i, n, size = 0;
 
-	if (left < 5 || sz_byte(s->frame, at) != '\r' || sz_byte(s->frame, at + 1) != '\n')
+	if (SZ_RULE(CHUNK_END) &&
+	    (!sz_chunk_byte(s, at, left, 0, '\r') || !sz_chunk_byte(s, at, left, 1, '\n')))
 		return false;
 	for (i = 0; i < 8; i++) {
 		u32 c = sz_byte(s->frame, at + 2 + i), d = c - '0';
 
+		if (2 + i >= left)
+			return sz_carry_take(s, at);
 		if (d > 9) {
 			d = (c | 0x20) - 'a';
 			if (d > 5)
@@ -192,16 +211,19 @@ SZ_COLD bool sz_walk_chunk(struct sz_scratch *s)
 		size = size << 4 | d;
 	}
 	n = 2 + i + 2;
-	if (!i || n > left || size > SZ_BODY_STEP || sz_byte(s->frame, at + n - 2) != '\r' ||
-	    sz_byte(s->frame, at + n - 1) != '\n')
+	if ((SZ_RULE(CHUNK_DIGIT) && !i) || (SZ_RULE(CHUNK_SIZE) && size > SZ_BODY_STEP) ||
+	    (SZ_RULE(CHUNK_LINE) && (!sz_chunk_byte(s, at, left, n - 2, '\r') ||
+				     !sz_chunk_byte(s, at, left, n - 1, '\n'))))
 		return false;
 	if (!size) {
 		n += 2;
-		if (n > left || sz_byte(s->frame, at + n - 2) != '\r' ||
-		    sz_byte(s->frame, at + n - 1) != '\n')
+		if (SZ_RULE(CHUNK_LAST) && (!sz_chunk_byte(s, at, left, n - 2, '\r') ||
+					    !sz_chunk_byte(s, at, left, n - 1, '\n')))
 			return false;
 	}
-	sz_admit(s, n, size);
+	if (SZ_RULE(CHUNK_WHOLE) && n > left)
+		return sz_carry_take(s, at);
+	sz_admit(s, n - carry, size);
 	if (size)
 		s->flow.flags |= SZ_FLOW_STREAM | SZ_FLOW_CHUNK;
 	s->w.reason = SZ_R_BODY;
@@ -214,13 +236,13 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
 	struct sz_flow *f = &s->flow;
-	u32 at = s->p.payload_off + w->off, slot, len;
+	u32 at, slot, len;
 
 	/* What passes now must be remembered until the server has it: without a slot, wait for it.
 	 */
 	slot = sz_range_free(f);
-	if (slot == SZ_RANGES || w->n_admitted >= SZ_WALK_MAX ||
-	    f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2)
+	if ((SZ_RULE(REMEMBERED) && slot == SZ_RANGES && (f->more || !sz_part_spill_room())) || w->n_admitted >= SZ_WALK_MAX ||
+	    (SZ_RULE(BODY_AHEAD) && f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2))
 		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
 	if (f->more) {
 		if (w->run_end)
@@ -233,15 +255,34 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 		w->reason = SZ_R_BODY;
 		return 0;
 	}
-	if ((f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) && !w->ticket_used && sz_use_ticket(g))
+	if ((!SZ_RULE(TICKET_ASKED) || (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM))) &&
+	    !w->ticket_used && sz_use_ticket(g))
 		return w->verdict != SZ_ALLOW;
-	if (f->flags & SZ_FLOW_STREAM) {
+	if (f->flags & SZ_FLOW_CARRY) {
+		switch (sz_carry_load(g)) {
+		case SZ_CARRIED_LOST:
+			return sz_stop(w, SZ_DENY, SZ_R_STATE_FULL, 0);
+		case SZ_CARRIED_LONG:
+			sz_ask(g, f->flags & SZ_FLOW_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_PARTIAL);
+			return 1;
+		case SZ_CARRIED_HERE:
+			break;
+		}
+	}
+	if (SZ_RULE(STREAM) && (f->flags & SZ_FLOW_STREAM)) {
 		if ((f->flags & SZ_FLOW_CHUNK) && sz_walk_chunk(s))
 			return 0;
 		sz_ask(g, f->flags & SZ_FLOW_CHUNK ? SZ_MISS_CHUNK : SZ_MISS_STREAM);
 		return 1;
 	}
-	sz_part_scan(at, s->p.payload_off + s->p.payload_len);
+	at = w->base + w->off;
+	len = w->base + s->p.payload_len;
+	sz_part_scan(at - w->carry, len);
+	/* A CR alone may end a line for some server. */
+	if (s->scan.status == SZ_HEAD_PARTIAL && (!SZ_RULE(CARRY_SOUND) || !s->scan.unusual) &&
+	    (!SZ_RULE(CARRY_CR) || sz_byte(s->frame, len - 1) != '\r') &&
+	    sz_carry_take(s, at - w->carry))
+		return 0;
 	w->route = SZ_ROUTE_NONE;
 	w->method = 0xff;
 	w->principal = 0;
@@ -271,15 +312,19 @@ SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 	struct sz_source *src;
 	u64 now = g->s->w.now;
 
-	if (cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
+	if (SZ_RULE(HOLD_DAEMON) && cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
 		return false;
 	if (f->principal)
-		return distance < SZ_HELD_SPAN && f->held < SZ_HELD_MAX;
-	if (distance >= SZ_HELD_SPAN_UNKNOWN || f->held >= SZ_HELD_MAX_UNKNOWN)
+		return (!SZ_RULE(HOLD_SPAN) || distance < SZ_HELD_SPAN) &&
+		       (!SZ_RULE(HOLD_COUNT) || f->held < SZ_HELD_MAX);
+	if ((SZ_RULE(HOLD_SPAN_UNKNOWN) && distance >= SZ_HELD_SPAN_UNKNOWN) ||
+	    (SZ_RULE(HOLD_COUNT_UNKNOWN) && f->held >= SZ_HELD_MAX_UNKNOWN))
 		return false;
 	src = sz_source_of(&g->s->p.key.client);
-	return src && sz_bucket_take(&src->miss_tat, now, cfg->src_miss_interval_ns / SZ_HELD_SHARE,
-				     cfg->src_miss_burst_ns);
+	return !SZ_RULE(HOLD_BUDGET) ||
+	       (src &&
+		sz_bucket_take(&src->miss_tat, now, cfg->src_miss_interval_ns / SZ_HELD_SHARE,
+			       cfg->src_miss_burst_ns));
 }
 
 SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
@@ -288,36 +333,36 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
 	struct sz_flow *f = &s->flow;
-	u32 left = s->p.payload_len - w->off, pos = s->p.seq + w->off, k;
+	u32 left = s->p.payload_len - w->off, pos = s->p.seq + w->off;
 
 	(void)i;
 	if (!left)
 		return sz_stop(w, SZ_ALLOW, w->reason, 0);
-	if (sz_seq_before(pos, f->floor))
+	if (SZ_RULE(FLOOR) && sz_seq_before(pos, f->floor))
 		return sz_stop(w, SZ_DENY, SZ_R_GAP, 0);
 	if (sz_seq_before(pos, sz_flow_acked(f))) {
 		w->reason = SZ_R_REPEAT;
 		sz_skip(s, sz_flow_acked(f) - pos);
 		return 0;
 	}
-	k = sz_range_find(f, pos);
-	if (k < SZ_RANGES) {
-		const struct sz_range *r = &f->range[k & (SZ_RANGES - 1)];
+	if (sz_range_known(s, pos)) {
+		const struct sz_range *r = &w->found;
 
-		if (pos != r->seq || !r->fixed) {
+		if (!SZ_RULE(HEAD_REPEAT) || pos != r->seq || !r->fixed) {
 			w->reason = SZ_R_BODY;
 			sz_skip(s, r->seq + r->len - pos);
 			return 0;
 		}
-		if (left < r->fixed)
+		if (SZ_RULE(HEAD_WHOLE) && left < r->fixed)
 			return sz_stop(w, SZ_DENY, SZ_R_RECUT, 0);
-		if (sz_part_digest(s->p.payload_off + w->off, r->fixed) != r->digest)
+		if (SZ_RULE(HEAD_DIGEST) &&
+		    sz_part_digest(w->base + w->off, r->fixed) != r->digest)
 			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
 		w->reason = SZ_R_REPEAT;
 		sz_skip(s, r->fixed);
 		return 0;
 	}
-	if (pos == f->next)
+	if (!SZ_RULE(BOUNDARY) || pos == f->next)
 		return sz_walk_boundary(g);
 	if (sz_seq_before(pos, f->next))
 		return sz_stop(w, SZ_DENY, SZ_R_RECUT, 0);

@@ -336,7 +336,7 @@ TEST(too_many_unacknowledged_pieces_wait)
 
 	scene_begin();
 	scene_connect();
-	for (i = 0; i < SZ_RANGES; i++)
+	for (i = 0; i < SZ_RANGES + SZ_SPILL_MAX; i++)
 		EXPECT_EQ(DATA(i * LEN(GET_A), GET_A), SCENE_PASS);
 	EXPECT_EQ(DATA(i * LEN(GET_A), GET_A), SCENE_DROP);
 	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 1);

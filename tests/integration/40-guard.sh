@@ -217,7 +217,7 @@ expect_eq "$(guard_status "/orders?no" "" -H "Expect: 100-continue" \
 
 # ---- connections --------------------------------------------------------------------------------
 echo "$alice" >"$GUARD_DIR/token"
-for depth in 2 8; do
+for depth in 2 8 16 64; do
 	guard_load -n 1000 -c 4 -P $depth -T 4 -t "$GUARD_DIR/token" -p "/orders?yes"
 	expect_eq "$(guard_load_says wrong) $(guard_load_says 200)" "0 1000" \
 		"$depth requests in flight on a connection: every one is answered"

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/vm.sh
 
 vm_need
-vm_prepare || skip_all "$VM_WHY"
+vm_prepare 6.1 || skip_all "$VM_WHY"
 
 root=$(mktemp -d /tmp/subzero-vm.XXXXXX) || exit 1
 at_exit rm -rf "$root"
@@ -21,5 +21,5 @@ mkdir -p "$there/tests/lib"
 cp tests/lib/tap.sh tests/lib/exit.sh tests/lib/vm-systemd.sh "$there/tests/lib/"
 "${CLANG:-clang-19}" -target bpf -O2 -c tests/lib/xdp_pass.c -o "$there/xdp_pass.o" || exit 1
 
-vm_boot "$root" /opt/subzero/tests/lib/vm-systemd.sh 200
+vm_boot "$root" /opt/subzero/tests/lib/vm-systemd.sh "${VM_SECONDS:-200}"
 done_testing

@@ -79,7 +79,7 @@ guard_alive() {
 
 guard_start() {
 	lab_start subzerod "$GUARD_BUILD/subzerod" -c "$GUARD_DIR/guard.yaml" "$@"
-	if ! wait_until 15 guard_alive; then
+	if ! wait_until "${GUARD_WAIT:-15}" guard_alive; then
 		diag "the daemon does not answer: $(tail -n 5 "$LAB_DIR/subzerod.log")"
 		return 1
 	fi

@@ -49,6 +49,8 @@ NATIVE_MAP(sz_denied, NATIVE_LRU, struct sz_grant_key, struct sz_denied, 16);
 NATIVE_MAP(sz_half, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
 NATIVE_MAP(sz_flows, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
 NATIVE_MAP(sz_tickets, NATIVE_HASH, struct sz_ticket_key, struct sz_ticket, 64);
+NATIVE_MAP(sz_spill, NATIVE_HASH, struct sz_flow_key, struct sz_spill, 16);
+NATIVE_MAP(sz_carry, NATIVE_HASH, struct sz_flow_key, struct sz_carry, 16);
 NATIVE_MAP(sz_sources, NATIVE_LRU, struct sz_addr, struct sz_source, 16);
 NATIVE_MAP(sz_principals, NATIVE_LRU, u64, struct sz_principal, 16);
 NATIVE_MAP(sz_hits, NATIVE_HASH, struct sz_hit_key, u64, 64);
@@ -300,7 +302,7 @@ static inline u64 native_lost(u32 reason)
 static inline void native_clear(void)
 {
 	struct native_map *all[] = { &sz_config, &sz_services, &sz_routes, &sz_grants, &sz_denied,
-				     &sz_half, &sz_flows, &sz_tickets, &sz_sources, &sz_principals,
+				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill, &sz_sources, &sz_principals,
 				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };
 
 	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)

@@ -14,7 +14,7 @@ static inline struct native_map *machine_map(const char *name)
 		{"sz_config", &sz_config},   {"sz_services", &sz_services},
 		{"sz_routes", &sz_routes},   {"sz_grants", &sz_grants},
 		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},
-		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets},
+		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets}, {"sz_carry", &sz_carry}, {"sz_spill", &sz_spill},
 		{"sz_sources", &sz_sources}, {"sz_principals", &sz_principals},
 		{"sz_hits", &sz_hits},       {"sz_bans", &sz_bans},
 		{"sz_answers", &sz_answers}, {"sz_counters", &sz_counters},

@@ -8,6 +8,10 @@
 
 #include "codec/codec.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 /* Nesting is counted before the parser recurses; brackets inside strings do not count. */
 static bool too_deep(const char *s, size_t n)
 {
@@ -54,11 +58,11 @@ json_t *sz_json_parse(const char *s, size_t n, struct sz_error *e)
 		sz_error_set(e, -EINVAL, "not valid JSON: it contains a NUL byte");
 		return NULL;
 	}
-	if (too_deep(s, n)) {
+	if (SZ_RULE(JSON_DEEP) && too_deep(s, n)) {
 		sz_error_set(e, -EINVAL, "JSON nested deeper than %d levels", SZ_JSON_DEPTH_MAX);
 		return NULL;
 	}
-	v = json_loadb(s, n, JSON_REJECT_DUPLICATES, &je);
+	v = json_loadb(s, n, SZ_RULE(JSON_TWICE) ? JSON_REJECT_DUPLICATES : 0, &je);
 	if (!v) {
 		make_printable(je.text);
 		sz_error_set(e, -EINVAL, "not valid JSON: %s (line %d, column %d)", je.text,

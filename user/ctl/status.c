@@ -12,7 +12,7 @@
 
 static const enum sz_map shown[] = {
 	SZ_MAP_GRANTS,  SZ_MAP_DENIED,  SZ_MAP_FLOWS, SZ_MAP_HALF,    SZ_MAP_BANS,
-	SZ_MAP_REVOKED, SZ_MAP_SOURCES, SZ_MAP_HITS,  SZ_MAP_TICKETS,
+	SZ_MAP_REVOKED, SZ_MAP_SOURCES, SZ_MAP_HITS,  SZ_MAP_TICKETS, SZ_MAP_CARRY, SZ_MAP_SPILL,
 };
 
 static const struct sz_ctl_column map_columns[] = {

@@ -68,6 +68,7 @@ static void on_beat(void *arg)
 	if (now >= g->next_sweep_ns) {
 		sz_grants_expire(g);
 		sz_bans_expire(g);
+		sz_guard_sweep(g);
 		g->next_sweep_ns = now + SWEEP_NS;
 	}
 	if (now >= g->next_summary_ns && !g->stopping) {

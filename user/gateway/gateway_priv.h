@@ -141,6 +141,7 @@ void sz_guard_on_misses(void *gateway); /* everything in the ring */
 void sz_guard_tick(void *gateway);
 void sz_guard_on_job(struct sz_job *j, void *arg);
 void sz_guard_expire(struct sz_gateway *g, u64 now);
+void sz_guard_sweep(struct sz_gateway *g); /* what ended connections have left in the maps */
 void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */
 /* Before a snapshot goes: frees who does not wait for a worker, and moves the rest to `conf`. */
 void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf);

@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
 {
 	struct sz_name_key key = {.kind = SZ_NAME_PRINCIPAL, .id = d->principal};
@@ -107,9 +111,10 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is
 	 * written first and sz_revoked looked at second. So one of the two always sees the other.
 	 */
-	if (sz_revocations_check(&d->id_token, g) || sz_revocations_check(&d->id_issuer, g) ||
-	    (d->token.jti && sz_revocations_check(&d->id_jti, g)) ||
-	    (d->token.subject && sz_revocations_check(&d->id_subject, g))) {
+	if (SZ_RULE(REVOKED_SECOND) &&
+	    (sz_revocations_check(&d->id_token, g) || sz_revocations_check(&d->id_issuer, g) ||
+	     (d->token.jti && sz_revocations_check(&d->id_jti, g)) ||
+	     (d->token.subject && sz_revocations_check(&d->id_subject, g)))) {
 		grant.flags = SZ_GRANT_REVOKED;
 		return sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	}

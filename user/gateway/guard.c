@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "subzero/flow.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 static u32 hash_bytes(const void *p, size_t n)
 {
@@ -499,7 +501,7 @@ static void on_miss(const void *record, size_t len, void *arg)
 	const u8 *frame = (const u8 *)(m + 1);
 	struct sz_pending *p;
 
-	if (!record_ok(m, len))
+	if (SZ_RULE(RECORD) && !record_ok(m, len))
 		return;
 	g->stats.misses++;
 	svc = sz_conf_service_by_id(g->conf, m->service);
@@ -549,6 +551,41 @@ static int drop_old_ticket(const void *key, const void *value, void *arg)
 	if (t->expires_ns < sz_boot_ns())
 		sz_map_del(g->kern, SZ_MAP_TICKETS, key);
 	return 0;
+}
+
+#define CARRY_AGE_NS 10000000000ull
+
+/* A beginning whose connection has gone on without it, or away. */
+static int drop_old_carry(const void *key, const void *value, void *arg)
+{
+	const struct sz_carry *c = value;
+	struct sz_gateway *g = arg;
+	struct sz_flow f;
+
+	if (c->time_ns + CARRY_AGE_NS > sz_boot_ns())
+		return 0; /* its flow may not be written yet */
+	if (!kernel_flow(g, key, &f) || f.birth_ns != c->birth_ns || !(f.flags & SZ_FLOW_CARRY) ||
+	    (f.flags & SZ_FLOW_DEAD))
+		sz_map_del(g->kern, SZ_MAP_CARRY, key);
+	return 0;
+}
+
+/* Ranges of a connection that is gone; the kernel frees its own when they are of no use. */
+static int drop_old_spill(const void *key, const void *value, void *arg)
+{
+	const struct sz_spill *s = value;
+	struct sz_gateway *g = arg;
+	struct sz_flow f;
+
+	if (!kernel_flow(g, key, &f) || f.birth_ns != s->birth_ns)
+		sz_map_del(g->kern, SZ_MAP_SPILL, key);
+	return 0;
+}
+
+void sz_guard_sweep(struct sz_gateway *g)
+{
+	sz_map_each(g->kern, SZ_MAP_SPILL, drop_old_spill, g);
+	sz_map_each(g->kern, SZ_MAP_CARRY, drop_old_carry, g);
 }
 
 /* A waiter of a job is freed when the job comes back; only incomplete requests grow old. */

@@ -11,6 +11,8 @@
 
 #include "subzero/digest.h"
 #include "subzero/flow.h"
+#include "subzero/rule.h"
+#include "subzero/rule.h"
 
 /* What is admitted, for the ticket that ends the head. */
 struct verdict {
@@ -174,6 +176,39 @@ static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason re
 	sz_pending_free(g, p);
 }
 
+/* Framing of a chunked body in the one frame that is held: admits it, and those that join on. */
+static void feed_chunks(struct sz_gateway *g, struct sz_pending *p)
+{
+	do {
+		struct sz_ticket t = {
+			.reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff};
+		const struct sz_held *h = p->first;
+		size_t used = 0;
+		enum sz_http_status s = sz_http_chunks_feed(
+			&p->chunks,
+			(const char *)h->frame + h->miss.payload_off + h->miss.undecided,
+			held_len(h), &used);
+
+		if (s == SZ_HTTP_BAD) {
+			refuse(g, p, SZ_R_BAD_REQUEST);
+			return;
+		}
+		if (s == SZ_HTTP_MORE)
+			open_chunk(p, &t);
+		p->seq = h->miss.seq + (u32)used;
+		p->started_ns = sz_boot_ns();
+		if (put_ticket(g, h, &t, used)) {
+			refuse(g, p, SZ_R_STATE_FULL);
+			return;
+		}
+		sz_pending_inject(g, p);
+		if (s == SZ_HTTP_OK || (t.flags & SZ_TK_CHUNK)) {
+			sz_pending_done(g, p);
+			return;
+		}
+	} while (sz_pending_take(p, p->seq));
+}
+
 static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdict *v)
 {
 	enum sz_reason r;
@@ -198,6 +233,8 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 	sz_buf_done(&p->head);
 	free(p->http);
 	p->http = NULL;
+	if (sz_pending_take(p, p->seq))
+		feed_chunks(g, p);
 }
 
 /* ---- deciding -------------------- */
@@ -215,7 +252,7 @@ static struct verdict decide(const struct sz_pending *p, const json_t *claims, s
 	u16 raw_route = SZ_ROUTE_NONE;
 
 	v.reason = sz_policy_decide(p->svc, claims, &req, &v.route, why);
-	if (v.reason == SZ_R_TICKET && http->path_changed) {
+	if (SZ_RULE(PATH_AS_SENT) && v.reason == SZ_R_TICKET && http->path_changed) {
 		const char *q = memchr(http->target, '?', http->target_len);
 
 		req.path = http->target;
@@ -260,9 +297,9 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 
 	p->state = SZ_PENDING_REQUEST;
-	if (p->http->upgrade) {
+	if (SZ_RULE(D_UPGRADE) && p->http->upgrade) {
 		v.reason = SZ_R_UPGRADE;
-	} else if (p->http->has_auth && !p->http->token) {
+	} else if (SZ_RULE(D_SCHEME) && p->http->has_auth && !p->http->token) {
 		v.reason = SZ_R_BAD_SCHEME;
 	} else if (p->http->token && p->http->token_len > SZ_TOKEN_MAX) {
 		v.reason = SZ_R_BAD_TOKEN;
@@ -311,69 +348,16 @@ static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	return false;
 }
 
-void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
-		     const struct sz_conf_service *svc)
-{
-	struct sz_pending *p = sz_pending_new(g, m, svc, SZ_PENDING_HEAD);
-
-	if (!p)
-		return;
-	if (!sz_pending_hold(g, p, m, frame)) {
-		sz_pending_free(g, p);
-		return;
-	}
-	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->first));
-	try_head(g, p, m);
-}
-
-/* The next framing of a chunked body: admits what belongs to it. */
-static void feed_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
-			const u8 *frame)
-{
-	struct sz_ticket t = {.reason = SZ_R_TICKET, .route = SZ_ROUTE_NONE, .method = 0xff};
-	size_t used = 0;
-	enum sz_http_status s;
-
-	if (!sz_pending_hold(g, p, m, frame))
-		return;
-	s = sz_http_chunks_feed(&p->chunks, (const char *)frame + m->payload_off + m->undecided,
-				held_len(p->first), &used);
-	if (s == SZ_HTTP_BAD) {
-		refuse(g, p, SZ_R_BAD_REQUEST);
-		return;
-	}
-	if (s == SZ_HTTP_MORE)
-		open_chunk(p, &t);
-	p->seq = m->seq + (u32)used;
-	p->started_ns = sz_boot_ns();
-	if (put_ticket(g, p->first, &t, used)) {
-		refuse(g, p, SZ_R_STATE_FULL);
-		return;
-	}
-	sz_pending_inject(g, p);
-	if (s == SZ_HTTP_OK || (t.flags & SZ_TK_CHUNK))
-		sz_pending_done(g, p);
-}
-
-void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
-		     const u8 *frame, const struct sz_conf_service *svc)
-{
-	if (!p)
-		p = sz_pending_new(g, m, svc, SZ_PENDING_CHUNKS);
-	if (!p)
-		return;
-	sz_http_chunks_resume(&p->chunks);
-	feed_chunks(g, p, m, frame);
-}
-
 /*
- * The client sends the beginning of an incomplete head again: without an acknowledgement it will
- * not send the rest, and only the server can give one. So what has been read, and found sound so
+ * For a client that does not send the rest of a head without an acknowledgement, which only the
+ * server can give; it shows this by sending the beginning again. So what has been read, and found sound so
  * far, goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of
  * the head is missing, and passes only with the decision; a refusal resets the server's side.
  */
 static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 {
+	/* A CR alone may end a line for some server: it stays behind, and comes again. */
+	size_t behind = p->head.len && p->head.data[p->head.len - 1] == '\r';
 	struct sz_held *h;
 
 	for (h = p->first; h; h = h->next) {
@@ -381,21 +365,82 @@ static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 				      .flags = SZ_TK_STREAM,
 				      .route = SZ_ROUTE_NONE,
 				      .method = 0xff};
+		size_t len = held_len(h) - (h == p->last ? behind : 0);
 
-		if (put_ticket(g, h, &t, held_len(h)))
+		if (len && put_ticket(g, h, &t, len))
 			return;
 	}
+	p->head.len -= behind;
 	p->released = p->head.len;
 	p->started_ns = sz_boot_ns();
 	sz_pending_inject(g, p);
+}
+
+/* What has passed of this head, or of this framing, before the frame: -ESTALE when it is gone. */
+static ssize_t carried(struct sz_gateway *g, const struct sz_miss *m, u8 to[SZ_CARRY_MAX])
+{
+	struct sz_carry c;
+
+	if (!m->carried)
+		return 0;
+	if (sz_map_get(g->kern, SZ_MAP_CARRY, &m->flow, &c) || c.birth_ns != m->birth_ns ||
+	    c.len != m->carried || c.len > SZ_CARRY_MAX || c.seq + c.len != m->seq)
+		return -ESTALE;
+	memcpy(to, c.bytes, c.len);
+	return (ssize_t)c.len;
+}
+
+void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		     const struct sz_conf_service *svc)
+{
+	u8 before[SZ_CARRY_MAX];
+	ssize_t n = carried(g, m, before);
+	struct sz_pending *p = n < 0 ? NULL : sz_pending_new(g, m, svc, SZ_PENDING_HEAD);
+
+	if (!p)
+		return;
+	if (!sz_pending_hold(g, p, m, frame)) {
+		sz_pending_free(g, p);
+		return;
+	}
+	p->seq = m->seq - (u32)n;
+	p->released = (size_t)n;
+	sz_buf_add(&p->head, before, (size_t)n);
+	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->first));
+	/* A few bytes: what follows would be taken for a forged handshake until the server speaks. */
+	if (try_head(g, p, m) && !m->monitor && p->head.len < SZ_COOKIE_NEAR)
+		release_prefix(g, p);
+}
+
+void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
+		     const u8 *frame, const struct sz_conf_service *svc)
+{
+	u8 before[SZ_CARRY_MAX];
+	ssize_t n = carried(g, m, before);
+	size_t used = 0;
+
+	if (n >= 0 && !p)
+		p = sz_pending_new(g, m, svc, SZ_PENDING_CHUNKS);
+	if (n < 0 || !p)
+		return;
+	sz_http_chunks_resume(&p->chunks);
+	/* The kernel carries only a sound beginning: all of it is used and more is to come. */
+	if (n && (sz_http_chunks_feed(&p->chunks, (const char *)before, (size_t)n, &used) !=
+			  SZ_HTTP_MORE ||
+		  used != (size_t)n)) {
+		sz_pending_free(g, p);
+		return;
+	}
+	if (sz_pending_hold(g, p, m, frame))
+		feed_chunks(g, p);
 }
 
 /* Inside chunk framing: only the next segment can be used. */
 static void more_chunks(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 			const u8 *frame)
 {
-	if (m->seq == p->seq)
-		feed_chunks(g, p, m, frame);
+	if (m->seq == p->seq && sz_pending_hold(g, p, m, frame))
+		feed_chunks(g, p);
 	else if (sz_seq_before(p->seq, m->seq))
 		sz_pending_later(g, p, m, frame);
 }

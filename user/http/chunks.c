@@ -6,6 +6,10 @@
  */
 #include "http/http_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 enum chunk_state {
 	CHUNK_SIZE = 0,
 	CHUNK_SIZE_LF,
@@ -41,13 +45,13 @@ static enum chunk_state size_byte(struct sz_http_chunks *c, u8 b)
 {
 	int digit = sz_http_hex(b);
 
-	if (b == '\r' && c->line)
+	if (b == '\r' && (c->line || !SZ_RULE(D_CHUNK_DIGIT)))
 		return CHUNK_SIZE_LF;
-	if (digit < 0 || c->line == SIZE_DIGITS_MAX)
+	if ((SZ_RULE(D_CHUNK_HEX) && digit < 0) || c->line == SIZE_DIGITS_MAX)
 		return CHUNK_BROKEN;
 	c->line++;
 	c->size = c->size << 4 | (u64)digit;
-	return c->size > SZ_BODY_MAX ? CHUNK_BROKEN : CHUNK_SIZE;
+	return SZ_RULE(D_CHUNK_SIZE) && c->size > SZ_BODY_MAX ? CHUNK_BROKEN : CHUNK_SIZE;
 }
 
 static enum chunk_state size_end(struct sz_http_chunks *c)
@@ -64,7 +68,7 @@ static enum chunk_state trailer_byte(const struct sz_http_chunks *c, u8 b)
 	case CHUNK_LINE:
 		if (b == '\r')
 			return CHUNK_END_LF;
-		return sz_http_is_token(b) ? CHUNK_NAME : CHUNK_BROKEN;
+		return !SZ_RULE(TRAILER_NAME) || sz_http_is_token(b) ? CHUNK_NAME : CHUNK_BROKEN;
 	case CHUNK_NAME:
 		if (b == ':')
 			return CHUNK_VALUE;
@@ -72,28 +76,29 @@ static enum chunk_state trailer_byte(const struct sz_http_chunks *c, u8 b)
 	default:
 		if (b == '\r')
 			return CHUNK_VALUE_LF;
-		return sz_http_is_text(b) ? CHUNK_VALUE : CHUNK_BROKEN;
+		return !SZ_RULE(TRAILER_VALUE) || sz_http_is_text(b) ? CHUNK_VALUE : CHUNK_BROKEN;
 	}
 }
 
 /* The state behind one byte of framing. */
 static enum chunk_state framing_byte(struct sz_http_chunks *c, u8 b)
 {
-	if (c->state >= CHUNK_LINE && ++c->trailers > SZ_HTTP_TRAILERS_MAX)
+	if (c->state >= CHUNK_LINE && ++c->trailers > SZ_HTTP_TRAILERS_MAX &&
+	    SZ_RULE(TRAILERS_MAX))
 		return CHUNK_BROKEN;
 	switch (c->state) {
 	case CHUNK_SIZE:
 		return size_byte(c, b);
 	case CHUNK_SIZE_LF:
-		return b == '\n' ? size_end(c) : CHUNK_BROKEN;
+		return !SZ_RULE(D_CHUNK_LINE) || b == '\n' ? size_end(c) : CHUNK_BROKEN;
 	case CHUNK_DATA:
-		return b == '\r' ? CHUNK_DATA_LF : CHUNK_BROKEN;
+		return !SZ_RULE(D_CHUNK_END) || b == '\r' ? CHUNK_DATA_LF : CHUNK_BROKEN;
 	case CHUNK_DATA_LF:
 		return b == '\n' ? CHUNK_SIZE : CHUNK_BROKEN;
 	case CHUNK_VALUE_LF:
 		return b == '\n' ? CHUNK_LINE : CHUNK_BROKEN;
 	case CHUNK_END_LF:
-		return b == '\n' ? CHUNK_DONE : CHUNK_BROKEN;
+		return !SZ_RULE(D_CHUNK_LAST) || b == '\n' ? CHUNK_DONE : CHUNK_BROKEN;
 	default:
 		return trailer_byte(c, b);
 	}

@@ -9,6 +9,10 @@
 
 #include "http/http_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 /*
  * Only capitals: method names are case-sensitive and some servers fold them. CONNECT makes a
  * tunnel, TRACE echoes the token, PRI begins HTTP/2.
@@ -21,14 +25,14 @@ static int read_method(struct sz_http_reader *r, const char *line, size_t n)
 
 	while (i < n && line[i] >= 'A' && line[i] <= 'Z')
 		i++;
-	if (!i || i > SZ_HTTP_METHOD_MAX || i == n || line[i] != ' ')
+	if (SZ_RULE(D_METHOD) && (!i || i > SZ_HTTP_METHOD_MAX || i == n || line[i] != ' '))
 		return sz_error_set(r->e, -EBADMSG,
 				    "the method must be 1 to %d capital letters and one space",
 				    SZ_HTTP_METHOD_MAX);
 	h->method_text = line;
 	h->method_len = i;
 	for (size_t k = 0; k < SZ_ARRAY_LEN(refused); k++)
-		if (strlen(refused[k]) == i && !memcmp(refused[k], line, i))
+		if (SZ_RULE(D_CONNECT) && strlen(refused[k]) == i && !memcmp(refused[k], line, i))
 			return sz_error_set(r->e, -EBADMSG, "the method %s is never admitted",
 					    refused[k]);
 	h->method = sz_method_parse(line, i);
@@ -45,8 +49,9 @@ static int read_request_line(struct sz_http_reader *r, const char *line, size_t 
 		return err;
 	line += h->method_len + 1;
 	n -= h->method_len + 1;
-	if (n <= version || memcmp(line + n - version, " HTTP/1.", version - 1) ||
-	    (line[n - 1] != '0' && line[n - 1] != '1'))
+	if (n <= version ||
+	    (SZ_RULE(D_VERSION) && (memcmp(line + n - version, " HTTP/1.", version - 1) ||
+				    (line[n - 1] != '0' && line[n - 1] != '1'))))
 		return sz_error_set(r->e, -EBADMSG,
 				    "the request line must end in \" HTTP/1.1\" or \" HTTP/1.0\"");
 	h->http10 = line[n - 1] == '0';
@@ -60,16 +65,17 @@ static int finish(struct sz_http_reader *r)
 {
 	const struct sz_http_head *h = r->head;
 
-	if (!h->http10 && !(r->seen & SZ_HTTP_HOST))
+	if (SZ_RULE(D_HOST_MISSING) && !h->http10 && !(r->seen & SZ_HTTP_HOST))
 		return sz_error_set(r->e, -EBADMSG, "HTTP/1.1 needs a Host header");
-	if (r->authority && (r->authority_len != r->host_len ||
-			     strncasecmp(r->authority, r->host, r->host_len)))
+	if (SZ_RULE(D_AUTHORITY) && r->authority &&
+	    (r->authority_len != r->host_len ||
+	     strncasecmp(r->authority, r->host, r->host_len)))
 		return sz_error_set(r->e, -EBADMSG,
 				    "an absolute target must name the same host as Host");
-	if (h->has_length && h->chunked)
+	if (SZ_RULE(D_TWO_LENGTHS) && h->has_length && h->chunked)
 		return sz_error_set(r->e, -EBADMSG,
 				    "Content-Length beside Transfer-Encoding: send only one");
-	if (h->http10 && h->chunked)
+	if (SZ_RULE(D_CHUNKED_10) && h->http10 && h->chunked)
 		return sz_error_set(r->e, -EBADMSG, "HTTP/1.0 has no Transfer-Encoding");
 	return 0;
 }
@@ -78,7 +84,8 @@ static int finish(struct sz_http_reader *r)
 static bool is_broken(const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!sz_http_is_text((u8)p[i]) && !(p[i] == '\r' && i + 1 == n))
+		if (SZ_RULE(D_CONTROL) && !sz_http_is_text((u8)p[i]) &&
+		    !(p[i] == '\r' && i + 1 == n))
 			return true;
 	return false;
 }
@@ -92,7 +99,7 @@ static ssize_t line_length(const char *p, size_t n)
 	if (!lf)
 		return is_broken(p, n) ? -EBADMSG : -EAGAIN;
 	len = (size_t)(lf - p);
-	if (!len || p[len - 1] != '\r' || is_broken(p, len))
+	if (!len || (SZ_RULE(D_BARE_LF) && p[len - 1] != '\r') || is_broken(p, len))
 		return -EBADMSG;
 	return (ssize_t)len - 1;
 }
@@ -101,7 +108,7 @@ static int read_line(struct sz_http_reader *r, const char *line, size_t n)
 {
 	if (!r->lines++)
 		return read_request_line(r, line, n);
-	if (r->lines > SZ_HEADERS_MAX + 1) {
+	if (SZ_RULE(D_HEADER_LINES) && r->lines > SZ_HEADERS_MAX + 1) {
 		r->reason = SZ_R_HEAD_TOO_LARGE;
 		return sz_error_set(r->e, -EBADMSG, "more than %d header lines", SZ_HEADERS_MAX);
 	}

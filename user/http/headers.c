@@ -9,6 +9,10 @@
 
 #include "http/http_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 struct header_name {
 	const char *name;
 	u32 bit;
@@ -79,14 +83,14 @@ static int read_length(struct sz_http_reader *r, struct span v)
 
 	if (v.n && *v.p == ' ')
 		v.p++, v.n--;
-	if (!v.n || v.n > 13)
+	if (!v.n || (SZ_RULE(D_LENGTH_LONG) && v.n > 13))
 		return sz_error_set(r->e, -EBADMSG, "Content-Length must be 1 to 13 digits");
 	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] < '0' || v.p[i] > '9')
+		if (SZ_RULE(D_LENGTH_DIGITS) && (v.p[i] < '0' || v.p[i] > '9'))
 			return sz_error_set(r->e, -EBADMSG, "Content-Length must be digits only");
 		length = length * 10 + (u64)(v.p[i] - '0');
 	}
-	if (length > SZ_BODY_MAX)
+	if (SZ_RULE(D_LENGTH_MAX) && length > SZ_BODY_MAX)
 		return sz_error_set(r->e, -EBADMSG, "Content-Length is above %llu",
 				    (unsigned long long)SZ_BODY_MAX);
 	r->head->content_length = length;
@@ -98,7 +102,7 @@ static int read_encoding(struct sz_http_reader *r, struct span v)
 {
 	if (v.n && *v.p == ' ')
 		v.p++, v.n--;
-	if (v.n != 7 || memcmp(v.p, "chunked", 7))
+	if (SZ_RULE(D_ENCODING) && (v.n != 7 || memcmp(v.p, "chunked", 7)))
 		return sz_error_set(r->e, -EBADMSG,
 				    "Transfer-Encoding must be \"chunked\" and nothing else");
 	r->head->chunked = true;
@@ -108,7 +112,7 @@ static int read_encoding(struct sz_http_reader *r, struct span v)
 static int read_host(struct sz_http_reader *r, struct span v)
 {
 	v = trim(v);
-	if (!v.n)
+	if (SZ_RULE(D_HOST_EMPTY) && !v.n)
 		return sz_error_set(r->e, -EBADMSG, "the Host header is empty");
 	r->host = v.p;
 	r->host_len = v.n;
@@ -141,7 +145,7 @@ static void read_auth(struct sz_http_reader *r, struct span v)
 	v.n -= 7;
 	while (v.n && *v.p == ' ')
 		v.p++, v.n--;
-	if (!is_b64token(v))
+	if (SZ_RULE(D_B64TOKEN) && !is_b64token(v))
 		return;
 	r->head->token = v.p;
 	r->head->token_len = v.n;
@@ -156,7 +160,7 @@ static int read_connection(struct sz_http_reader *r, struct span v)
 		struct span member = trim((struct span){ v.p, n });
 		const struct header_name *named = name_find(member.p, member.n);
 
-		if (named && (named->bit & PLAIN))
+		if (SZ_RULE(D_CONNECTION) && named && (named->bit & PLAIN))
 			return sz_error_set(r->e, -EBADMSG, "Connection must not name %s",
 					    named->name);
 		n += comma != NULL;
@@ -168,7 +172,7 @@ static int read_connection(struct sz_http_reader *r, struct span v)
 
 static int read_expect(struct sz_http_reader *r, struct span v)
 {
-	if (!span_is(trim(v), "100-continue")) {
+	if (SZ_RULE(D_EXPECT) && !span_is(trim(v), "100-continue")) {
 		r->reason = SZ_R_BAD_EXPECT;
 		return sz_error_set(r->e, -EBADMSG, "only Expect: 100-continue is understood");
 	}
@@ -207,23 +211,23 @@ int sz_http_header_read(struct sz_http_reader *r, const char *line, size_t n)
 
 	while (len < n && sz_http_is_token((u8)line[len]))
 		len++;
-	if (!len || len == n || line[len] != ':')
+	if (!len || len == n || (SZ_RULE(D_NAME_COLON) && line[len] != ':'))
 		return sz_error_set(r->e, -EBADMSG,
 				    "header line %u must begin with a name and a colon, no space",
 				    r->lines - 1);
 	h = name_find(line, len);
 	if (!h)
 		return 0;
-	if (strncasecmp(line, h->name, len))
+	if (SZ_RULE(D_NAME_FOLDS) && strncasecmp(line, h->name, len))
 		return sz_error_set(r->e, -EBADMSG,
 				    "header line %u: some servers read this name as %s",
 				    r->lines - 1, h->name);
-	if ((r->seen & h->bit) && h->bit != SZ_HTTP_CONNECTION)
+	if (SZ_RULE(D_DUPLICATE) && (r->seen & h->bit) && h->bit != SZ_HTTP_CONNECTION)
 		return sz_error_set(r->e, -EBADMSG, "several %s headers", h->name);
 	r->seen |= h->bit;
 	v = (struct span){ line + len + 1, n - len - 1 };
 	for (size_t i = 0; (h->bit & PLAIN) && i < v.n; i++)
-		if (v.p[i] == '\t' || (u8)v.p[i] >= 0x80)
+		if (SZ_RULE(D_PLAIN) && (v.p[i] == '\t' || (u8)v.p[i] >= 0x80))
 			return sz_error_set(r->e, -EBADMSG,
 					    "%s holds a tab or a byte beyond ASCII", h->name);
 	return read_value(r, h->bit, v);

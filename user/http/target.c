@@ -12,6 +12,10 @@
 
 #include "http/http_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 struct path_writer {
 	char *out;              /* always begins with '/' and ends with one between segments */
 	size_t len;
@@ -44,7 +48,8 @@ static int check_segment(struct sz_http_reader *r, const char *s, size_t n)
 		len = utf8_length((const u8 *)s + i, n - i);
 		if (!len)
 			return sz_error_set(r->e, -EBADMSG, "the path's encoding is not UTF-8");
-		if (s[i] == '%' && n - i > 2 && sz_http_hex((u8)s[i + 1]) >= 0 &&
+		if (SZ_RULE(PATH_TWICE) && s[i] == '%' && n - i > 2 &&
+		    sz_http_hex((u8)s[i + 1]) >= 0 &&
 		    sz_http_hex((u8)s[i + 2]) >= 0)
 			return sz_error_set(r->e, -EBADMSG, "the path is percent-encoded twice");
 	}
@@ -61,17 +66,18 @@ static int decode_segment(struct sz_http_reader *r, struct path_writer *w, const
 	for (size_t i = 0; i < n; i++) {
 		u8 c = (u8)s[i];
 
-		if (c == '\\' || c == '#')
+		if (SZ_RULE(PATH_BACKSLASH) && (c == '\\' || c == '#'))
 			return sz_error_set(r->e, -EBADMSG, "the path holds '\\' or '#'");
 		if (c == '%') {
 			int hi = n - i > 2 ? sz_http_hex((u8)s[i + 1]) : -1;
 			int lo = n - i > 2 ? sz_http_hex((u8)s[i + 2]) : -1;
 
-			if (hi < 0 || lo < 0)
+			if (SZ_RULE(PATH_HEX) && (hi < 0 || lo < 0))
 				return sz_error_set(r->e, -EBADMSG,
 						    "'%%' in the path needs two hex digits");
 			c = (u8)(hi << 4 | lo);
-			if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+			if (SZ_RULE(PATH_HIDDEN) &&
+			    (c < 0x20 || c == 0x7f || c == '/' || c == '\\'))
 				return sz_error_set(r->e, -EBADMSG,
 						    "the path holds an encoded slash, backslash "
 						    "or control byte");
@@ -88,7 +94,9 @@ static int decode_segment(struct sz_http_reader *r, struct path_writer *w, const
 static int climb(struct sz_http_reader *r, struct path_writer *w)
 {
 	if (w->len == 1)
-		return sz_error_set(r->e, -EBADMSG, "the path climbs above the root");
+		return SZ_RULE(PATH_CLIMBS) ?
+			       sz_error_set(r->e, -EBADMSG, "the path climbs above the root") :
+			       0;
 	do
 		w->len--;
 	while (w->out[w->len - 1] != '/');
@@ -109,7 +117,7 @@ static int write_segment(struct sz_http_reader *r, struct path_writer *w, const 
 	while (len < full && out[len] != ';')
 		len++;
 	dots = (len == 1 || len == 2) && out[0] == '.' && out[len - 1] == '.';
-	if (dots && len < full)
+	if (SZ_RULE(PATH_DOT_PARAMETERS) && dots && len < full)
 		return sz_error_set(r->e, -EBADMSG, "a dot segment of the path has parameters");
 	if (dots) {
 		w->encoded_dots |= encoded;
@@ -136,7 +144,7 @@ static int canonicalise(struct sz_http_reader *r, const char *p, size_t n)
 	bool last;
 
 	h->path[0] = '/';
-	if (n > 1 && p[1] == '/')
+	if (SZ_RULE(PATH_TWO_SLASHES) && n > 1 && p[1] == '/')
 		return sz_error_set(r->e, -EBADMSG,
 				    "a path that begins with \"//\" may be read as a host name");
 	do {
@@ -150,9 +158,9 @@ static int canonicalise(struct sz_http_reader *r, const char *p, size_t n)
 			return err;
 		at += len + 1;
 	} while (!last);
-	if (w.up && w.empty)
+	if (SZ_RULE(PATH_UP_EMPTY) && w.up && w.empty)
 		return sz_error_set(r->e, -EBADMSG, "\"..\" beside an empty segment in the path");
-	if (w.up_literal && w.encoded_dots)
+	if (SZ_RULE(PATH_UP_ENCODED) && w.up_literal && w.encoded_dots)
 		return sz_error_set(r->e, -EBADMSG, "\"..\" beside an encoded dot in the path");
 	h->path[w.len] = '\0';
 	h->path_len = w.len;
@@ -166,13 +174,13 @@ static int read_authority(struct sz_http_reader *r, const char **ret_path, size_
 	const char *p = r->head->target;
 	size_t scheme = strlen("http://"), n = r->head->target_len, i;
 
-	if (n <= scheme || strncasecmp(p, "http://", scheme))
+	if (n <= scheme || (SZ_RULE(TARGET_SCHEME) && strncasecmp(p, "http://", scheme)))
 		return sz_error_set(r->e, -EBADMSG,
 				    "the target must begin with '/' or \"http://\"");
 	i = scheme;
 	while (i < n && (sz_http_is_alnum((u8)p[i]) || strchr("-._:[]", p[i])))
 		i++;
-	if (i == scheme || (i < n && p[i] != '/' && p[i] != '?'))
+	if (SZ_RULE(TARGET_HOST) && (i == scheme || (i < n && p[i] != '/' && p[i] != '?')))
 		return sz_error_set(r->e, -EBADMSG, "the target's host name is not valid");
 	r->authority = p + scheme;
 	r->authority_len = i - scheme;
@@ -189,7 +197,7 @@ int sz_http_target_read(struct sz_http_reader *r)
 	int err;
 
 	for (size_t i = 0; i < n; i++)
-		if ((u8)p[i] <= 0x20 || (u8)p[i] >= 0x7f)
+		if (SZ_RULE(TARGET_BYTES) && ((u8)p[i] <= 0x20 || (u8)p[i] >= 0x7f))
 			return sz_error_set(r->e, -EBADMSG,
 					    "the target holds a space or a byte beyond ASCII; "
 					    "percent-encode it");

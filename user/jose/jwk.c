@@ -14,6 +14,10 @@
 
 #include "jose/jose_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 const char *const sz_rsa_members[8][2] = {
 	{"n", OSSL_PKEY_PARAM_RSA_N},          {"e", OSSL_PKEY_PARAM_RSA_E},
 	{"d", OSSL_PKEY_PARAM_RSA_D},          {"p", OSSL_PKEY_PARAM_RSA_FACTOR1},
@@ -104,7 +108,7 @@ static int rsa_check(const BIGNUM *n, const BIGNUM *exp, struct sz_error *e)
 {
 	int bits = BN_num_bits(n);
 
-	if (bits < SZ_RSA_BITS_MIN || bits > SZ_RSA_BITS_MAX)
+	if (SZ_RULE(RSA_SIZE) && (bits < SZ_RSA_BITS_MIN || bits > SZ_RSA_BITS_MAX))
 		return sz_error_set(e, -EINVAL,
 				    "RSA modulus of %d bits: use a key of %d to %d bits", bits,
 				    SZ_RSA_BITS_MIN, SZ_RSA_BITS_MAX);

@@ -8,6 +8,10 @@
 
 #include "jose/jose_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 static int decode_part(struct sz_jws *jws, size_t at, const char *s, size_t n, const char *what,
 		       size_t *ret_len, struct sz_error *e)
 {
@@ -86,12 +90,13 @@ static int check_header(const struct sz_jws *jws, u32 algs, struct sz_error *e)
 {
 	const json_t *b64 = json_object_get(jws->header, "b64");
 
-	if (json_object_get(jws->header, "crit"))
+	if (SZ_RULE(JWS_CRIT) && json_object_get(jws->header, "crit"))
 		return sz_error_set(e, -EBADMSG, "the token's header has \"crit\": no extension is "
 						 "understood here");
-	if (b64 && !json_is_true(b64))
+	if (SZ_RULE(JWS_B64) && b64 && !json_is_true(b64))
 		return sz_error_set(e, -EBADMSG, "the token's payload is not base64url (\"b64\")");
-	if (jws->alg == SZ_ALG_NONE || !(algs & SZ_ALG_BIT(jws->alg)))
+	if (jws->alg == SZ_ALG_NONE ||
+	    (SZ_RULE(JWS_ALG_ALLOWED) && !(algs & SZ_ALG_BIT(jws->alg))))
 		return sz_error_set(e, -EBADMSG, "the token's algorithm \"%s\" is not allowed here",
 				    sz_show(json_string_value(json_object_get(jws->header,
 									      "alg"))).s);
@@ -100,10 +105,11 @@ static int check_header(const struct sz_jws *jws, u32 algs, struct sz_error *e)
 
 static int try_key(const struct sz_jws *jws, const struct sz_jwk *key, struct sz_error *e)
 {
-	if (!(key->algs & SZ_ALG_BIT(jws->alg)))
+	if (SZ_RULE(JWS_KEY_ALG) && !(key->algs & SZ_ALG_BIT(jws->alg)))
 		return sz_error_set(e, -EBADMSG, "the key is not for the token's algorithm %s",
 				    sz_alg_name(jws->alg));
-	if (!sz_signature_ok(key, jws->alg, jws->signing, jws->signing_len, jws->sig, jws->sig_len))
+	if (SZ_RULE(JWS_SIGNATURE) &&
+	    !sz_signature_ok(key, jws->alg, jws->signing, jws->signing_len, jws->sig, jws->sig_len))
 		return sz_error_set(e, -EBADMSG, "the token's signature is wrong");
 	return 0;
 }
@@ -117,7 +123,8 @@ int sz_jws_check(const struct sz_jws *jws, const struct sz_jwks *keys, u32 algs,
 	if (err)
 		return err;
 	for (i = 0; jws->kid && i < keys->n; i++)
-		if (keys->keys[i]->kid ? !strcmp(keys->keys[i]->kid, jws->kid) : keys->n == 1)
+		if (!SZ_RULE(JWS_KID) ||
+		    (keys->keys[i]->kid ? !strcmp(keys->keys[i]->kid, jws->kid) : keys->n == 1))
 			return try_key(jws, keys->keys[i], e);
 	if (jws->kid)
 		return sz_error_set(e, -ENOKEY, "no usable key of the set has the token's kid "

@@ -8,6 +8,10 @@
 
 #include "policy/policy_priv.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 #define SHOWN_MAX 120 /* bytes of any one name or list in a message */
 
 /* Where the claims fall short of a route: the first scope or claim, or neither. */
@@ -20,12 +24,12 @@ static bool satisfied(const struct sz_conf_route *t, const json_t *claims, struc
 {
 	*ret = (struct shortfall){0};
 	for (size_t i = 0; i < t->n_scopes; i++)
-		if (!sz_policy_has_scope(claims, t->scopes[i])) {
+		if (SZ_RULE(SCOPES) && !sz_policy_has_scope(claims, t->scopes[i])) {
 			ret->scope = t->scopes[i];
 			return false;
 		}
 	for (size_t i = 0; i < t->n_claims; i++)
-		if (!sz_policy_has_claim(claims, &t->claims[i])) {
+		if (SZ_RULE(CLAIMS) && !sz_policy_has_claim(claims, &t->claims[i])) {
 			ret->claim = &t->claims[i];
 			return false;
 		}

@@ -8,12 +8,17 @@
 
 #include "policy/policy.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 /* By whole segments: "/a" covers "/a" and "/a/b", not "/ab"; "/a/" does not cover "/a". */
 static bool covers(const char *prefix, size_t len, const struct sz_policy_request *req)
 {
 	if (len > req->path_len || memcmp(prefix, req->path, len))
 		return false;
-	return len == req->path_len || prefix[len - 1] == '/' || req->path[len] == '/';
+	return !SZ_RULE(ROUTE_SEGMENT) || len == req->path_len || prefix[len - 1] == '/' ||
+	       req->path[len] == '/';
 }
 
 u16 sz_policy_route(const struct sz_conf_service *svc, const struct sz_policy_request *req)

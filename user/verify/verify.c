@@ -9,6 +9,10 @@
 
 #include "codec/codec.h"
 
+#include "subzero/rule.h"
+
+#include "subzero/rule.h"
+
 struct sz_verifier {
 	struct sz_conf *conf;
 	struct sz_jwks **keys; /* one set for each issuer of conf */
@@ -154,7 +158,7 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 	if (ret->token.subject)
 		ret->id_subject = sz_revoke_id(SZ_REVOKE_SUBJECT, ret->token.subject,
 					       strlen(ret->token.subject));
-	if (is_revoked(ret, revoked, arg)) {
+	if (SZ_RULE(D_REVOKED) && is_revoked(ret, revoked, arg)) {
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
