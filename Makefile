@@ -20,11 +20,12 @@ DEFS     := -D_GNU_SOURCE -DSZ_VERSION='"$(VERSION)"'
 CPPFLAGS := $(DEFS) -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
 ALLC     := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN)
-LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread
+LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry kern net jose policy audit http verify gateway control ctl
+ROOMS    := core codec config telemetry kern net jose cel policy audit \
+           http verify gateway control ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)
@@ -42,7 +43,7 @@ TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-kernels check-rules bench lint fuzz asan install clean tests \
+.PHONY: all help demo check check-kernels check-rules bench lint fuzz coverage asan install clean tests \
         tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
@@ -137,11 +138,17 @@ check-rules: ## the mutation check: without any rule of the security argument a 
 fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS each (default 60)
 	@scripts/fuzz
 
+coverage: $(B)/libsubzero.a ## branches of the packet core that tests and fuzz corpora take
+	@scripts/coverage
+
 demo: all tools ## the main job on real traffic in network namespaces
 	@scripts/run-demo
 
 bench: all tools ## requests/s and latency beside the unguarded service and HAProxy
 	@scripts/bench
+
+soak: all tools ## a million ordinary requests: the rate of false refusals
+	@scripts/soak
 
 lint: ## layers, style, shellcheck, clang-tidy
 	@scripts/lint

@@ -30,6 +30,7 @@ static __attribute__((always_inline)) struct sz_scratch *sz_scratch_of(u32 slot)
 #define sz_ctx xdp_md
 #define sz_map_get(map, key) bpf_map_lookup_elem(map, key)
 #define sz_map_set(map, key, value) bpf_map_update_elem(map, key, value, BPF_ANY)
+#define sz_map_add(map, key, value) bpf_map_update_elem(map, key, value, BPF_NOEXIST)
 #define sz_map_unset(map, key) bpf_map_delete_elem(map, key)
 #define sz_now() bpf_ktime_get_boot_ns()
 #define sz_ctx_len(ctx) ((u32)bpf_xdp_get_buff_len(ctx))

@@ -101,8 +101,20 @@ OPTIONS(mint_options) = {
 	{"jti", 0, "ID", "default: random"},
 	END,
 };
+OPTIONS(jws_options) = {
+	{"jwks", 0, "FILE", "key set to verify with"},
+	{"alg", 0, "A,B", "algorithms to allow (default: what each key is for)"},
+	{"jsonl", 0, "FILE|-", "a batch: lines of {\"id\", \"jws\", \"jwk\"}"},
+	END,
+};
 OPTIONS(inspect_options) = {
 	{"jwks", 0, "FILE", "also verify the signature with this key set"},
+	END,
+};
+OPTIONS(cel_options) = {
+	{"bindings", 0, "FILE", "variables: a JSON object; - reads it from stdin"},
+	{"unknown", 0, "NAME", "a variable without a value yet; may be repeated"},
+	{"jsonl", 0, "FILE", "evaluate cases instead, one JSON object a line; - reads stdin"},
 	END,
 };
 
@@ -151,6 +163,12 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_token_mint},
 	{"token", "inspect", false, "[TOKEN|-]", 0, 1, "Decode a token", inspect_options,
 	 sz_ctl_cmd_token_inspect},
+	{"jws", "verify", false, "[TOKEN|-]", 0, 1, "Check a signature; prints JSON", jws_options,
+	 sz_ctl_cmd_jws_verify},
+	{"jwk", "thumbprint", false, "FILE", 1, 1, "Print the RFC 7638 thumbprint of each key", NULL,
+	 sz_ctl_cmd_jwk_thumbprint},
+	{"cel", "eval", true, "[EXPR]", 0, 1, "Evaluate a CEL expression", cel_options,
+	 sz_ctl_cmd_cel_eval},
 	{"reload", NULL, false, "", 0, 0, "Let the daemon read its configuration anew", NULL,
 	 sz_ctl_cmd_reload},
 	{"flush", NULL, false, "", 0, 0, "Write the audit log to disk, with a summary of hits",

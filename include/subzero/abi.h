@@ -164,6 +164,7 @@ struct sz_range {
 #define SZ_FLOW_CUT 0x20u   /* with DEAD: the server was sent its RST */
 #define SZ_FLOW_CARRY 0x40u /* what stands before `next` is the beginning kept in sz_carry */
 #define SZ_FLOW_SPILL 0x80u /* more ranges are in sz_spill */
+#define SZ_FLOW_REFUSED 0x100u /* at `next` the answer is due, as soon as it may be given */
 #define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
 
 /*
@@ -179,6 +180,8 @@ struct sz_flow {
 	u64 seen_ns;    /* last request decided */
 	u64 birth_ns;   /* when the server offered the connection */
 	u64 principal;  /* of the last admitted request */
+	u64 chain;      /* of what has passed of a head or framing that is still open: sz_chain() */
+	u64 quiet_ns;   /* since when the server has said no more than quiet_sent */
 	u32 base;       /* first byte the server accepts: the ack of its SYN-ACK */
 	u32 iss;        /* the server's initial sequence number */
 	u32 next;       /* first byte that needs a decision */
@@ -188,7 +191,11 @@ struct sz_flow {
 	u32 service;
 	u32 requests;   /* admitted on this connection */
 	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
-	u32 answer;     /* with DEAD: the reason the client was told */
+	u32 answer;     /* with REFUSED, DEAD: the reason the client is told */
+	u32 sent;       /* egress: the server's next sequence number */
+	u32 quiet_sent; /* what `sent` was when a refusal first had to wait */
+	u32 burst;      /* requests admitted since all that was said had arrived at the client */
+	u32 pad;
 	struct sz_range range[SZ_RANGES];
 };
 
@@ -211,12 +218,14 @@ struct sz_ticket_key {
 #define SZ_TK_STREAM 0x1u  /* more of the same head or chunked body follows */
 #define SZ_TK_CHUNK 0x4u   /* with STREAM: `more` is a chunk's data, framing goes on behind it */
 #define SZ_TK_REQUEST 0x2u /* completes a request head: counts as one admitted request */
+#define SZ_TK_BREAK 0x8u   /* refuses what belongs to an admitted request: its answer never comes */
 
 struct sz_ticket {
 	u64 digest;     /* sz_segment_digest() of the decided bytes */
 	u64 expires_ns;
 	u64 more;       /* opaque body bytes that follow the decided ones */
 	u64 birth_ns;   /* of the flow the verdict is for */
+	u64 after;      /* the flow's chain where these bytes stand */
 	u64 principal;
 	u32 len;        /* decided bytes; never more than the segment holds */
 	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses */
@@ -381,10 +390,10 @@ _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_grant) == 152, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 192, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 224, "ABI");
 _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
-_Static_assert(sizeof(struct sz_ticket) == 64, "ABI");
+_Static_assert(sizeof(struct sz_ticket) == 72, "ABI");
 _Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
 _Static_assert(sizeof(struct sz_source) == 64, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");

@@ -61,7 +61,7 @@ SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
 	src = sz_map_get(&sz_sources, &a);
 	if (src)
 		return src;
-	sz_map_set(&sz_sources, &a, &fresh);
+	sz_map_add(&sz_sources, &a, &fresh);
 	return sz_map_get(&sz_sources, &a);
 }
 

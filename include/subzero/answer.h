@@ -11,7 +11,6 @@
 #include "subzero/compat.h"
 #include "subzero/packet.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 #define SZ_OUT_MAX 256
 

@@ -14,7 +14,6 @@
 #include "subzero/compat.h"
 #include "subzero/limits.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 /* Takes one request from the bucket at time `now`; interval 0 = no limit. */
 SZ_INLINE bool sz_bucket_take(u64 *tat, u64 now, u64 interval, u64 burst)

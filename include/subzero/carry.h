@@ -16,7 +16,6 @@
 #include "subzero/account.h"
 #include "subzero/flow.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 #define SZ_CARRY_STEP    32
 #define SZ_CARRY_PAYLOAD 4096 /* bytes of payload that a kept beginning is put in front of */
@@ -119,6 +118,7 @@ SZ_COLD bool sz_carry_take(struct sz_scratch *s, u32 at)
 	w->tail_len = 0;
 	f->next = s->p.seq + w->off;
 	f->flags |= SZ_FLOW_CARRY;
+	f->chain = sz_part_digest(at, w->carry_put);
 	w->changed = 1;
 	w->reason = SZ_R_CARRIED;
 	return true;

@@ -14,7 +14,6 @@
 #include "subzero/abi.h"
 #include "subzero/compat.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 struct sz_sip {
 	u64 v0, v1, v2, v3;

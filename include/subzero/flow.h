@@ -14,7 +14,6 @@
 #include "subzero/compat.h"
 #include "subzero/packet.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 /*
  * The word `server`: bit 63 says that the server has spoken on this connection after its SYN-ACK,
@@ -81,6 +80,10 @@ SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 	f->principal = snap->principal;
 	f->next = snap->next;
 	f->floor = snap->floor;
+	f->chain = snap->chain;
+	f->quiet_ns = snap->quiet_ns;
+	f->quiet_sent = snap->quiet_sent;
+	f->burst = snap->burst;
 	f->ack_admit = snap->ack_admit;
 	f->flags = snap->flags;
 	f->requests = snap->requests;
@@ -97,6 +100,7 @@ SZ_INLINE void sz_flow_init(struct sz_flow *f, u64 tag, u32 base, u32 iss, u32 s
 	f->server = tag | base;
 	f->base = f->next = f->floor = base;
 	f->iss = iss;
+	f->sent = iss + 1;
 	f->service = service;
 	f->seen_ns = f->birth_ns = now;
 }
@@ -186,6 +190,35 @@ SZ_INLINE bool sz_flow_handshake_ok(const struct sz_flow *f, u32 seq, u32 ack)
 		(d >= SZ_COOKIE_NEAR && d < SZ_COOKIE_FAR));
 }
 
+/*
+ * Names what has passed of a head that is still open: `before` for all up to here, and the digest
+ * of the next piece. Never 0, which stands for "nothing yet". A later piece was decided behind
+ * certain earlier ones, and is admitted behind no others.
+ */
+SZ_INLINE u64 sz_chain(u64 before, u64 digest)
+{
+	u64 c = (before << 5 | before >> 59) * 0x9e3779b97f4a7c15ull ^ digest;
+
+	return c ? c : 1;
+}
+
+#define SZ_QUIET_NS 1000000000ull
+
+/*
+ * Has the client all answers to what was admitted, so that the next one may be ours? Known for sure
+ * where it waits for each; behind requests that were sent ahead of their answers, once the server
+ * has said nothing more for a second.
+ */
+SZ_INLINE bool sz_flow_answered(const struct sz_flow *f, u32 ack, u64 now)
+{
+	if (!f->requests)
+		return true;
+	if (ack != f->sent || ack == f->ack_admit)
+		return false;
+	return f->burst <= 1 ||
+	       (f->quiet_ns && f->quiet_sent == f->sent && now - f->quiet_ns >= SZ_QUIET_NS);
+}
+
 #define SZ_SERVER_TRIES 4
 
 /*
@@ -214,6 +247,13 @@ SZ_INLINE bool sz_flow_note_ack(struct sz_flow *f, u64 tag, u32 ack, bool fin)
 			return true;
 	}
 	return true;
+}
+
+/* Notes how far the server has spoken. */
+SZ_INLINE void sz_flow_note_sent(struct sz_flow *f, u64 tag, u32 end)
+{
+	if ((f->server & SZ_SERVER_TAG) == tag && sz_seq_before(f->sent, end))
+		f->sent = end;
 }
 
 #define SZ_RST_SPAN (1u << 20)

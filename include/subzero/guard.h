@@ -11,7 +11,8 @@
  * that could not be committed.
  *
  * The includer provides the maps (bpf/maps.h, or natively objects of the same names) and
- *   sz_map_get(&map, key), sz_map_set(&map, key, value), sz_map_unset(&map, key)
+ *   sz_map_get(&map, key), sz_map_set(&map, key, value), sz_map_unset(&map, key),
+ *   sz_map_add(&map, key, value): as sz_map_set(), but only where there is none
  *   sz_ctx_load(ctx, off, to, len, max), sz_ctx_store(ctx, off, from, len, max),
  *   sz_ctx_resize(ctx, len) (may move the content: all of it is stored anew afterwards, or it
  *   only shrinks), sz_ring_put(&ring, record, len, max): all int, 0 or negative;
@@ -25,7 +26,6 @@
 #include "subzero/account.h"
 #include "subzero/flow.h"
 #include "subzero/outcome.h"
-#include "subzero/rule.h"
 #include "subzero/rule.h"
 #include "subzero/walk.h"
 
@@ -84,13 +84,28 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 	return false;
 }
 
+/* From either map; NULL: in none. Another CPU may move it from the second to the first meanwhile. */
+SZ_COLD struct sz_flow *sz_flow_lookup(const struct sz_flow_key *key, u32 *ret_promoted)
+{
+	struct sz_flow *f = sz_map_get(&sz_flows, key);
+
+	*ret_promoted = 1;
+	if (f)
+		return f;
+	*ret_promoted = 0;
+	f = sz_map_get(&sz_half, key);
+	if (f)
+		return f;
+	*ret_promoted = 1;
+	return sz_map_get(&sz_flows, key);
+}
+
 /* The flow of the segment, from either map; NULL when there is none. */
 SZ_INLINE struct sz_flow *sz_flow_find(struct sz_scratch *s)
 {
-	struct sz_flow *f = sz_map_get(&sz_flows, &s->p.key);
+	struct sz_flow *f = sz_flow_lookup(&s->p.key, &s->w.promoted);
 
-	s->w.promoted = f != 0;
-	return f ? f : sz_map_get(&sz_half, &s->p.key);
+	return f;
 }
 
 /*
@@ -145,6 +160,21 @@ SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow 
 	return sz_reset_server(ctx, s);
 }
 
+/*
+ * What fits no handshake may be the second piece of a request whose first few bytes are with the
+ * daemon: it waits there, too, until the server has spoken.
+ */
+SZ_COLD bool sz_may_be_second(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	const struct sz_flow *f = &s->flow;
+	u32 d = s->p.seq - f->base;
+
+	return !s->w.monitor && s->p.payload_len && s->p.ack == f->iss + 1 && d &&
+	       d < SZ_COOKIE_NEAR && (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) &&
+	       s->p.payload_off + s->p.payload_len <= s->w.loaded && sz_may_hold(g, d);
+}
+
 /* One attempt to decide a segment. */
 SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 {
@@ -191,8 +221,14 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		sz_count(SZ_R_CONTROL);
 		return SZ_PASS;
 	}
-	if (SZ_RULE(HANDSHAKE) && !sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack))
-		return sz_drop(s, g->svc->id, SZ_R_HANDSHAKE);
+	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
+	w->n_tickets = w->breaks = w->carry = w->carry_put = w->carry_done = w->spill.len = 0;
+	if (SZ_RULE(HANDSHAKE) && !sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack)) {
+		if (!sz_may_be_second(g))
+			return sz_drop(s, g->svc->id, SZ_R_HANDSHAKE);
+		sz_says(w, SZ_ASK, SZ_R_MISS, SZ_MISS_STREAM);
+		return sz_conclude(ctx, g, f);
+	}
 	if (!s->p.payload_len) {
 		if (flags & SZ_TCP_FIN)
 			return sz_guard_fin(ctx, g, f);
@@ -211,9 +247,6 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 		return sz_drop(s, g->svc->id, SZ_R_TOO_LARGE);
 	if (!sz_carry_undo(ctx, s))
 		return sz_drop(s, g->svc->id, SZ_R_MALFORMED);
-	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
-	w->ticket_used = w->carry = w->carry_put = w->carry_done = 0;
-	w->spill.len = 0;
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
 	if (SZ_RULE(WALK_END) && w->verdict == SZ_ALLOW && w->off != s->p.payload_len)
@@ -261,9 +294,13 @@ SZ_COLD const struct sz_service *sz_service_at(const struct sz_addr *server, u16
 SZ_COLD const struct sz_service *sz_service_find(const struct sz_addr *server, u16 port)
 {
 	struct sz_service_key any = {.port = port};
-	const struct sz_service *svc = sz_service_at(server, port);
+	const struct sz_service *svc = sz_service_at(server, port), *all;
 
-	return svc ? svc : sz_map_get(&sz_services, &any);
+	/* Without a port it may be for either: watched only where both are. */
+	if (svc && (port || !(svc->flags & SZ_SVC_MONITOR)))
+		return svc;
+	all = sz_map_get(&sz_services, &any);
+	return svc && (!all || (all->flags & SZ_SVC_MONITOR)) ? svc : all;
 }
 
 SZ_COLD bool sz_banned(struct sz_scratch *s)
@@ -358,6 +395,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	struct sz_packet *p = &s->p;
 	struct sz_flow_key key;
 	struct sz_flow *f, *h;
+	u32 promoted;
 
 	sz_scratch_use(s);
 	sz_part_parse(SZ_SCRATCH_EGRESS, n, len);
@@ -372,8 +410,9 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	key.server = p->key.client;
 	key.client_port = p->key.server_port;
 	key.server_port = p->key.client_port;
-	f = sz_map_get(&sz_flows, &key);
-	h = f ? 0 : sz_map_get(&sz_half, &key);
+	f = sz_flow_lookup(&key, &promoted);
+	h = promoted ? 0 : f;
+	f = promoted ? f : 0;
 	if (!SZ_RULE(FLOW_BIRTH) ||
 	    (p->tcp_flags & (SZ_TCP_SYN | SZ_TCP_ACK)) == (SZ_TCP_SYN | SZ_TCP_ACK)) {
 		struct sz_flow *old = f ? f : h;
@@ -404,6 +443,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 		sz_map_unset(&sz_half, &key);
 		return;
 	}
+	sz_flow_note_sent(f, sz_flow_tag(&key), p->seq + p->payload_len);
 	if ((p->tcp_flags & SZ_TCP_ACK) &&
 	    !sz_flow_note_ack(f, sz_flow_tag(&key), p->ack, p->tcp_flags & SZ_TCP_FIN) &&
 	    !(f->flags & SZ_FLOW_LOST)) {

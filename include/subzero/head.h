@@ -19,7 +19,6 @@
 #include "subzero/abi.h"
 #include "subzero/compat.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 enum sz_head_status {
 	SZ_HEAD_PARTIAL = 0,
@@ -98,6 +97,14 @@ SZ_INLINE u64 sz_not_text(u64 w, u32 low)
 	u64 x = w & SZ_LOW7;
 
 	return (~SZ_GE(x, low) | SZ_GE(x, 0x7f) | w) & SZ_HIGH;
+}
+
+/* High bit set in every byte that is c. Exact. */
+SZ_INLINE u64 sz_is_byte(u64 w, u8 c)
+{
+	u64 y = w ^ c * SZ_ONES;
+
+	return ~(((y & SZ_LOW7) + SZ_LOW7) | y) & SZ_HIGH;
 }
 
 /* Index of the lowest byte whose high bit is set in m; m != 0, no other bits. */
@@ -227,6 +234,63 @@ SZ_INLINE bool sz_scan_connection(const struct sz_scan *s, const u8 *buf, u32 en
 	       b == SZ_W8('e', 'p', '-', 'a', 'l', 'i', 'v', 'e');
 }
 
+/* Where an IPv6 address in brackets ends, behind the ']'; 0 where it is none. */
+SZ_COLD u32 sz_scan_host6(const u8 *buf, u32 at, u32 end)
+{
+	u32 i;
+
+	for (i = 1; i < 48; i++) {
+		u8 c = sz_byte(buf, at + i), f = c | 0x20;
+
+		if (at + i >= end)
+			return 0;
+		if (c == ']')
+			return i > 2 ? at + i + 1 : 0;
+		if (c != ':' && c != '.' && (c < '0' || c > '9') && (f < 'a' || f > 'f'))
+			return 0;
+	}
+	return 0;
+}
+
+/* Host as every server reads it: a short name or an address, perhaps a port. */
+SZ_COLD bool sz_scan_host(const struct sz_scan *s, const u8 *buf, u32 end)
+{
+	u32 at = s->value + (sz_byte(buf, s->value) == ' '), left, i;
+
+	if (sz_byte(buf, at) == '[') {
+		at = sz_scan_host6(buf, at, end);
+		if (!at || at == end)
+			return at != 0;
+	}
+	for (i = 0; i < 64; i += 8) {
+		u64 w = sz_word(buf, at), m = sz_not_word(w) & ~sz_is_byte(w, '.');
+
+		left = end - at;
+		if (!left)
+			return false;
+		m &= ~sz_is_byte(w, '_');
+		if (left < 8)
+			m &= ~0ull >> (64 - 8 * left);
+		if (m) {
+			at += sz_first(m);
+			break;
+		}
+		if (left <= 8)
+			return true;
+		at += 8;
+	}
+	left = end - at - 1;
+	if (sz_byte(buf, at) != ':' || !left || left > 5)
+		return false;
+	for (i = 1; i <= 5; i++) {
+		u8 c = sz_byte(buf, at + i);
+
+		if (i <= left && (c < '0' || c > '9'))
+			return false;
+	}
+	return true;
+}
+
 /* A header's value ended at `end`, where CRLF stands. */
 SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 {
@@ -243,6 +307,8 @@ SZ_INLINE long sz_scan_value(struct sz_scan *s, const u8 *buf, u32 end)
 		s->unusual = 1;
 	}
 	if (SZ_RULE(HOST_PADDED) && h == SZ_HD_HOST && sz_scan_padded(s, buf, end))
+		s->unusual = 1;
+	if (SZ_RULE(HOST_PLAIN) && h == SZ_HD_HOST && !sz_scan_host(s, buf, end))
 		s->unusual = 1;
 	if (SZ_RULE(HOST_EMPTY) && h == SZ_HD_HOST &&
 	    (end == s->value || (end == s->value + 1 && sz_byte(buf, s->value) == ' ')))
@@ -441,6 +507,8 @@ SZ_LOOP_FN sz_scan_step(u64 i, void *arg)
 		m = sz_not_word(w);
 	else
 		m = sz_not_text(w, state == SZ_SCAN_QUERY ? 0x21 : 0x20);
+	if (SZ_RULE(QUERY_FRAGMENT) && state == SZ_SCAN_QUERY)
+		m |= sz_is_byte(w, '#'); /* some servers cut the target there */
 	if (left < 8)
 		m &= ~0ull >> (64 - 8 * left);
 	if (!m) {
@@ -458,7 +526,7 @@ SZ_LOOP_FN sz_scan_step(u64 i, void *arg)
 		if (SZ_RULE(QUERY_BEYOND_ASCII))
 			s->unusual = 1;
 		s->pos = at + 1;
-		return SZ_RULE(QUERY_CONTROL) && (c < 0x20 || c == 0x7f) ?
+		return SZ_RULE(QUERY_CONTROL) && (c < 0x20 || c == 0x7f || c == '#') ?
 			       sz_scan_end(s, SZ_HEAD_AMBIGUOUS) :
 			       0;
 	case SZ_SCAN_NAME:

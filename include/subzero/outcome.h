@@ -14,7 +14,6 @@
 #include "subzero/parts.h"
 #include "subzero/spill.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 #include "subzero/walk.h"
 
 /* One range for what this segment newly admitted: fixed bytes and the open body behind them. */
@@ -60,10 +59,16 @@ SZ_INLINE bool sz_commit_aside(struct sz_scratch *s)
 /* The boundary has moved past what the ticket was for: it is of no use to anybody now. */
 SZ_INLINE void sz_ticket_done(struct sz_scratch *s)
 {
-	struct sz_ticket_key key = {.flow = s->p.key, .seq = s->w.ticket_seq};
+	struct sz_ticket_key key = {.flow = s->p.key};
+	u32 i;
 
-	if (SZ_RULE(TICKET_ONCE) && s->w.ticket_used)
-		sz_map_unset(&sz_tickets, &key);
+	for (i = 0; i < SZ_WALK_TICKETS; i++) {
+		if (i >= s->w.n_tickets)
+			break;
+		key.seq = s->w.ticket_seq[i];
+		if (SZ_RULE(TICKET_ONCE))
+			sz_map_unset(&sz_tickets, &key);
+	}
 }
 
 /*
@@ -203,6 +208,27 @@ SZ_COLD int sz_trim(struct sz_ctx *ctx, struct sz_scratch *s, u32 keep)
 	return SZ_PASS;
 }
 
+/*
+ * Drops the segment and remembers that what begins here is refused, and since when the server has
+ * been silent: the client may send it again in other pieces, which no ticket would fit.
+ */
+SZ_INLINE int sz_refuse_later(struct sz_guard *g, struct sz_flow *f, u32 reason)
+{
+	struct sz_scratch *s = g->s;
+
+	if (!s->flow.quiet_ns || s->flow.quiet_sent != s->flow.sent) {
+		s->flow.flags |= SZ_FLOW_REFUSED;
+		s->flow.answer = reason;
+		s->flow.quiet_ns = s->w.now;
+		s->flow.quiet_sent = s->flow.sent;
+		s->w.run_end = s->w.run_start = s->w.tail_len = 0;
+		if (!sz_commit(g, f))
+			return SZ_AGAIN;
+	}
+	sz_count(SZ_R_PIPELINED);
+	return SZ_DROP;
+}
+
 /* Refuses the request at the first byte of the segment. */
 SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f, u32 reason)
 {
@@ -212,23 +238,23 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 		sz_refused(s, g->svc->id, reason);
 		return SZ_DROP;
 	}
-	/* An answer must not overtake the one to an earlier request: wait until that has begun. */
-	if (SZ_RULE(ANSWER_ORDER) && s->flow.requests && s->p.ack == s->flow.ack_admit) {
-		sz_count(SZ_R_PIPELINED);
-		return SZ_DROP;
-	}
-	s->flow.flags |= SZ_FLOW_DEAD;
+	/* An answer must not overtake that to an earlier request: it waits for it. */
+	if (SZ_RULE(ANSWER_ORDER) && !s->w.breaks &&
+	    !sz_flow_answered(&s->flow, s->p.ack, s->w.now))
+		return sz_refuse_later(g, f, reason);
+	s->flow.flags |= SZ_FLOW_DEAD | (s->w.breaks ? SZ_FLOW_CUT : 0);
 	s->flow.answer = reason;
 	s->flow.ack_admit = s->p.ack;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;
 	if (!sz_commit(g, f))
 		return SZ_AGAIN;
 	sz_refused(s, g->svc->id, reason);
-	return sz_answer_client(ctx, s, reason);
+	/* The client hears of it when it sends again: see sz_guard_answered(). */
+	return s->w.breaks ? sz_reset_server(ctx, s) : sz_answer_client(ctx, s, reason);
 }
 
 /* The walk has ended: make its verdict true. */
-SZ_INLINE int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f)
+SZ_COLD int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;

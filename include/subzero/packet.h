@@ -10,7 +10,6 @@
 #include "subzero/abi.h"
 #include "subzero/compat.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 /* Header bytes looked at; packets whose headers are longer are odd. */
 #define SZ_HEADERS_LEN 256

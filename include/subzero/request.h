@@ -11,7 +11,6 @@
 #include "subzero/head.h"
 #include "subzero/parts.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 SZ_INLINE enum sz_verdict sz_says(struct sz_walk *w, enum sz_verdict v, u32 reason, u32 why)
 {
@@ -85,7 +84,7 @@ SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
 		return SZ_ALLOW;
 	p = sz_map_get(&sz_principals, &principal);
 	if (!p) {
-		sz_map_set(&sz_principals, &principal, &fresh);
+		sz_map_add(&sz_principals, &principal, &fresh);
 		p = sz_map_get(&sz_principals, &principal);
 		if (!p)
 			return sz_says(w, SZ_DENY, SZ_R_STATE_FULL, 0);

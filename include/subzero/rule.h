@@ -92,6 +92,8 @@
 	X(HEAD_END, 5, "the empty line is CRLF")						\
 	X(DUPLICATE, 5, "what decides stands once")						\
 	X(HOST_MISSING, 5, "HTTP/1.1 names its host")						\
+	X(HOST_PLAIN, 5, "Host is a name or an address and a port")				\
+	X(QUERY_FRAGMENT, 6, "a target holds no fragment")					\
 	X(HOST_EMPTY, 5, "and the name is not empty")						\
 	X(HOST_PADDED, 5, "white space around it is unusual")					\
 	X(HEADER_LINES, 5, "more than 100 lines are unusual")					\
@@ -109,6 +111,9 @@
 	X(TARGET_BYTES, 5, "no space, control byte or byte beyond ASCII in a target")		\
 	X(D_AUTHORITY, 5, "an absolute target names the same host as Host")			\
 	X(D_HOST_MISSING, 5, "HTTP/1.1 names its host")						\
+	X(TARGET_FRAGMENT, 6, "a target holds no fragment, says the daemon")			\
+	X(D_HOST, 5, "Host is a name or an address and a port")					\
+	X(D_CONNECTION_TOKEN, 5, "Connection holds names between commas")			\
 	X(D_HOST_EMPTY, 5, "and the name is not empty")						\
 	X(D_CONTROL, 5, "no control byte in a line")						\
 	X(D_BARE_LF, 5, "a line ends in CRLF")							\
@@ -206,6 +211,7 @@
 	X(TICKET_LENGTH, 11, "for bytes that are all there")					\
 	X(TICKET_DIGEST, 11, "for exactly these bytes")						\
 	X(TICKET_REFUSAL, 11, "a refusal refuses")						\
+	X(TICKET_AFTER, 11, "behind the pieces it was decided behind")				\
 	X(TICKET_ONCE, 11, "once")								\
 	X(RECORD, 11, "the daemon checks a record's offsets")					\
 	/* revocation */									\

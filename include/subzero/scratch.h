@@ -12,6 +12,8 @@
 #include "subzero/head.h"
 #include "subzero/packet.h"
 
+#define SZ_WALK_TICKETS 8 /* used by one segment */
+
 struct sz_admitted {
 	u64 principal;
 	u32 reason;
@@ -37,11 +39,13 @@ struct sz_walk {
 	u32 carry_done;         /* what is kept there is of no use any more */
 	u32 carry_not;          /* there is no room for it */
 	u32 spill_not;          /* nor there for another range */
-	u32 pad;
+	u32 look, slot, inuse;  /* of a search among the spilled ranges */
 	u32 promoted;           /* the flow lies in sz_flows */
 	u32 changed;            /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
-	u32 ticket_seq, ticket_used; /* a ticket to be taken out once the flow is committed */
+	u32 n_tickets;               /* to be taken out once the flow is committed */
+	u32 ticket_seq[SZ_WALK_TICKETS];
+	u32 breaks;                  /* the refusal ends a request that was admitted */
 	u32 tail_len;                /* bytes of the body that was opened behind them */
 	u32 ifindex, rxq;
 	u32 n_admitted;

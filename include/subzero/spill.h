@@ -11,12 +11,10 @@
 #include "subzero/flow.h"
 #include "subzero/parts.h"
 
+/* Only pointers: w.look, w.slot and w.inuse are what a search looks for and finds. */
 struct sz_spill_look {
-	const struct sz_flow *flow;
+	struct sz_scratch *s;
 	struct sz_spill *in;
-	u32 p;     /* what is looked for */
-	u32 slot;  /* found, or free; SZ_SPILL_MAX: none */
-	u32 inuse;
 };
 
 /* The flow's own entry, or NULL. */
@@ -31,11 +29,11 @@ SZ_LOOP_FN sz_spill_find_step(u64 i, void *arg)
 {
 	struct sz_spill_look *l = arg;
 	const struct sz_range *r = &l->in->range[i & (SZ_SPILL_MAX - 1)];
-	u32 d = l->p - r->seq;
+	u32 d = l->s->w.look - r->seq;
 
 	if (d >= r->len || (d && d < r->fixed))
 		return 0;
-	l->slot = (u32)i;
+	l->s->w.slot = (u32)i;
 	return 1;
 }
 
@@ -50,14 +48,13 @@ SZ_PART int sz_part_spill_find(u32 p)
 	look.in = sz_spill_of(s);
 	if (!look.in)
 		return 0;
-	look.flow = &s->flow;
-	look.p = p;
-	look.slot = SZ_SPILL_MAX;
-	look.inuse = 0;
+	look.s = s;
+	s->w.look = p;
+	s->w.slot = SZ_SPILL_MAX;
 	sz_loop(SZ_SPILL_MAX, sz_spill_find_step, &look);
-	if (look.slot >= SZ_SPILL_MAX)
+	if (s->w.slot >= SZ_SPILL_MAX)
 		return 0;
-	s->w.found = look.in->range[look.slot & (SZ_SPILL_MAX - 1)];
+	s->w.found = look.in->range[s->w.slot & (SZ_SPILL_MAX - 1)];
 	return 1;
 }
 
@@ -67,11 +64,11 @@ SZ_LOOP_FN sz_spill_forget_step(u64 i, void *arg)
 	struct sz_spill_look *l = arg;
 	struct sz_range *r = &l->in->range[i & (SZ_SPILL_MAX - 1)];
 
-	if (sz_range_over(l->flow, r)) {
+	if (sz_range_over(&l->s->flow, r)) {
 		r->len = 0;
-		l->slot = (u32)i;
+		l->s->w.slot = (u32)i;
 	} else {
-		l->inuse++;
+		l->s->w.inuse++;
 	}
 	return 0;
 }
@@ -80,9 +77,9 @@ SZ_LOOP_FN sz_spill_room_step(u64 i, void *arg)
 {
 	struct sz_spill_look *l = arg;
 
-	if (!sz_range_over(l->flow, &l->in->range[i & (SZ_SPILL_MAX - 1)]))
+	if (!sz_range_over(&l->s->flow, &l->in->range[i & (SZ_SPILL_MAX - 1)]))
 		return 0;
-	l->slot = (u32)i;
+	l->s->w.slot = (u32)i;
 	return 1;
 }
 
@@ -99,11 +96,10 @@ SZ_PART int sz_part_spill_room(void)
 	look.in = sz_spill_of(s);
 	if (!look.in)
 		return 0;
-	look.flow = &s->flow;
-	look.p = look.inuse = 0;
-	look.slot = SZ_SPILL_MAX;
+	look.s = s;
+	s->w.slot = SZ_SPILL_MAX;
 	sz_loop(SZ_SPILL_MAX, sz_spill_room_step, &look);
-	return look.slot < SZ_SPILL_MAX;
+	return s->w.slot < SZ_SPILL_MAX;
 }
 
 /*
@@ -128,17 +124,17 @@ SZ_PART int sz_part_spill_commit(void)
 	s->flow.flags &= ~SZ_FLOW_SPILL;
 	if (!look.in)
 		return 0;
-	look.flow = &s->flow;
-	look.p = look.inuse = 0;
-	look.slot = SZ_SPILL_MAX;
+	look.s = s;
+	s->w.inuse = 0;
+	s->w.slot = SZ_SPILL_MAX;
 	sz_loop(SZ_SPILL_MAX, sz_spill_forget_step, &look);
 	if (s->w.spill.len) {
-		if (look.slot >= SZ_SPILL_MAX)
+		if (s->w.slot >= SZ_SPILL_MAX)
 			return -1;
-		look.in->range[look.slot & (SZ_SPILL_MAX - 1)] = s->w.spill;
-		look.inuse++;
+		look.in->range[s->w.slot & (SZ_SPILL_MAX - 1)] = s->w.spill;
+		s->w.inuse++;
 	}
-	if (look.inuse)
+	if (s->w.inuse)
 		s->flow.flags |= SZ_FLOW_SPILL;
 	else
 		sz_map_unset(&sz_spill, &s->p.key);

@@ -14,7 +14,6 @@
 #include "subzero/request.h"
 #include "subzero/spill.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 /* Opens `len` bytes of body at the flow's boundary; what exceeds a step waits in flow->more. */
 SZ_INLINE void sz_open_body(struct sz_flow *f, struct sz_walk *w, u64 len)
@@ -49,6 +48,7 @@ SZ_INLINE void sz_admit(struct sz_scratch *s, u32 len, u64 body)
 	w->carry = 0;
 	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK | SZ_FLOW_CARRY);
 	f->held = 0;
+	f->chain = 0;
 	w->off += len;
 	w->tail_len = 0;
 	w->changed = 1;
@@ -73,6 +73,10 @@ SZ_INLINE void sz_note(struct sz_scratch *s, u32 reason, u64 principal, u16 rout
 	a->path_off = (u16)s->scan.path_off;
 	a->path_len = (u16)s->scan.target_len;
 	w->n_admitted++;
+	if (!s->flow.requests || (s->p.ack == s->flow.sent && s->p.ack != s->flow.ack_admit))
+		s->flow.burst = 0;
+	s->flow.burst++;
+	s->flow.quiet_ns = 0;
 	s->flow.requests++;
 	s->flow.principal = principal;
 	s->flow.seen_ns = w->now;
@@ -93,16 +97,17 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	copy = *t;
 	if ((SZ_RULE(TICKET_SERVICE) && copy.service != g->svc->id) ||
 	    (SZ_RULE(TICKET_BIRTH) && copy.birth_ns != s->flow.birth_ns) ||
+	    (SZ_RULE(TICKET_AFTER) && copy.after != s->flow.chain) ||
 	    (SZ_RULE(TICKET_EXPIRY) && copy.expires_ns <= w->now) || !copy.len ||
 	    (SZ_RULE(TICKET_LENGTH) && copy.len > s->p.payload_len - w->off) ||
 	    (SZ_RULE(TICKET_DIGEST) && sz_part_digest(at, copy.len) != copy.digest))
 		return false;
-	w->ticket_used = 1;
-	w->ticket_seq = key.seq;
+	w->ticket_seq[w->n_tickets++ & (SZ_WALK_TICKETS - 1)] = key.seq;
 	w->principal = copy.principal;
 	w->route = copy.route;
 	w->method = copy.method;
 	if (SZ_RULE(TICKET_REFUSAL) && copy.reason != SZ_R_TICKET) {
+		w->breaks = copy.flags & SZ_TK_BREAK;
 		sz_says(w, SZ_DENY, copy.reason, 0);
 		return true;
 	}
@@ -112,6 +117,8 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	sz_admit(s, copy.len, copy.more);
 	if (copy.flags & SZ_TK_STREAM)
 		s->flow.flags |= SZ_FLOW_STREAM | (copy.flags & SZ_TK_CHUNK ? SZ_FLOW_CHUNK : 0);
+	if ((copy.flags & (SZ_TK_STREAM | SZ_TK_CHUNK)) == SZ_TK_STREAM)
+		s->flow.chain = sz_chain(copy.after, copy.digest);
 	sz_says(w, SZ_ALLOW, SZ_R_TICKET, 0);
 	return true;
 }
@@ -238,6 +245,8 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	struct sz_flow *f = &s->flow;
 	u32 at, slot, len;
 
+	if (f->flags & SZ_FLOW_REFUSED)
+		return sz_stop(w, SZ_DENY, f->answer, 0);
 	/* What passes now must be remembered until the server has it: without a slot, wait for it.
 	 */
 	slot = sz_range_free(f);
@@ -256,7 +265,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 		return 0;
 	}
 	if ((!SZ_RULE(TICKET_ASKED) || (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM))) &&
-	    !w->ticket_used && sz_use_ticket(g))
+	    w->n_tickets < SZ_WALK_TICKETS && sz_use_ticket(g))
 		return w->verdict != SZ_ALLOW;
 	if (f->flags & SZ_FLOW_CARRY) {
 		switch (sz_carry_load(g)) {

@@ -19,7 +19,7 @@ static u32 pipeline_two(void)
 		n += 100;
 		if (!i) {
 			ACKED(0); /* the server speaks, but has not yet read */
-			scene_ack++;
+			scene_said(1);
 		}
 	}
 	return n;
@@ -32,7 +32,7 @@ static u32 upload(u32 n, u32 len)
 	u32 left = len;
 
 	n += (u32)snprintf(head, sizeof(head), POST_A("%u"), len);
-	scene_ack++;
+	scene_said(1);
 	EXPECT_EQ(DATA(n - (u32)strlen(head), head), SCENE_PASS);
 	ACKED(n);
 	for (;;) {

@@ -40,7 +40,7 @@ static void begin(void)
 	scene_connect();
 	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
 	ACKED(LEN(GET_A));
-	scene_ack++;
+	scene_said(1);
 }
 
 /* n bytes of s at the boundary of begin(). */
@@ -468,7 +468,7 @@ TEST(each_of_many_segments_in_flight_is_remembered_until_it_is_acknowledged)
 	EXPECT_EQ(scene_count(SZ_R_HIT), MANY);
 	EXPECT_EQ(scene_count(SZ_R_CHANGED), MANY);
 	ACKED(MANY * n);
-	scene_ack++;
+	scene_said(1);
 	EXPECT_EQ(DATA(MANY * n, GET_A), SCENE_PASS);
 	EXPECT_TRUE(!spilled());
 	EXPECT_EQ(flow().flags, 0);

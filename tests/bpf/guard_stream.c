@@ -186,10 +186,36 @@ TEST(refused_pipelined_request_waits_for_the_answer_before_it)
 	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
 	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 1);
 	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
-	scene_ack += 500; /* the client has read some of the first answer */
+	scene_said(500);
+	scene_ack -= 200; /* the client has not read all of the first answer yet */
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	scene_ack += 200;
 	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_REPLY);
 	EXPECT_EQ(scene.seg.flags, PKT_FIN | PKT_PSH | PKT_ACK);
 	EXPECT_EQ(scene.seg.seq, scene_ack);
+}
+
+TEST(refused_request_behind_several_waits_until_the_server_is_silent)
+{
+	u32 n = 2 * LEN(GET_A);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A GET_A), SCENE_PASS);
+	ACKED(n);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	scene_said(100); /* one answer, perhaps */
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	machine_wait(900000000);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	scene_said(100);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	machine_wait(900000000);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_DROP);
+	machine_wait(200000000);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_REPLY);
+	EXPECT_EQ(scene.seg.seq, scene_ack);
+	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
 }
 
 TEST(request_behind_an_unknown_one_is_cut_and_handed_over_whole)
@@ -268,7 +294,7 @@ TEST(client_that_missed_the_answer_gets_it_again_and_nothing_else_passes)
 	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
 	ACKED(LEN(GET_A));
 	scene_base += LEN(GET_A);
-	scene_ack += 100;
+	scene_said(100);
 	EXPECT_EQ(DATA(0, GET_NO_TOKEN), SCENE_REPLY);
 	n = scene.out_len;
 	memcpy(answer, scene.out, n);
@@ -278,7 +304,7 @@ TEST(client_that_missed_the_answer_gets_it_again_and_nothing_else_passes)
 	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
 	became_reset(DATA_N(0u - LEN(GET_A), GET_A, LEN(GET_A)));
 	became_reset(DATA(1, GET_A));
-	scene_ack++;
+	scene_said(1);
 	became_reset(DATA(0, GET_A));
 }
 
@@ -325,7 +351,7 @@ TEST(long_body_is_opened_step_by_step)
 	EXPECT_EQ(DATA(n, "01234" GET_NO_TOKEN), SCENE_PASS);
 	EXPECT_EQ(scene.seg.len, 5);
 	ACKED(n + 5);
-	scene_ack++;
+	scene_said(1);
 	EXPECT_EQ(DATA(n + 5, GET_A), SCENE_PASS);
 	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
 }

@@ -4,6 +4,7 @@
  * frames held behind a question.
  */
 #include "scene.h"
+#include "subzero/flow.h"
 
 #define ODD     "GET /a/%41 HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
 #define CHUNKED "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Transfer-Encoding: chunked\r\n\r\n"
@@ -35,6 +36,24 @@ static void ask_odd(void)
 	asked(0, SZ_MISS_UNUSUAL);
 }
 
+/* Sends CHUNKED and a first chunk of `size` bytes, admitted by the daemon; returns where it ends.
+ */
+static u32 begin_chunks(u32 size)
+{
+	static char text[512];
+	u32 n = (u32)snprintf(text, sizeof(text), "%s%x\r\n", CHUNKED, size);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, text), SCENE_DROP);
+	asked(0, SZ_MISS_UNUSUAL);
+	scene_ticket(0, text, n, SZ_TK_STREAM | SZ_TK_CHUNK | REQUEST, size);
+	EXPECT_EQ(DATA(0, text), SCENE_PASS);
+	EXPECT_EQ(flow().flags, SZ_FLOW_STREAM | SZ_FLOW_CHUNK);
+	EXPECT_EQ(flow().next - scene_base, n + size);
+	return n + size;
+}
+
 TEST(ticket_admits_exactly_its_bytes_once)
 {
 	struct sz_ticket_key k;
@@ -54,6 +73,112 @@ TEST(ticket_admits_exactly_its_bytes_once)
 	EXPECT_EQ(DATA(0, ODD), SCENE_PASS); /* a repetition */
 	EXPECT_EQ(DATA(LEN(ODD), ODD), SCENE_DROP);
 	EXPECT_EQ(scene_hits(SCENE_PRINCIPAL, SCENE_ROUTE_A), 1);
+}
+
+/* A later piece was decided behind certain earlier ones: behind others it means something else. */
+TEST(ticket_for_a_later_piece_is_of_no_use_behind_other_bytes)
+{
+	static const char a[] = "GET /pub HTTP/1.1\r\n" HOST_ "X: yyyyyyyyyyyyyyyyyyyyy";
+	static const char other[] = "GET /pub HTTP/1.1\r\n" HOST_ "X: zzzzzzzzzzzzzzzzz\r\n\r\n";
+	static const char b[] = "GET /other?x HTTP/1.1\r\n" HOST_ "Expect: 100-continue\r\n\r\n";
+	struct sz_ticket first, second;
+
+	ASSERT_EQ(sizeof(a), sizeof(other));
+	for (u32 changed = 0; changed < 2; changed++) {
+		scene_begin();
+		scene_connect();
+		EXPECT_EQ(DATA(0, a), SCENE_DROP);
+		asked(0, SZ_MISS_PARTIAL);
+		EXPECT_EQ(DATA(LEN(a), b), SCENE_DROP);
+		first = scene_ticket_value(a, LEN(a), SZ_TK_STREAM, 0);
+		scene_ticket_set(0, &first);
+		second = scene_ticket_value(b, LEN(b), REQUEST, 0);
+		second.birth_ns = first.birth_ns;
+		second.after = sz_chain(0, first.digest);
+		scene_ticket_set(LEN(a), &second);
+		if (!changed) {
+			EXPECT_EQ(DATA(0, a), SCENE_PASS);
+			EXPECT_EQ(DATA(LEN(a), b), SCENE_PASS);
+			EXPECT_EQ(flow().requests, 1);
+			continue;
+		}
+		EXPECT_EQ(DATA(0, other), SCENE_PASS);
+		EXPECT_EQ(flow().requests, 1);
+		ACKED(LEN(a));
+		EXPECT_EQ(DATA(LEN(a), b), SCENE_DROP);
+		EXPECT_EQ(flow().requests, 1);
+		EXPECT_EQ(flow().next - scene_base, LEN(a));
+	}
+}
+
+TEST(several_pieces_with_tickets_may_come_in_one_segment)
+{
+	static const char part[] = "GET /a HTTP/1.1\r\nHost: h\r\n" AUTH_ "X: %\r\n\r\n";
+	struct sz_ticket t[3];
+	u64 chain = 0, birth;
+	u32 cut[] = {0, 20, 30, LEN(part)};
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA_N(0, part, cut[1]), SCENE_DROP);
+	birth = flow().birth_ns;
+	for (u32 i = 0; i < 3; i++) {
+		t[i] = scene_ticket_value(part + cut[i], cut[i + 1] - cut[i],
+					  i < 2 ? SZ_TK_STREAM : REQUEST, 0);
+		t[i].birth_ns = birth;
+		t[i].after = chain;
+		chain = sz_chain(chain, t[i].digest);
+		scene_ticket_set(cut[i], &t[i]);
+	}
+	EXPECT_EQ(DATA(0, part), SCENE_PASS);
+	EXPECT_TRUE(scene.same);
+	EXPECT_EQ(flow().requests, 1);
+	for (u32 i = 0; i < 3; i++) {
+		struct sz_ticket_key k = {.flow = scene_flow_key(), .seq = scene_base + cut[i]};
+
+		EXPECT_TRUE(machine_get("sz_tickets", &k, &t[0]) != 0);
+	}
+}
+
+TEST(refusal_that_has_to_wait_is_not_asked_about_again)
+{
+	struct sz_ticket t;
+	u32 n = LEN(GET_A);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(n);
+	EXPECT_EQ(DATA(n, ODD), SCENE_DROP);
+	asked(n, SZ_MISS_UNUSUAL);
+	t = scene_ticket_value(ODD, LEN(ODD), 0, 0);
+	t.reason = SZ_R_NO_SCOPE;
+	scene_ticket_set(n, &t);
+	EXPECT_EQ(DATA(n, ODD), SCENE_DROP);
+	EXPECT_EQ(DATA(n, ODD), SCENE_DROP);
+	EXPECT_EQ(DATA_N(n, ODD, 10), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 3);
+	EXPECT_TRUE(!scene_miss(&miss));
+	scene_said(300);
+	scene_answered(DATA_N(n, ODD, 10), SZ_R_NO_SCOPE);
+}
+
+TEST(refusal_inside_an_admitted_body_ends_both_sides)
+{
+	struct sz_ticket t;
+	u32 n = begin_chunks(1);
+
+	EXPECT_EQ(DATA(n, "\r\nx\r\n"), SCENE_DROP);
+	asked(n, SZ_MISS_CHUNK);
+	t = scene_ticket_value("\r\nx\r\n", 5, SZ_TK_BREAK, 0);
+	t.reason = SZ_R_BAD_REQUEST;
+	scene_ticket_set(n, &t);
+	EXPECT_EQ(DATA(n, "\r\nx\r\n"), SCENE_PASS);
+	ASSERT_TRUE(scene.parsed && scene.seg.tcp_ok);
+	EXPECT_TRUE(scene.seg.flags & PKT_RST);
+	EXPECT_EQ(scene.seg.seq, scene_base + n);
+	EXPECT_EQ(DATA(n, "\r\nx\r\n"), SCENE_REPLY);
+	EXPECT_EQ(scene.seg.flags, PKT_FIN | PKT_PSH | PKT_ACK);
 }
 
 TEST(ticket_for_anything_else_is_of_no_use)
@@ -171,24 +296,6 @@ TEST(frames_behind_a_question_are_held_in_limits)
 	EXPECT_EQ(DATA(LEN(ODD), GET_A), SCENE_DROP);
 	EXPECT_TRUE(!scene_miss(&miss));
 	EXPECT_EQ(scene_count(SZ_R_GAP), 2);
-}
-
-/* Sends CHUNKED and a first chunk of `size` bytes, admitted by the daemon; returns where it ends.
- */
-static u32 begin_chunks(u32 size)
-{
-	static char text[512];
-	u32 n = (u32)snprintf(text, sizeof(text), "%s%x\r\n", CHUNKED, size);
-
-	scene_begin();
-	scene_connect();
-	EXPECT_EQ(DATA(0, text), SCENE_DROP);
-	asked(0, SZ_MISS_UNUSUAL);
-	scene_ticket(0, text, n, SZ_TK_STREAM | SZ_TK_CHUNK | REQUEST, size);
-	EXPECT_EQ(DATA(0, text), SCENE_PASS);
-	EXPECT_EQ(flow().flags, SZ_FLOW_STREAM | SZ_FLOW_CHUNK);
-	EXPECT_EQ(flow().next - scene_base, n + size);
-	return n + size;
 }
 
 TEST(chunks_are_followed_without_the_daemon)

@@ -62,6 +62,16 @@ NATIVE_MAP(sz_lost, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 static struct native_ring sz_misses = { .max = 64 }, sz_events = { .max = 64 };
 static u64 native_now = 1000000000000ull;
 
+/* Which call of a kind fails, counted from the next one; 0: none. */
+static struct {
+	u32 load, store, resize, set;
+} native_fail;
+
+static inline bool native_fails(u32 *n)
+{
+	return *n && !--*n;
+}
+
 static struct native_elem *native_graves;
 
 static inline void native_bury(struct native_elem *e)
@@ -173,6 +183,8 @@ static inline int sz_map_set(struct native_map *m, const void *key, const void *
 	struct native_elem **p;
 	void *v;
 
+	if (native_fails(&native_fail.set))
+		return -1;
 	if (m->kind == NATIVE_ARRAY) {
 		v = sz_map_get(m, key);
 		if (!v)
@@ -192,6 +204,11 @@ static inline int sz_map_set(struct native_map *m, const void *key, const void *
 	}
 	native_elem_new(m, key, value);
 	return 0;
+}
+
+static inline int sz_map_add(struct native_map *m, const void *key, const void *value)
+{
+	return sz_map_get(m, key) ? -1 : sz_map_set(m, key, value);
 }
 
 static inline void native_map_clear(struct native_map *m)
@@ -239,7 +256,8 @@ struct sz_ctx {
 static inline int native_copy(struct sz_ctx *ctx, u32 off, void *to, const void *from, u32 len,
 			      u32 max)
 {
-	if (len < 1 || len > max || off > ctx->len || len > ctx->len - off)
+	if (len < 1 || len > max || off > ctx->len || len > ctx->len - off ||
+	    native_fails(to ? &native_fail.load : &native_fail.store))
 		return -1;
 	if (to)
 		memcpy(to, ctx->data + off, len);
@@ -250,7 +268,7 @@ static inline int native_copy(struct sz_ctx *ctx, u32 off, void *to, const void 
 
 static inline int native_resize(struct sz_ctx *ctx, u32 len)
 {
-	if (len < 14 || len > ctx->room)
+	if (len < 14 || len > ctx->room || native_fails(&native_fail.resize))
 		return -1;
 	if (len > ctx->len)
 		memset(ctx->data + ctx->len, 0, len - ctx->len);
@@ -310,6 +328,7 @@ static inline void native_clear(void)
 	native_ring_clear(&sz_misses);
 	native_ring_clear(&sz_events);
 	memset(native_scratch, 0, sizeof(native_scratch));
+	memset(&native_fail, 0, sizeof(native_fail));
 	native_now = 1000000000000ull;
 }
 

@@ -3,7 +3,8 @@
  * A guarded service in a test: fresh maps, one service on port 8080 of 192.0.2.1 and 2001:db8::1,
  * routes, prepared answers, and the two programs as functions. The same tests run on two machines:
  * the real object in the kernel (scene_bpf.h, through BPF_PROG_TEST_RUN) and, with SCENE_NATIVE
- * defined, the same lines natively under the sanitizers (scene_native.h).
+ * defined, the same lines natively under the sanitizers (scene_native.h). With SCENE_BOTH they run
+ * on both at once, compared after every frame (scene_both.h).
  *
  * A machine offers machine_begin/_in/_out/_get/_set/_del/_sum/_now/_wait/_ring.
  */
@@ -40,6 +41,8 @@ static struct {
 
 #ifdef SCENE_NATIVE
 #include "scene_native.h"
+#elif defined(SCENE_BOTH)
+#include "scene_both.h"
 #else
 #include "scene_bpf.h"
 #endif
@@ -137,6 +140,19 @@ static inline bool scene_flow(struct sz_flow *ret)
 	struct sz_flow_key k = scene_flow_key();
 
 	return !machine_get("sz_flows", &k, ret);
+}
+
+/* The server sends n bytes, and the client has them. */
+static inline void scene_said(u32 n)
+{
+	static const u8 said[1400];
+	struct sz_flow f;
+	u32 acked = scene_base;
+
+	if (scene_flow(&f) || scene_half(&f))
+		acked = (u32)f.server;
+	OUT(.flags = PKT_ACK | PKT_PSH, .seq = scene_ack, .ack = acked, .data = said, .len = n);
+	scene_ack += n;
 }
 
 static inline u64 scene_count(u32 reason)
@@ -245,15 +261,17 @@ static inline struct sz_ticket scene_ticket_value(const void *bytes, u32 len, u3
 				  .method = SZ_M_POST};
 }
 
-/* For the connection as it is now, unless the ticket names another birth. */
+/* For the connection as it is now and what has passed of it, unless the ticket names a birth. */
 static inline void scene_ticket_set(u32 at, struct sz_ticket *t)
 {
 	struct sz_ticket_key k = {.flow = scene_flow_key(), .seq = scene_base + at};
 
 	struct sz_flow f;
 
-	if (!t->birth_ns && (scene_flow(&f) || scene_half(&f)))
+	if (!t->birth_ns && (scene_flow(&f) || scene_half(&f))) {
 		t->birth_ns = f.birth_ns;
+		t->after = f.chain;
+	}
 	ASSERT_EQ(machine_set("sz_tickets", &k, t), 0);
 }
 

@@ -56,7 +56,10 @@ done
 
 # named_attacks SMALL: with the flow map as it is configured, or (1) so small that it overflows.
 named_attacks() {
-	vm_report < <(env ${1:+ATT_SMALL=1} bash tests/attack/run.sh --named all 2>&1; echo "exit $?")
+	vm_report < <(
+		env ${1:+ATT_SMALL=1} bash tests/attack/run.sh --named all 2>&1
+		echo "exit $?"
+	)
 	expect_eq "$VM_LAST" "exit 0" "the named attacks ${1:+on a small flow map }ran to their end"
 }
 

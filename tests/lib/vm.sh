@@ -105,8 +105,10 @@ vm_make_root() {
 vm_once() {
 	local name=$1 key dir log=$VM_DIR/$1.log
 	shift
-	key=$( (declare -f vm_bootstrap vm_fetch_kernel "$1" && echo "$VM_PACKAGES $VM_MODULES $*") |
-		sha256sum | cut -c 1-16)
+	key=$({
+		declare -f vm_bootstrap vm_fetch_kernel "$1"
+		echo "$VM_PACKAGES $VM_MODULES $*"
+	} | sha256sum | cut -c 1-16)
 	VM_MADE=$VM_DIR/$name-$key
 	[ ! -d "$VM_MADE" ] || return 0
 	mkdir -p "$VM_DIR" && dir=$(mktemp -d "$(realpath "$VM_DIR")/new.XXXXXX") || return

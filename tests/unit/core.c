@@ -216,7 +216,7 @@ TEST(reasons_have_names_and_unknown_ones_too)
 	EXPECT_EQ(sz_reason_http(SZ_R_NO_TOKEN), 401);
 	EXPECT_EQ(sz_reason_http(SZ_R_GAP), 0);
 	EXPECT_STREQ(sz_reason_label(SZ_R_DESYNC), "desync");
-	EXPECT_STREQ(sz_reason_label(11), "unknown");
+	EXPECT_STREQ(sz_reason_label(12), "unknown");
 	EXPECT_STREQ(sz_reason_label(SZ_REASON_MAX), "unknown");
 	EXPECT_STREQ(sz_reason_label(UINT32_MAX), "unknown");
 	EXPECT_EQ(sz_reason_http(UINT32_MAX), 0);

@@ -10,8 +10,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 /* Nesting is counted before the parser recurses; brackets inside strings do not count. */
 static bool too_deep(const char *s, size_t n)
 {

@@ -227,6 +227,9 @@ int sz_ctl_cmd_audit_tail(struct sz_ctl *c);
 int sz_ctl_cmd_keys_generate(struct sz_ctl *c);
 int sz_ctl_cmd_token_mint(struct sz_ctl *c);
 int sz_ctl_cmd_token_inspect(struct sz_ctl *c);
+int sz_ctl_cmd_jws_verify(struct sz_ctl *c);
+int sz_ctl_cmd_jwk_thumbprint(struct sz_ctl *c);
+int sz_ctl_cmd_cel_eval(struct sz_ctl *c);
 int sz_ctl_cmd_reload(struct sz_ctl *c);
 int sz_ctl_cmd_flush(struct sz_ctl *c);
 

@@ -115,6 +115,8 @@ static int open_kernel(struct sz_gateway *g, struct sz_error *e)
 	int r = sz_kern_load(&o, &g->kern, e);
 
 	if (!r)
+		r = sz_kern_claim(g->kern, e);
+	if (!r)
 		g->cfg = sz_kern_config(g->kern);
 	return r;
 }
@@ -129,10 +131,10 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	g->conf = sz_verifier_conf(g->verifier);
 	r = make_state_dir(g->conf->state_dir, e);
 	if (!r)
+		r = open_kernel(g, e);
+	if (!r)
 		r = sz_journal_open(g->loop, g->conf->audit.dir, g->conf->audit.rotate_bytes,
 				    &g->journal, e);
-	if (!r)
-		r = open_kernel(g, e);
 	if (!r)
 		r = sz_revocations_open(g, e);
 	if (!r)

@@ -88,6 +88,7 @@ struct sz_pending {
 	bool orphaned;      /* its service is no longer configured */
 	struct sz_buf head; /* bytes put together so far */
 	size_t released; /* of them, passed on before the head was whole */
+	u64 chain;       /* of what has passed before the first frame: sz_chain() */
 	struct sz_http_head *http;
 	struct sz_http_chunks chunks;
 };
@@ -177,8 +178,12 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		     const u8 *frame, const struct sz_conf_service *svc);
 /* The head's token has been decided: d is NULL where there was none to decide. */
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
-/* Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. */
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason);
+/*
+ * Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. `chain`
+ * is the flow's there; `breaks`: they belong to a request that was admitted.
+ */
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason, u64 chain,
+		      bool breaks);
 
 /* grants.c: the decision on a token into the maps, and its audit record. */
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);

@@ -10,8 +10,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
 {
 	struct sz_name_key key = {.kind = SZ_NAME_PRINCIPAL, .id = d->principal};

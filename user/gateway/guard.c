@@ -10,7 +10,6 @@
 
 #include "subzero/flow.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 static u32 hash_bytes(const void *p, size_t n)
 {
@@ -239,6 +238,7 @@ void sz_pending_done(struct sz_gateway *g, struct sz_pending *p)
 {
 	sz_buf_reset(&p->head);
 	p->released = 0;
+	p->chain = 0;
 	free(p->http);
 	p->http = NULL;
 	switch (inject_fitting(g, p)) {
@@ -385,7 +385,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 			sz_pending_free(g, p);
 		} else if (r) {
 			if (p->first)
-				sz_stream_refuse(g, p->first, SZ_R_STATE_FULL);
+				sz_stream_refuse(g, p->first, SZ_R_STATE_FULL, p->chain, false);
 			sz_pending_free(g, p);
 		} else if (p->state == SZ_PENDING_REQUEST) {
 			sz_stream_decided(g, p, &j->decision);
@@ -424,7 +424,7 @@ static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *fram
 		return;
 	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
 		h = copy_of(m, frame);
-		sz_stream_refuse(g, h, SZ_R_OVERLOAD);
+		sz_stream_refuse(g, h, SZ_R_OVERLOAD, f.chain, true);
 		free(h);
 		return;
 	}

@@ -196,6 +196,50 @@ static int enforce_since(struct sz_gateway *g, const struct sz_service_key *key,
 	return r;
 }
 
+/* Is every service at this address only watched? */
+static bool all_watched(const struct sz_conf *c, const struct sz_addr *addr)
+{
+	size_t i, n;
+
+	for (i = 0; i < c->n_services; i++)
+		for (n = 0; n < c->services[i].n_endpoints; n++)
+			if (!c->services[i].monitor &&
+			    !memcmp(&c->services[i].endpoints[n].addr, addr, sizeof(*addr)))
+				return false;
+	return true;
+}
+
+/* What stands for an address where a packet names no port, such as a fragment. */
+static int put_marker(struct sz_gateway *g, const struct sz_conf *c, struct sz_service_key key,
+		      struct sz_service v)
+{
+	key.port = 0;
+	v.flags = all_watched(c, &key.addr) ? SZ_SVC_MONITOR : 0;
+	return sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
+}
+
+/* A row for each route, so that a full map still counts what is admitted, if not for whom. */
+static int put_hit_rows(struct sz_gateway *g, const struct sz_conf *c)
+{
+	u64 *zero = sz_calloc((size_t)sz_kern_cpus(), sizeof(*zero));
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < c->n_services && !r; i++) {
+		for (k = 0; k <= c->services[i].n_routes && !r; k++) {
+			struct sz_hit_key key = {
+				.service = c->services[i].id,
+				.route = k < c->services[i].n_routes ? (u16)k : SZ_ROUTE_NONE};
+
+			r = sz_map_put_new(g->kern, SZ_MAP_HITS, &key, zero);
+			if (r == -EEXIST)
+				r = 0;
+		}
+	}
+	free(zero);
+	return r;
+}
+
 static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
 {
 	struct endpoint_set set = {g, c};
@@ -223,11 +267,12 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 			if (r)
 				break;
 			r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
-			key.port = 0;
 			if (!r)
-				r = sz_map_put(g->kern, SZ_MAP_SERVICES, &key, &v);
+				r = put_marker(g, c, key, v);
 		}
 	}
+	if (!r)
+		r = put_hit_rows(g, c);
 	if (r)
 		return sz_error_set(e, r, "cannot write the services to the kernel: %s",
 				    strerror(-r));

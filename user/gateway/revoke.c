@@ -15,10 +15,18 @@
 
 #define LINE_LEN 80
 
+#define PURGE_NS 3600000000000ull /* an end in the past must stay so for this long */
+
+struct known {
+	struct sz_id id;
+	u64 past_ns; /* boot time at which it was first seen to be over; 0: is in force */
+};
+
 struct sz_revocations {
 	char path[PATH_MAX];
 	u64 epoch;           /* the map's state that is on disk */
-	struct sz_id *known; /* sorted; what has been audited */
+	u64 looked_ns;       /* when it was last compared */
+	struct known *known; /* sorted by id; what has been audited */
 	size_t n_known;
 };
 
@@ -37,13 +45,13 @@ bool sz_revocations_check(const struct sz_id *id, void *gateway)
 
 static int by_id(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct sz_id));
+	return memcmp(a, b, sizeof(struct sz_id)); /* the first member of struct known */
 }
 
 struct collect {
 	struct sz_gateway *g;
 	struct sz_buf text;
-	struct sz_id *ids;
+	struct known *all;
 	size_t n, cap;
 	bool audit;
 };
@@ -60,21 +68,28 @@ static int collect_one(const void *key, const void *value, void *arg)
 	const struct sz_revoked *v = value;
 	struct collect *c = arg;
 	const struct sz_revocations *r = c->g->revocations;
+	const struct known *old =
+		r->n_known ? bsearch(key, r->known, r->n_known, sizeof(*old), by_id) : NULL;
 	char hex[2 * sizeof(struct sz_id) + 1], detail[128];
+	u64 now = sz_boot_ns(), past_ns = 0;
 
+	/* Not at first sight: a clock that jumped ahead may come back. */
 	if (past(v)) {
-		sz_map_del(c->g->kern, SZ_MAP_REVOKED, key);
-		return 0;
+		past_ns = old && old->past_ns ? old->past_ns : now;
+		if (now - past_ns >= PURGE_NS) {
+			sz_map_del(c->g->kern, SZ_MAP_REVOKED, key);
+			return 0;
+		}
 	}
 	sz_hex_encode(key, sizeof(struct sz_id), hex);
 	sz_buf_printf(&c->text, "%s %u %llu\n", hex, v->kind, (unsigned long long)v->until_s);
 	if (c->n == c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
-		c->ids = sz_realloc(c->ids, c->cap, sizeof(*c->ids));
+		c->all = sz_realloc(c->all, c->cap, sizeof(*c->all));
 	}
-	memcpy(&c->ids[c->n++], key, sizeof(*c->ids));
-	if (c->audit &&
-	    (!r->n_known || !bsearch(key, r->known, r->n_known, sizeof(*r->known), by_id))) {
+	memcpy(&c->all[c->n].id, key, sizeof(c->all->id));
+	c->all[c->n++].past_ns = past_ns;
+	if (c->audit && !old) {
 		struct sz_audit_record rec = {.type = SZ_AUDIT_REVOKE,
 					      .wall_ns = sz_wall_ns(),
 					      .reason = SZ_R_REVOKED,
@@ -97,7 +112,8 @@ static int save(struct sz_gateway *g, bool audit)
 	int res;
 
 	sz_map_each(g->kern, SZ_MAP_REVOKED, collect_one, &c);
-	qsort(c.ids, c.n, sizeof(*c.ids), by_id);
+	if (c.n)
+		qsort(c.all, c.n, sizeof(*c.all), by_id);
 	res = sz_file_replace(r->path, c.text.data ? c.text.data : "", c.text.len, 0600, &e);
 	if (res)
 		sz_log(SZ_LOG_ERR, "revocations are in force but not kept for the next boot: %s",
@@ -105,7 +121,8 @@ static int save(struct sz_gateway *g, bool audit)
 	else
 		r->epoch = epoch;
 	free(r->known);
-	r->known = c.ids;
+	r->known = c.all;
+	r->looked_ns = sz_boot_ns();
 	r->n_known = c.n;
 	sz_buf_done(&c.text);
 	return res;
@@ -127,7 +144,7 @@ static int read_line(struct sz_gateway *g, const char *line, size_t n)
 		return -EINVAL;
 	v.kind = kind;
 	v.until_s = until;
-	return past(&v) ? 0 : sz_map_put(g->kern, SZ_MAP_REVOKED, &id, &v);
+	return sz_map_put(g->kern, SZ_MAP_REVOKED, &id, &v); /* what is over is purged in time */
 }
 
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
@@ -140,8 +157,8 @@ int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
 
 	g->revocations = r;
 	snprintf(r->path, sizeof(r->path), "%s/revocations", g->conf->state_dir);
-	/* Maps that outlived the last daemon know better than the file. */
-	if (g->cfg->abi)
+	/* A map that outlived the last daemon knows better than the file. */
+	if (g->cfg->abi && !sz_kern_map_is_new(g->kern, SZ_MAP_REVOKED))
 		return save(g, false);
 	res = sz_file_read(r->path, (size_t)SZ_MAX_REVOKED * LINE_LEN, &text, e);
 	if (res && res != -ENOENT)
@@ -164,7 +181,10 @@ int sz_revocations_open(struct sz_gateway *g, struct sz_error *e)
 
 void sz_revocations_tick(struct sz_gateway *g)
 {
-	if (__atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE) != g->revocations->epoch)
+	struct sz_revocations *r = g->revocations;
+
+	if (__atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE) != r->epoch ||
+	    (r->n_known && sz_boot_ns() - r->looked_ns > PURGE_NS))
 		save(g, true);
 }
 

@@ -12,7 +12,6 @@
 #include "subzero/digest.h"
 #include "subzero/flow.h"
 #include "subzero/rule.h"
-#include "subzero/rule.h"
 
 /* What is admitted, for the ticket that ends the head. */
 struct verdict {
@@ -31,18 +30,27 @@ static u64 digest_of(const struct sz_gateway *g, const u8 *p, size_t n)
 	return sz_segment_digest(g->cfg->key, buf, 0, (u32)n);
 }
 
+/* One ticket, for the bytes behind what *chain names; moves *chain behind them. */
 static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_ticket *t,
-		      size_t len)
+		      size_t len, u64 *chain)
 {
 	struct sz_ticket_key key = {.flow = h->miss.flow, .seq = h->miss.seq};
+	int r;
 
 	t->digest = digest_of(g, h->frame + h->miss.payload_off + h->miss.undecided, len);
 	t->expires_ns = sz_boot_ns() + SZ_TICKET_NS;
 	t->len = (u32)len;
 	t->service = h->miss.service;
 	t->birth_ns = h->miss.birth_ns;
+	t->after = *chain;
+	r = sz_map_put(g->kern, SZ_MAP_TICKETS, &key, t);
+	if (r)
+		return r;
 	g->stats.tickets++;
-	return sz_map_put(g->kern, SZ_MAP_TICKETS, &key, t);
+	*chain = (t->flags & (SZ_TK_STREAM | SZ_TK_CHUNK)) == SZ_TK_STREAM
+			 ? sz_chain(t->after, t->digest)
+			 : 0;
+	return 0;
 }
 
 static size_t held_len(const struct sz_held *h)
@@ -50,11 +58,15 @@ static size_t held_len(const struct sz_held *h)
 	return (size_t)h->miss.payload_len - h->miss.undecided;
 }
 
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason)
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason, u64 chain,
+		      bool breaks)
 {
-	struct sz_ticket t = {.reason = reason, .route = SZ_ROUTE_NONE, .method = 0xff};
+	struct sz_ticket t = {.reason = reason,
+			      .flags = breaks ? SZ_TK_BREAK : 0,
+			      .route = SZ_ROUTE_NONE,
+			      .method = 0xff};
 
-	if (held_len(h) && !put_ticket(g, h, &t, held_len(h)))
+	if (held_len(h) && !put_ticket(g, h, &t, held_len(h), &chain))
 		sz_guard_inject(g, h);
 }
 
@@ -136,6 +148,7 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 				   const struct verdict *v, bool *ret_done)
 {
 	size_t left = p->http->head_len - p->released;
+	u64 chain = p->chain;
 	struct sz_held *h;
 
 	*ret_done = true;
@@ -163,16 +176,17 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 			len = (size_t)used;
 			p->seq = h->miss.seq + (u32)len;
 		}
-		if (put_ticket(g, h, &t, len))
+		if (put_ticket(g, h, &t, len, &chain))
 			return SZ_R_STATE_FULL;
 	}
+	p->chain = chain;
 	return SZ_R_NONE;
 }
 
 static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
 {
 	if (p->first)
-		sz_stream_refuse(g, p->first, reason);
+		sz_stream_refuse(g, p->first, reason, p->chain, p->state == SZ_PENDING_CHUNKS);
 	sz_pending_free(g, p);
 }
 
@@ -197,7 +211,7 @@ static void feed_chunks(struct sz_gateway *g, struct sz_pending *p)
 			open_chunk(p, &t);
 		p->seq = h->miss.seq + (u32)used;
 		p->started_ns = sz_boot_ns();
-		if (put_ticket(g, h, &t, used)) {
+		if (put_ticket(g, h, &t, used, &p->chain)) {
 			refuse(g, p, SZ_R_STATE_FULL);
 			return;
 		}
@@ -358,6 +372,7 @@ static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 {
 	/* A CR alone may end a line for some server: it stays behind, and comes again. */
 	size_t behind = p->head.len && p->head.data[p->head.len - 1] == '\r';
+	u64 chain = p->chain;
 	struct sz_held *h;
 
 	for (h = p->first; h; h = h->next) {
@@ -367,9 +382,10 @@ static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 				      .method = 0xff};
 		size_t len = held_len(h) - (h == p->last ? behind : 0);
 
-		if (len && put_ticket(g, h, &t, len))
+		if (len && put_ticket(g, h, &t, len, &chain))
 			return;
 	}
+	p->chain = chain;
 	p->head.len -= behind;
 	p->released = p->head.len;
 	p->started_ns = sz_boot_ns();
@@ -405,6 +421,7 @@ void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *fr
 	}
 	p->seq = m->seq - (u32)n;
 	p->released = (size_t)n;
+	p->chain = n ? digest_of(g, before, (size_t)n) : 0;
 	sz_buf_add(&p->head, before, (size_t)n);
 	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->first));
 	/* A few bytes: what follows would be taken for a forged handshake until the server speaks. */
@@ -431,6 +448,7 @@ void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		sz_pending_free(g, p);
 		return;
 	}
+	p->chain = n ? digest_of(g, before, (size_t)n) : 0;
 	if (sz_pending_hold(g, p, m, frame))
 		feed_chunks(g, p);
 }

@@ -8,8 +8,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 enum chunk_state {
 	CHUNK_SIZE = 0,
 	CHUNK_SIZE_LF,

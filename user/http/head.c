@@ -11,8 +11,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 /*
  * Only capitals: method names are case-sensitive and some servers fold them. CONNECT makes a
  * tunnel, TRACE echoes the token, PRI begins HTTP/2.

@@ -4,12 +4,11 @@
  * Called by head.c for each line. All other fields are only checked for their syntax; nothing here
  * may repair a field that matters.
  */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/http_priv.h"
-
-#include "subzero/rule.h"
 
 #include "subzero/rule.h"
 
@@ -109,11 +108,33 @@ static int read_encoding(struct sz_http_reader *r, struct span v)
 	return 0;
 }
 
+/* A name or IPv4 address, or an IPv6 address in brackets, and perhaps a port: nothing else. */
+static bool host_ok(struct span v)
+{
+	bool literal = v.n && *v.p == '[';
+	size_t i = literal;
+
+	while (i < v.n && (literal ? isxdigit((u8)v.p[i]) || v.p[i] == ':' || v.p[i] == '.'
+				   : sz_http_is_alnum((u8)v.p[i]) || strchr("-._~", v.p[i])))
+		i++;
+	if (literal && (i < 3 || i == v.n || v.p[i++] != ']'))
+		return false;
+	if (!i)
+		return false;
+	if (i < v.n && v.p[i] == ':')
+		for (i++; i < v.n && v.p[i] >= '0' && v.p[i] <= '9';)
+			i++;
+	return i == v.n;
+}
+
 static int read_host(struct sz_http_reader *r, struct span v)
 {
 	v = trim(v);
 	if (SZ_RULE(D_HOST_EMPTY) && !v.n)
 		return sz_error_set(r->e, -EBADMSG, "the Host header is empty");
+	if (SZ_RULE(D_HOST) && v.n && !host_ok(v))
+		return sz_error_set(r->e, -EBADMSG,
+				    "Host must be a name or an address, and perhaps a port");
 	r->host = v.p;
 	r->host_len = v.n;
 	return 0;
@@ -160,6 +181,11 @@ static int read_connection(struct sz_http_reader *r, struct span v)
 		struct span member = trim((struct span){ v.p, n });
 		const struct header_name *named = name_find(member.p, member.n);
 
+		/* Some proxies split at more than commas. */
+		for (size_t i = 0; SZ_RULE(D_CONNECTION_TOKEN) && i < member.n; i++)
+			if (!sz_http_is_token((u8)member.p[i]))
+				return sz_error_set(r->e, -EBADMSG,
+						    "Connection must be names between commas");
 		if (SZ_RULE(D_CONNECTION) && named && (named->bit & PLAIN))
 			return sz_error_set(r->e, -EBADMSG, "Connection must not name %s",
 					    named->name);

@@ -14,8 +14,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 struct path_writer {
 	char *out;              /* always begins with '/' and ends with one between segments */
 	size_t len;
@@ -201,6 +199,9 @@ int sz_http_target_read(struct sz_http_reader *r)
 			return sz_error_set(r->e, -EBADMSG,
 					    "the target holds a space or a byte beyond ASCII; "
 					    "percent-encode it");
+	if (SZ_RULE(TARGET_FRAGMENT) && memchr(p, '#', n))
+		return sz_error_set(r->e, -EBADMSG,
+				    "the target holds '#': a fragment is not for the server");
 	if (n == 1 && *p == '*' && h->method == SZ_M_OPTIONS) {
 		memcpy(h->path, "*", 2);
 		h->path_len = 1;

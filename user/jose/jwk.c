@@ -16,8 +16,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 const char *const sz_rsa_members[8][2] = {
 	{"n", OSSL_PKEY_PARAM_RSA_N},          {"e", OSSL_PKEY_PARAM_RSA_E},
 	{"d", OSSL_PKEY_PARAM_RSA_D},          {"p", OSSL_PKEY_PARAM_RSA_FACTOR1},

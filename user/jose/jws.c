@@ -10,8 +10,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 static int decode_part(struct sz_jws *jws, size_t at, const char *s, size_t n, const char *what,
 		       size_t *ret_len, struct sz_error *e)
 {

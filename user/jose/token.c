@@ -11,8 +11,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 /* 9999-12-31T23:59:59Z; what lies beyond is a mistake of units. */
 #define DATE_MAX 253402300799LL
 

@@ -12,8 +12,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 #define TCP_MIN 20u
 #define TCP_CHECK 16u /* offset of the checksum in the TCP header */
 #define VLAN_HLEN 4u

@@ -61,6 +61,13 @@ void sz_kern_close(struct sz_kern *k); /* leaves everything pinned; NULL is fine
 
 int sz_kern_map_fd(const struct sz_kern *k, enum sz_map m);
 const char *sz_kern_map_name(enum sz_map m);
+/* Was it made by this sz_kern_load(), rather than found pinned? */
+bool sz_kern_map_is_new(const struct sz_kern *k, enum sz_map m);
+/*
+ * Claims the pinned maps for this process until it ends: the rings have one reader. -EBUSY where
+ * another daemon has them.
+ */
+int sz_kern_claim(struct sz_kern *k, struct sz_error *e);
 u32 sz_kern_map_capacity(const struct sz_kern *k, enum sz_map m);
 /* sz_config, mapped shared and writable. */
 struct sz_config *sz_kern_config(const struct sz_kern *k);

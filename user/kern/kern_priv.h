@@ -32,6 +32,8 @@ struct sz_kern {
 	struct sz_map_shape shape[SZ_MAP_COUNT];
 	int prog_fd[SZ_PROG_COUNT]; /* -1: not open */
 	u32 replaced_id[SZ_PROG_COUNT]; /* pinned until this load; a hook may still run it */
+	bool made[SZ_MAP_COUNT]; /* by this process */
+	int claim;               /* -1: none */
 	struct sz_config *config;
 	struct sz_ring ring[2];     /* sz_misses, sz_events */
 };
@@ -57,6 +59,8 @@ void sz_kern_open_pins(struct sz_kern *k);
 void sz_pin_path(const char *pin_dir, const char *name, char ret[PATH_MAX]);
 /* Mounts bpffs and makes the directory where needed; returns an fd that holds the lock on it. */
 int sz_pin_dir_lock(const char *pin_dir, struct sz_error *e);
+/* -EINVAL in a time namespace whose CLOCK_BOOTTIME is not the one that BPF programs read. */
+int sz_clock_check(struct sz_error *e);
 /* Pins under `name`; what was there before is replaced in one step. */
 int sz_pin_replace(const char *pin_dir, const char *name, int fd);
 /* A pinned link of that kind on that interface (0: any) that runs `prog_id`: its fd, or -ENOENT. */

@@ -157,6 +157,7 @@ static int keep_map(struct sz_kern *k, enum sz_map m, struct bpf_object *obj, st
 		return sz_error_set(e, -errno, "cannot keep map %s: %s", name, strerror(errno));
 	err = sz_map_shape_read(fd, &k->shape[m]);
 	sz_pin_path(k->pin_dir, name, path);
+	k->made[m] = true;
 	if (!err)
 		err = bpf_obj_pin(fd, path);
 	return err ? sz_error_set(e, err, "cannot pin %.200s: %s", path, strerror(-err)) : 0;
@@ -223,7 +224,8 @@ int sz_kern_load(const struct sz_kern_options *o, struct sz_kern **ret, struct s
 	struct bpf_object *obj = NULL;
 	int lock, err;
 
-	lock = sz_pin_dir_lock(k->pin_dir, e);
+	err = sz_clock_check(e);
+	lock = err ? err : sz_pin_dir_lock(k->pin_dir, e);
 	err = lock < 0 ? lock : object_open(&obj, e);
 	if (!err)
 		err = load(k, o, obj, e);
@@ -271,7 +273,10 @@ static int open_pinned(struct sz_kern *k, struct sz_error *e)
 int sz_kern_open(const char *pin_dir, struct sz_kern **ret, struct sz_error *e)
 {
 	struct sz_kern *k = sz_kern_new(pin_dir ? pin_dir : SZ_KERN_PIN_DIR);
-	int err = open_pinned(k, e);
+	int err = sz_clock_check(e);
+
+	if (!err)
+		err = open_pinned(k, e);
 
 	if (err) {
 		sz_kern_close(k);

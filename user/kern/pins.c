@@ -252,9 +252,35 @@ void sz_link_sweep(const char *pin_dir)
 /* ---- removal -------------------------------------------------------------------------------- */
 
 /* Ours, and what 'bpftool prog loadall ... pinmaps' adds from the same object. */
+#define CLAIM "daemon" /* a directory that the running daemon has locked */
+
+int sz_kern_claim(struct sz_kern *k, struct sz_error *e)
+{
+	char path[PATH_MAX];
+	int fd, err;
+
+	sz_pin_path(k->pin_dir, CLAIM, path);
+	fd = mkdir(path, 0700) && errno != EEXIST
+		     ? -1
+		     : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
+		k->claim = fd;
+		return 0;
+	}
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fd >= 0)
+		close(fd);
+	if (err == -EBUSY)
+		return sz_error_set(e, err,
+				    "another subzerod uses the maps in %.200s: stop it, or set "
+				    "another pin_dir",
+				    k->pin_dir);
+	return sz_error_set(e, err, "cannot lock %.200s: %s", path, strerror(-err));
+}
+
 static bool is_ours(const char *name)
 {
-	return is_link(name) || !strncmp(name, "sz_", 3) || !strncmp(name, "_rodata", 7);
+	return !strcmp(name, CLAIM) || is_link(name) || !strncmp(name, "sz_", 3) || !strncmp(name, "_rodata", 7);
 }
 
 static int pin_remove(const char *path, const char *name)
@@ -269,6 +295,8 @@ static int pin_remove(const char *path, const char *name)
 			close(fd);
 		}
 	}
+	if (!strcmp(name, CLAIM))
+		return rmdir(path) ? -errno : 0;
 	return unlink(path) ? -errno : 0;
 }
 

@@ -120,6 +120,7 @@ struct sz_kern *sz_kern_new(const char *pin_dir)
 		k->map_fd[i] = -1;
 	for (i = 0; i < SZ_PROG_COUNT; i++)
 		k->prog_fd[i] = -1;
+	k->claim = -1;
 	sz_said_start();
 	return k;
 }
@@ -140,8 +141,34 @@ void sz_kern_close(struct sz_kern *k)
 	for (i = 0; i < SZ_PROG_COUNT; i++)
 		if (k->prog_fd[i] >= 0)
 			close(k->prog_fd[i]);
+	if (k->claim >= 0)
+		close(k->claim);
 	free(k->pin_dir);
 	free(k);
+}
+
+bool sz_kern_map_is_new(const struct sz_kern *k, enum sz_map m)
+{
+	return k->made[m];
+}
+
+int sz_clock_check(struct sz_error *e)
+{
+	FILE *f = fopen("/proc/self/timens_offsets", "re");
+	char line[128];
+	long long s = 0, ns = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "boottime %lld %lld", &s, &ns) == 2)
+			break;
+	if (f)
+		fclose(f);
+	if (!s && !ns)
+		return 0;
+	return sz_error_set(e, -EINVAL,
+			    "this time namespace moves CLOCK_BOOTTIME by %lld s, and the kernel's "
+			    "programs do not see that: run Subzero outside of it",
+			    s);
 }
 
 int sz_map_shape_read(int fd, struct sz_map_shape *ret)

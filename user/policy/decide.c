@@ -10,8 +10,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 #define SHOWN_MAX 120 /* bytes of any one name or list in a message */
 
 /* Where the claims fall short of a route: the first scope or claim, or neither. */

@@ -10,8 +10,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 /* By whole segments: "/a" covers "/a" and "/a/b", not "/ab"; "/a/" does not cover "/a". */
 static bool covers(const char *prefix, size_t len, const struct sz_policy_request *req)
 {

@@ -11,8 +11,6 @@
 
 #include "subzero/rule.h"
 
-#include "subzero/rule.h"
-
 struct sz_verifier {
 	struct sz_conf *conf;
 	struct sz_jwks **keys; /* one set for each issuer of conf */

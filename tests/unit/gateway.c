@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The gateway's own decisions, on the kernel's real maps: what it makes of a record, of heads that
+ * only it reads, and of a token that was revoked while it was verified. Includes the source of the
+ * miss path to reach what handles one record.
+ */
+#include "harness.h"
+
+#include "gateway/guard.c"
+
+#include <net/if.h>
+
+#include "kern_ground.h"
+#include "pkt.h"
+
+static struct sz_gateway g;
+static struct sz_conf *conf;
+static const struct sz_conf_service *svc;
+static char dir[32];
+
+static const char yaml[] = "interfaces: [v0]\n"
+			   "issuers: [{issuer: i, jwks: k, audiences: a}]\n"
+			   "services:\n- name: svc\n  address: \"*:8080\"\n  routes:\n"
+			   "  - {path: /, scopes: [s]}\n"
+			   "  - {path: /pub, public: true}\n"
+			   "  - {path: /also, public: true}\n";
+
+static void gateway_end(void)
+{
+	sz_guard_done(&g);
+	sz_net_free(g.loop);
+	sz_journal_free(g.journal);
+	sz_kern_close(g.kern);
+	sz_conf_free(conf);
+	run("rm -rf %s", dir);
+}
+
+/* One for all tests: loading takes most of a second. */
+static void gateway_begin(void)
+{
+	static const u8 secret[16] = "0123456789abcde";
+
+	memset(&g.stats, 0, sizeof(g.stats));
+	if (g.journal)
+		return;
+	begin();
+	strcpy(dir, "/tmp/sz-gateway-XXXXXX");
+	ASSERT_TRUE(mkdtemp(dir) != NULL);
+	conf = sz_conf_parse(yaml, strlen(yaml), "t.yaml", &e);
+	ASSERT_TRUE(conf != NULL);
+	svc = &conf->services[0];
+	g.conf = conf;
+	g.kern = load();
+	g.cfg = sz_kern_config(g.kern);
+	memcpy(g.cfg->key, secret, sizeof(secret));
+	ASSERT_EQ(sz_net_new(64, &g.loop, &e), 0);
+	ASSERT_EQ(sz_journal_open(g.loop, dir, 1 << 20, &g.journal, &e), 0);
+	atexit(gateway_end);
+}
+
+/* A record as the kernel writes it, and its frame behind it. */
+static struct {
+	struct sz_miss m;
+	u8 frame[PKT_MAX];
+} rec;
+
+static void record(const char *head)
+{
+	struct pkt_spec s = {.flags = PKT_ACK, .seq = 500, .ack = 9, .data = head,
+			     .len = (u32)strlen(head)};
+	u32 n = pkt_build(rec.frame, &s);
+
+	rec.m = (struct sz_miss){.time_ns = sz_boot_ns(),
+				 .ifindex = if_nametoindex("v0"),
+				 .service = svc->id,
+				 .seq = 500,
+				 .reason = SZ_MISS_UNUSUAL,
+				 .frame_len = n,
+				 .payload_off = (u16)(n - s.len),
+				 .payload_len = (u16)s.len,
+				 .birth_ns = 77};
+	rec.m.flow.client_port = htons(40000);
+	rec.m.flow.server_port = htons(8080);
+}
+
+/* The reason of the ticket that the daemon wrote for the head, or 0. */
+static u32 verdict(const char *head)
+{
+	struct sz_ticket_key key = {.seq = 500};
+	struct sz_ticket t;
+
+	record(head);
+	key.flow = rec.m.flow;
+	sz_stream_begin(&g, &rec.m, rec.frame, svc);
+	EXPECT_EQ(g.n_pending, 0);
+	if (sz_map_get(g.kern, SZ_MAP_TICKETS, &key, &t))
+		return 0;
+	EXPECT_EQ(t.birth_ns, 77);
+	EXPECT_EQ(t.service, svc->id);
+	EXPECT_EQ(t.len, strlen(head));
+	sz_map_del(g.kern, SZ_MAP_TICKETS, &key);
+	return t.reason;
+}
+
+#define GET(path, more) "GET " path " HTTP/1.1\r\nHost: h\r\n" more "\r\n"
+
+TEST(unusual_head_on_a_public_route_gets_its_ticket)
+{
+	gateway_begin();
+	EXPECT_EQ(verdict(GET("/pub/%41", "")), SZ_R_TICKET);
+	EXPECT_EQ(verdict(GET("/%41", "")), SZ_R_NO_TOKEN);
+}
+
+TEST(upgrade_is_refused_on_a_public_route_too)
+{
+	gateway_begin();
+	EXPECT_EQ(verdict(GET("/pub/%41", "Upgrade: websocket\r\n")), SZ_R_UPGRADE);
+}
+
+TEST(other_scheme_is_refused_on_a_public_route_too)
+{
+	gateway_begin();
+	EXPECT_EQ(verdict(GET("/pub/%41", "Authorization: Basic YTpi\r\n")), SZ_R_BAD_SCHEME);
+}
+
+TEST(path_as_sent_and_its_canonical_form_fall_under_one_route)
+{
+	gateway_begin();
+	EXPECT_EQ(verdict(GET("/pub/./x", "")), SZ_R_TICKET);
+	EXPECT_EQ(verdict(GET("/pub/../also", "")), SZ_R_NO_ROUTE);
+	EXPECT_EQ(verdict(GET("/also/../pub/x", "")), SZ_R_NO_ROUTE);
+	EXPECT_EQ(verdict(GET("/x/../pub", "")), SZ_R_NO_ROUTE);
+}
+
+TEST(record_whose_offsets_lie_is_not_looked_at)
+{
+	size_t len;
+
+	gateway_begin();
+	for (int i = 0; i < 7; i++) {
+		record(GET("/pub/%41", ""));
+		len = sizeof(rec.m) + rec.m.frame_len;
+		if (i == 0)
+			len = sizeof(rec.m) - 1;
+		if (i == 1)
+			len--;
+		if (i == 2)
+			rec.m.frame_len = SZ_FRAME_MAX + 1, len = sizeof(rec);
+		if (i == 3)
+			rec.m.payload_off = (u16)(rec.m.frame_len + 1);
+		if (i == 4)
+			rec.m.payload_len++;
+		if (i == 5)
+			rec.m.undecided = rec.m.payload_len + 1;
+		if (i == 6)
+			rec.m.token_off = (u16)rec.m.frame_len, rec.m.token_len = 1;
+		rec.m.service = svc->id + 1; /* nobody's: what is believed is only counted */
+		on_miss(&rec, len, &g);
+		EXPECT_EQ(g.stats.misses, 0);
+	}
+	record(GET("/pub/%41", ""));
+	on_miss(&rec, sizeof(rec.m) + rec.m.frame_len, &g);
+	EXPECT_EQ(g.stats.misses, 1);
+	EXPECT_EQ(g.stats.tickets, 1);
+}
+
+TEST(name_that_was_revoked_during_verification_marks_the_grant)
+{
+	gateway_begin();
+	for (int i = 0; i < 5; i++) {
+		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}};
+		struct sz_decision *d = &j.decision;
+		struct sz_id *name[] = {&d->id_token, &d->id_jti, &d->id_subject, &d->id_issuer};
+		struct sz_revoked v = {.kind = SZ_REVOKE_TOKEN};
+		struct sz_grant grant;
+
+		d->token = (struct sz_token){.issuer = "i", .subject = "u", .jti = "j",
+					     .exp = (s64)(sz_wall_ns() / 1000000000ull) + 60};
+		for (int k = 0; k < 4; k++)
+			name[k]->b[0] = (u8)(10 * i + k + 1);
+		if (i < 4)
+			ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REVOKED, name[i], &v), 0);
+		EXPECT_EQ(sz_grant_write(&g, &j), 0);
+		ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_GRANTS, &j.key, &grant), 0);
+		EXPECT_EQ(grant.flags, i < 4 ? SZ_GRANT_REVOKED : 0);
+	}
+}

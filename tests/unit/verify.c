@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A decision on one token: the issuer's keys and rules, revocation by each name, the routes. */
+#include "harness.h"
+#include "verify/verify.h"
+
+#include <unistd.h>
+
+#define NOW 1000000
+
+static struct sz_error e;
+static json_t *key;
+
+static struct sz_verifier *verifier(void)
+{
+	char path[] = "/tmp/sz-verify-XXXXXX";
+	int fd = mkstemp(path);
+	struct sz_buf b = {0};
+	struct sz_verifier *v = NULL;
+	struct sz_conf *c;
+	json_t *set;
+	char *text;
+
+	ASSERT_TRUE(fd >= 0);
+	ASSERT_EQ(sz_key_generate(SZ_ALG_EDDSA, &key, &set, &e), 0);
+	text = json_dumps(set, 0);
+	EXPECT_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	sz_buf_printf(&b,
+		      "interfaces: [eth0]\n"
+		      "issuers: [{issuer: i, jwks: %s, audiences: a}]\n"
+		      "services:\n- name: svc\n  address: \"*:80\"\n"
+		      "  routes: [{path: /a, scopes: [s]}, {path: /b, scopes: [t]}]\n",
+		      path);
+	c = sz_conf_parse(b.data, b.len, "t.yaml", &e);
+	if (EXPECT_TRUE(c != NULL))
+		EXPECT_EQ(sz_verifier_new(c, &v, &e), 0);
+	unlink(path);
+	sz_buf_done(&b);
+	json_decref(set);
+	free(text);
+	ASSERT_TRUE(v != NULL);
+	return v;
+}
+
+static bool is_id(const struct sz_id *id, void *arg)
+{
+	return arg && !memcmp(id, arg, sizeof(*id));
+}
+
+static struct sz_decision decide(struct sz_verifier *v, const char *claims, struct sz_id *revoked)
+{
+	json_t *c = json_loads(claims, 0, NULL);
+	struct sz_buf b = {0};
+	struct sz_decision d;
+
+	EXPECT_EQ(sz_token_sign(key, c, &b, &e), 0);
+	sz_verifier_decide(v, &sz_verifier_conf(v)->services[0], b.data, b.len, NOW, is_id,
+			   revoked, &d);
+	sz_buf_done(&b);
+	json_decref(c);
+	return d;
+}
+
+#define GOOD                                                                                       \
+	"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"u\",\"jti\":\"j\",\"exp\":1000100,"              \
+	"\"scope\":\"s\"}"
+
+TEST(good_token_allows_the_routes_it_has_scopes_for)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_decision d = decide(v, GOOD, NULL);
+
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	EXPECT_EQ(d.routes.allow[0], 1);
+	EXPECT_EQ(d.principal, sz_principal_id("i", "u"));
+	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(token_of_an_issuer_that_is_not_configured_is_refused)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_decision d = decide(v, "{\"iss\":\"k\",\"aud\":\"a\",\"exp\":1000100}", NULL);
+
+	EXPECT_EQ(d.reason, SZ_R_BAD_ISSUER);
+	EXPECT_EQ(d.routes.allow[0], 0);
+	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(token_is_refused_when_any_of_its_names_is_revoked)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_decision good = decide(v, GOOD, NULL), d;
+	struct sz_id *names[] = {&good.id_token, &good.id_jti, &good.id_subject, &good.id_issuer};
+
+	for (int i = 0; i < 4; i++) {
+		d = decide(v, GOOD, names[i]);
+		EXPECT_EQ(d.reason, SZ_R_REVOKED);
+		EXPECT_EQ(d.routes.allow[0], 0);
+		EXPECT_CONTAINS(d.detail.msg, "revoked");
+		sz_decision_done(&d);
+	}
+	sz_decision_done(&good);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
