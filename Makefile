@@ -24,8 +24,8 @@ LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry kern net jose cel policy audit \
-           http verify gateway control ctl
+ROOMS    := core codec config telemetry hash kern net jose cel rebac policy audit \
+           http verify gateway control metrics ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)
@@ -43,7 +43,8 @@ TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-kernels check-rules bench lint fuzz coverage asan install clean tests \
+.PHONY: all help demo check check-kernels check-rules bench lint fuzz coverage asan install \
+        clean tests \
         tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)

@@ -81,6 +81,45 @@ OPTIONS(tail_options) = {
 	{"follow", 'f', NULL, "go on with what is added"},
 	END,
 };
+OPTIONS(audit_verify_options) = {
+	{"key", 0, "VKEY|FILE", "public key that was kept elsewhere"},
+	{"checkpoint", 0, "FILE", "checkpoint that was kept elsewhere: the log must go through it"},
+	END,
+};
+OPTIONS(audit_key_options) = {
+	{"rotate", 0, NULL, "let the daemon sign with a new key from now on"},
+	END,
+};
+OPTIONS(prove_options) = {
+	{"record", 0, "SEQ", "that this record is in the log"},
+	{"size", 0, "N", "the tree to prove it in (default: newest checkpoint)"},
+	{"from", 0, "N", "that the first N records are those of --to"},
+	{"to", 0, "M", "default: newest checkpoint"},
+	{"verify", 0, "FILE|-", "check a proof instead of making one"},
+	{"key", 0, "VKEY|FILE", "with --verify: who must have signed the checkpoint"},
+	END,
+};
+#define FILTERS                                                                                    \
+	{"since", 0, "TIME", "2026-11-21T12:00, or how long ago: 2h"},                             \
+	{"until", 0, "TIME", "before this time"},                                                  \
+	{"type", 0, "TYPE", "decision, denial, summary, ...; may be repeated"},                    \
+	{"reason", 0, "REASON", "as in counters; may be repeated"},                                \
+	{"severity", 0, "LEVEL", "this or graver: low, medium, high, critical"},                   \
+	{"service", 0, "NAME", "of the configuration"},                                            \
+	{"principal", 0, "WHO", "principal, subject, or the number in principal_id"},              \
+	{"source", 0, "PREFIX", "client address or prefix"},                                       \
+	{"verdict", 0, "VERDICT", "allow or deny"},                                                \
+	{"path", 0, "PREFIX", "beginning of the request target"},                                  \
+	{"limit", 'n', "N", "end after so many"}
+OPTIONS(query_options) = {
+	FILTERS,
+	END,
+};
+OPTIONS(export_options) = {
+	{"format", 0, "FORMAT", "json (default) or ocsf; one object a line"},
+	FILTERS,
+	END,
+};
 OPTIONS(generate_options) = {
 	{"alg", 0, "ALG", "EdDSA (default), ES256, RS256, PS256, ..."},
 	{"out", 0, "FILE", "private key, mode 0600"},
@@ -118,6 +157,13 @@ OPTIONS(cel_options) = {
 	END,
 };
 
+OPTIONS(rebac_options) = {
+	{"model", 0, "FILE", "authorization model, in the language or as JSON"},
+	{"tuples", 0, "FILE", "relationship tuples, JSON, JSONL or YAML; may be repeated"},
+	{"context", 0, "JSON", "for conditions: an object"},
+	END,
+};
+
 static const struct sz_ctl_command commands[] = {
 	{"attach", NULL, false, "IFACE", 1, 1, "Guard an interface", attach_options,
 	 sz_ctl_cmd_attach},
@@ -127,6 +173,8 @@ static const struct sz_ctl_command commands[] = {
 	 NULL, sz_ctl_cmd_unload},
 	{"status", NULL, false, "", 0, 0, "Show interfaces, daemon and fill of the maps", NULL,
 	 sz_ctl_cmd_status},
+	{"doctor", NULL, false, "", 0, 0, "Look for what is wrong, and say what to do", NULL,
+	 sz_ctl_cmd_doctor},
 	{"services", NULL, false, "", 0, 0, "List the protected services", NULL,
 	 sz_ctl_cmd_services},
 	{"routes", NULL, false, "[SERVICE]", 0, 1, "List routes as the kernel has them", NULL,
@@ -153,10 +201,18 @@ static const struct sz_ctl_command commands[] = {
 	{"ban", NULL, false, "PREFIX", 1, 1, "Drop everything from an address or prefix",
 	 ban_options, sz_ctl_cmd_ban},
 	{"unban", NULL, false, "PREFIX", 1, 1, "Lift a ban", NULL, sz_ctl_cmd_unban},
-	{"audit", "verify", false, "[DIR]", 0, 1, "Check the audit log's whole chain", NULL,
-	 sz_ctl_cmd_audit_verify},
+	{"audit", "verify", false, "[DIR]", 0, 1, "Check the audit log: chain, tree, signatures",
+	 audit_verify_options, sz_ctl_cmd_audit_verify},
 	{"audit", "tail", false, "[DIR]", 0, 1, "Show the last records", tail_options,
 	 sz_ctl_cmd_audit_tail},
+	{"audit", "query", false, "[DIR]", 0, 1, "Show the records that fit", query_options,
+	 sz_ctl_cmd_audit_query},
+	{"audit", "export", false, "[DIR]", 0, 1, "Print records for other programs",
+	 export_options, sz_ctl_cmd_audit_export},
+	{"audit", "prove", false, "[DIR]", 0, 1, "Prove a record, or that the log only grew",
+	 prove_options, sz_ctl_cmd_audit_prove},
+	{"audit", "key", false, "[DIR]", 0, 1, "Show the keys that sign the log", audit_key_options,
+	 sz_ctl_cmd_audit_key},
 	{"keys", "generate", false, "", 0, 0, "Make a key pair for trying things out",
 	 generate_options, sz_ctl_cmd_keys_generate},
 	{"token", "mint", false, "", 0, 0, "Sign a token for trying things out", mint_options,
@@ -165,10 +221,25 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_token_inspect},
 	{"jws", "verify", false, "[TOKEN|-]", 0, 1, "Check a signature; prints JSON", jws_options,
 	 sz_ctl_cmd_jws_verify},
-	{"jwk", "thumbprint", false, "FILE", 1, 1, "Print the RFC 7638 thumbprint of each key", NULL,
-	 sz_ctl_cmd_jwk_thumbprint},
+	{"jwk", "thumbprint", false, "FILE", 1, 1, "Print the RFC 7638 thumbprint of each key",
+	 NULL, sz_ctl_cmd_jwk_thumbprint},
 	{"cel", "eval", true, "[EXPR]", 0, 1, "Evaluate a CEL expression", cel_options,
 	 sz_ctl_cmd_cel_eval},
+	{"rebac", "model", false, "validate|convert FILE", 2, 2,
+	 "Check an authorization model, or write it in the other form", NULL,
+	 sz_ctl_cmd_rebac_model},
+	{"rebac", "check", false, "USER RELATION OBJECT", 3, 3,
+	 "Say whether a user has a relation to an object", rebac_options, sz_ctl_cmd_rebac_check},
+	{"rebac", "list-objects", false, "USER RELATION TYPE", 3, 3,
+	 "List the objects of a type a user has a relation to", rebac_options,
+	 sz_ctl_cmd_rebac_list_objects},
+	{"rebac", "list-users", false, "OBJECT RELATION USERTYPE", 3, 3,
+	 "List the users that have a relation to an object", rebac_options,
+	 sz_ctl_cmd_rebac_list_users},
+	{"rebac", "expand", false, "OBJECT RELATION", 2, 2, "Show where a relation comes from",
+	 rebac_options, sz_ctl_cmd_rebac_expand},
+	{"rebac", "test", false, "FILE...", 1, SZ_CTL_WORDS_MAX, "Run OpenFGA store tests", NULL,
+	 sz_ctl_cmd_rebac_test},
 	{"reload", NULL, false, "", 0, 0, "Let the daemon read its configuration anew", NULL,
 	 sz_ctl_cmd_reload},
 	{"flush", NULL, false, "", 0, 0, "Write the audit log to disk, with a summary of hits",

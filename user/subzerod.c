@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "core/core.h"
 #include "gateway/gateway.h"
+#include "metrics/metrics.h"
 #include "net/net.h"
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"
@@ -22,6 +23,7 @@
 struct daemon {
 	struct sz_loop_ring *loop;
 	struct sz_gateway *gateway;
+	struct sz_metrics *metrics;
 	bool detach_on_exit;
 };
 
@@ -115,6 +117,8 @@ static int run(struct daemon *d, const char *config)
 		r = sz_gateway_new(config, d->loop, &d->gateway, &e);
 	if (!r)
 		r = sz_control_listen(d->loop, d->gateway, &e);
+	if (!r)
+		r = sz_metrics_listen(d->loop, d->gateway, &d->metrics, &e);
 	if (!r && watchdog)
 		r = sz_net_every(d->loop, watchdog / 2, on_watchdog, d);
 	if (r) {
@@ -184,6 +188,7 @@ int main(int argc, char **argv)
 		return check_config(config);
 	r = run(&d, config);
 	sz_net_free(d.loop);
+	sz_metrics_free(d.metrics);
 	sz_gateway_free(d.gateway);
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Heads that a segment's end has cut. TCP cuts where it likes, and a client with a small window will
- * not send the rest before the beginning is acknowledged; only the server can do that. So on a
+ * Heads that a segment's end has cut. TCP cuts where it likes, and a client with a small window
+ * will not send the rest before the beginning is acknowledged; only the server can do that. So on a
  * connection that has had a request admitted, a beginning that is sound so far passes at once, and
  * its bytes are kept in sz_carry. With the next segment the head is read from its first byte again
  * and decided as a whole. The server cannot act before that: what ends the head, or even a line of
@@ -107,7 +107,8 @@ SZ_COLD bool sz_carry_take(struct sz_scratch *s, u32 at)
 	u32 end = w->base + s->p.payload_len;
 
 	if ((SZ_RULE(CARRY_KNOWN) && !f->requests) || w->monitor || w->carry_not ||
-	    (f->flags & SZ_FLOW_ASKED) || end - at > SZ_CARRY_MAX)
+	    (SZ_RULE(CARRY_ASKED) && (f->flags & SZ_FLOW_ASKED)) ||
+	    (SZ_RULE(CARRY_WHOLE) && end - at > SZ_CARRY_MAX))
 		return false;
 	w->carry_at = at;
 	w->carry_put = end - at;
@@ -146,7 +147,7 @@ SZ_COLD bool sz_carry_commit(struct sz_scratch *s)
 	c->len = w->carry_put;
 	sz_loop(SZ_CARRY_MAX / SZ_CARRY_STEP, sz_carry_step, &copy);
 	w->carry_not = sz_map_set(&sz_carry, &s->p.key, c) != 0;
-	return !w->carry_not;
+	return !SZ_RULE(CARRY_KEPT) || !w->carry_not;
 }
 
 #endif

@@ -215,7 +215,7 @@ SZ_INLINE bool sz_flow_answered(const struct sz_flow *f, u32 ack, u64 now)
 		return true;
 	if (ack != f->sent || ack == f->ack_admit)
 		return false;
-	return f->burst <= 1 ||
+	return !SZ_RULE(ANSWER_QUIET) || f->burst <= 1 ||
 	       (f->quiet_ns && f->quiet_sent == f->sent && now - f->quiet_ns >= SZ_QUIET_NS);
 }
 

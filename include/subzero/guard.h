@@ -68,7 +68,7 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 
 	if (SZ_RULE(FLOOR) && sz_seq_before(seq, f->floor))
 		return false;
-	if ((s->p.tcp_flags & SZ_TCP_FIN) && sz_flow_in_head(f))
+	if ((s->p.tcp_flags & SZ_TCP_FIN) && sz_fin_cuts(s))
 		return false;
 	if (!sz_seq_before(sz_flow_acked(f), seq + len)) {
 		s->w.reason = SZ_R_REPEAT;
@@ -84,7 +84,7 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 	return false;
 }
 
-/* From either map; NULL: in none. Another CPU may move it from the second to the first meanwhile. */
+/* From either map; NULL: in none. Another CPU may move it to the first meanwhile. */
 SZ_COLD struct sz_flow *sz_flow_lookup(const struct sz_flow_key *key, u32 *ret_promoted)
 {
 	struct sz_flow *f = sz_map_get(&sz_flows, key);
@@ -145,7 +145,8 @@ SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow 
 	struct sz_scratch *s = g->s;
 	struct sz_flow *f = &s->flow;
 
-	if (SZ_RULE(FIN_AHEAD) && !s->w.monitor && sz_seq_before(f->next, s->p.seq))
+	if (SZ_RULE(FIN_AHEAD) && !s->w.monitor &&
+	    (sz_seq_before(f->next, s->p.seq) || (s->p.seq != f->next && sz_fin_cuts(s))))
 		return sz_drop(s, g->svc->id, SZ_R_GAP);
 	if (s->w.monitor || s->p.seq != f->next || !sz_flow_in_head(f)) {
 		sz_count(SZ_R_CONTROL);
@@ -153,6 +154,7 @@ SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow 
 	}
 	f->flags |= SZ_FLOW_DEAD | SZ_FLOW_CUT;
 	f->answer = SZ_R_BAD_REQUEST;
+	f->ack_admit = f->sent;
 	if (!sz_flow_lock(live, f))
 		return SZ_AGAIN;
 	sz_flow_store(live, f);
@@ -173,6 +175,23 @@ SZ_COLD bool sz_may_be_second(struct sz_guard *g)
 	return !s->w.monitor && s->p.payload_len && s->p.ack == f->iss + 1 && d &&
 	       d < SZ_COOKIE_NEAR && (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM)) &&
 	       s->p.payload_off + s->p.payload_len <= s->w.loaded && sz_may_hold(g, d);
+}
+
+/* A RST of the client: the flow ends with it where the server obeys it. */
+SZ_INLINE int sz_guard_rst(struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	enum sz_rst rst = sz_flow_reset(&s->flow, s->p.seq);
+
+	if (SZ_RULE(RST_UNSURE) && rst == SZ_RST_UNSURE)
+		return sz_drop(s, g->svc->id, SZ_R_GAP);
+	if (SZ_RULE(RST_FORGETS) && rst == SZ_RST_OBEYED) {
+		/* With SYN cookies the same numbers may live again without a SYN. */
+		sz_map_unset(&sz_flows, &s->p.key);
+		sz_map_unset(&sz_half, &s->p.key);
+	}
+	sz_count(SZ_R_CONTROL);
+	return SZ_PASS;
 }
 
 /* One attempt to decide a segment. */
@@ -208,19 +227,10 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (SZ_RULE(ANSWERED) && (s->flow.flags & SZ_FLOW_DEAD))
 		return sz_guard_answered(ctx, s, f);
-	if (flags & SZ_TCP_RST) {
-		enum sz_rst rst = sz_flow_reset(&s->flow, s->p.seq);
-
-		if (SZ_RULE(RST_UNSURE) && rst == SZ_RST_UNSURE)
-			return sz_drop(s, g->svc->id, SZ_R_GAP);
-		if (SZ_RULE(RST_FORGETS) && rst == SZ_RST_OBEYED) {
-			/* With SYN cookies the same numbers may live again without a SYN. */
-			sz_map_unset(&sz_flows, &s->p.key);
-			sz_map_unset(&sz_half, &s->p.key);
-		}
-		sz_count(SZ_R_CONTROL);
-		return SZ_PASS;
-	}
+	if (flags & SZ_TCP_RST)
+		return sz_guard_rst(g);
+	if (!sz_carry_undo(ctx, s))
+		return sz_drop(s, g->svc->id, SZ_R_MALFORMED);
 	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
 	w->n_tickets = w->breaks = w->carry = w->carry_put = w->carry_done = w->spill.len = 0;
 	if (SZ_RULE(HANDSHAKE) && !sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack)) {
@@ -245,8 +255,6 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (SZ_RULE(TOO_LARGE) && s->p.payload_off + s->p.payload_len > w->loaded)
 		return sz_drop(s, g->svc->id, SZ_R_TOO_LARGE);
-	if (!sz_carry_undo(ctx, s))
-		return sz_drop(s, g->svc->id, SZ_R_MALFORMED);
 	sz_says(w, SZ_DENY, SZ_R_GAP, 0);
 	sz_loop(2 * SZ_WALK_MAX, sz_walk_step, g);
 	if (SZ_RULE(WALK_END) && w->verdict == SZ_ALLOW && w->off != s->p.payload_len)
@@ -297,7 +305,7 @@ SZ_COLD const struct sz_service *sz_service_find(const struct sz_addr *server, u
 	const struct sz_service *svc = sz_service_at(server, port), *all;
 
 	/* Without a port it may be for either: watched only where both are. */
-	if (svc && (port || !(svc->flags & SZ_SVC_MONITOR)))
+	if (svc && (!SZ_RULE(PORTLESS) || port || !(svc->flags & SZ_SVC_MONITOR)))
 		return svc;
 	all = sz_map_get(&sz_services, &any);
 	return svc && (!all || (all->flags & SZ_SVC_MONITOR)) ? svc : all;

@@ -234,61 +234,61 @@ SZ_INLINE bool sz_scan_connection(const struct sz_scan *s, const u8 *buf, u32 en
 	       b == SZ_W8('e', 'p', '-', 'a', 'l', 'i', 'v', 'e');
 }
 
-/* Where an IPv6 address in brackets ends, behind the ']'; 0 where it is none. */
-SZ_COLD u32 sz_scan_host6(const u8 *buf, u32 at, u32 end)
+/* High bit set in every byte that is not [0-9A-Fa-f:.]. */
+SZ_INLINE u64 sz_not_address(u64 w)
+{
+	u64 x = w & SZ_LOW7, f = x | 0x20 * SZ_ONES;
+	u64 alpha = SZ_GE(f, 'a') & ~SZ_GE(f, 'f' + 1);
+	u64 digit = SZ_GE(x, '0') & ~SZ_GE(x, ':' + 1); /* ':' stands behind '9' */
+
+	return (~(alpha | digit | sz_is_byte(w, '.')) | w) & SZ_HIGH;
+}
+
+/* Where a host name (64 bytes at most) or the address within brackets (48 at most) ends. */
+SZ_COLD u32 sz_scan_host_end(const u8 *buf, u32 at, u32 end, u32 literal)
 {
 	u32 i;
 
-	for (i = 1; i < 48; i++) {
-		u8 c = sz_byte(buf, at + i), f = c | 0x20;
+	for (i = 0; i < 8; i++) {
+		u64 w = sz_word(buf, at), m = sz_not_address(w);
 
-		if (at + i >= end)
-			return 0;
-		if (c == ']')
-			return i > 2 ? at + i + 1 : 0;
-		if (c != ':' && c != '.' && (c < '0' || c > '9') && (f < 'a' || f > 'f'))
-			return 0;
+		if (!literal)
+			m = sz_not_word(w) & ~(sz_is_byte(w, '.') | sz_is_byte(w, '_'));
+		else if (i >= 6)
+			break;
+		if (m) {
+			at += sz_first(m);
+			break;
+		}
+		at += 8;
 	}
-	return 0;
+	return at < end ? at : end;
 }
 
 /* Host as every server reads it: a short name or an address, perhaps a port. */
 SZ_COLD bool sz_scan_host(const struct sz_scan *s, const u8 *buf, u32 end)
 {
-	u32 at = s->value + (sz_byte(buf, s->value) == ' '), left, i;
+	u32 at = s->value + (sz_byte(buf, s->value) == ' ');
+	u32 literal = sz_byte(buf, at) == '[', stop, left;
+	u64 x, m;
 
-	if (sz_byte(buf, at) == '[') {
-		at = sz_scan_host6(buf, at, end);
-		if (!at || at == end)
-			return at != 0;
-	}
-	for (i = 0; i < 64; i += 8) {
-		u64 w = sz_word(buf, at), m = sz_not_word(w) & ~sz_is_byte(w, '.');
-
-		left = end - at;
-		if (!left)
-			return false;
-		m &= ~sz_is_byte(w, '_');
-		if (left < 8)
-			m &= ~0ull >> (64 - 8 * left);
-		if (m) {
-			at += sz_first(m);
-			break;
-		}
-		if (left <= 8)
-			return true;
-		at += 8;
-	}
-	left = end - at - 1;
-	if (sz_byte(buf, at) != ':' || !left || left > 5)
+	at += literal;
+	stop = sz_scan_host_end(buf, at, end, literal);
+	if (stop <= at)
 		return false;
-	for (i = 1; i <= 5; i++) {
-		u8 c = sz_byte(buf, at + i);
-
-		if (i <= left && (c < '0' || c > '9'))
+	if (literal) {
+		if (stop >= end || sz_byte(buf, stop) != ']')
 			return false;
+		stop++;
 	}
-	return true;
+	if (stop >= end)
+		return true;
+	left = end - stop - 1;
+	if (sz_byte(buf, stop) != ':' || !left || left > 5)
+		return false;
+	x = sz_word(buf, stop + 1);
+	m = (~(SZ_GE(x & SZ_LOW7, '0') & ~SZ_GE(x & SZ_LOW7, '9' + 1)) | x) & SZ_HIGH;
+	return !(m & ~0ull >> (64 - 8 * left));
 }
 
 /* A header's value ended at `end`, where CRLF stands. */
@@ -355,17 +355,12 @@ SZ_INLINE long sz_scan_version(struct sz_scan *s, const u8 *buf, u32 at)
 		s->path_len = s->target_len;
 	if (at + 11 > s->end) {
 		/* Some servers take a line that ends earlier for a whole request (HTTP/0.9). */
-		u32 left = s->end - at - 1, i;
-		u64 known = SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', 0);
+		u32 left = s->end - at - 1, n = left < 7 ? left : 7;
+		u64 odd = v ^ SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '0');
 
-		for (i = 0; i < 9; i++) {
-			u8 c = sz_byte(buf, at + 1 + i);
-
-			if (i >= left)
-				break;
-			if (i < 7 ? c != (u8)(known >> 8 * i) : i == 7 ? (c & 0xfe) != '0' : c != '\r')
-				return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-		}
+		odd &= left > 7 ? ~(1ull << 56) : n ? ~0ull >> (64 - 8 * n) : 0;
+		if (SZ_RULE(VERSION_CUT) && (odd || (left > 8 && sz_byte(buf, at + 9) != '\r')))
+			return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 		return sz_scan_end(s, SZ_HEAD_PARTIAL);
 	}
 	if (v == SZ_W8('H', 'T', 'T', 'P', '/', '1', '.', '0'))

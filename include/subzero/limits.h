@@ -62,6 +62,8 @@
 #define SZ_DENIED_NS 60000000000ull  /* a bad token is remembered as bad this long */
 #define SZ_HEARTBEAT_NS 250000000ull /* how often the daemon says it lives */
 #define SZ_WORKERS_MAX 64
+#define SZ_METRIC_SERVICES 256 /* services that metrics tell apart; the others are one */
+#define SZ_METRIC_ROUTES 2048  /* routes of all of them, likewise */
 
 /* Default map sizes; the configuration may set others before the maps are created. */
 #define SZ_MAX_GRANTS 1000000

@@ -244,7 +244,7 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 		return sz_refuse_later(g, f, reason);
 	s->flow.flags |= SZ_FLOW_DEAD | (s->w.breaks ? SZ_FLOW_CUT : 0);
 	s->flow.answer = reason;
-	s->flow.ack_admit = s->p.ack;
+	s->flow.ack_admit = s->w.breaks ? s->flow.sent : s->p.ack;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;
 	if (!sz_commit(g, f))
 		return SZ_AGAIN;
@@ -287,9 +287,7 @@ SZ_COLD int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *
 	else if (w->verdict == SZ_ALLOW)
 		sz_count(w->reason);
 	if (w->verdict == SZ_ALLOW &&
-	    (w->monitor || !(s->p.tcp_flags & SZ_TCP_FIN) || !sz_flow_in_head(&s->flow)))
-		return SZ_PASS;
-	if (!SZ_RULE(TRIM) && keep)
+	    (w->monitor || !(s->p.tcp_flags & SZ_TCP_FIN) || !sz_fin_cuts(s)))
 		return SZ_PASS;
 	if (!SZ_RULE(TRIM) && keep)
 		return SZ_PASS;

@@ -63,6 +63,14 @@
 	X(CARRY_CR, 3, "and it does not end in CR")						\
 	X(CARRY_BIRTH, 3, "what is kept of it is of this connection")				\
 	X(CARRY_PLACE, 3, "and of this place")							\
+	X(CARRY_ASKED, 3, "and only where no question is open")					\
+	X(CARRY_WHOLE, 3, "and it is kept whole")						\
+	X(CARRY_KEPT, 3, "and what could not be kept does not pass")				\
+	X(D_CARRY_CR, 3, "nor does the daemon let a CR go on ahead")				\
+	X(SPILL_BIRTH, 3, "a spilled range is of this connection")				\
+	X(SPILL_FIXED, 3, "and says nothing about the inside of a head")			\
+	X(SPILL_KEPT, 3, "and one that found no room does not pass")				\
+	X(SPILL_TORN, 3, "and is not believed when it changed meanwhile")			\
 	X(URGENT, 3, "urgent data is dropped")							\
 	X(NEEDS_ACK, 3, "a segment has ACK or RST")						\
 	X(SYN_MULTIPATH, 3, "Multipath TCP is taken out of a SYN")				\
@@ -80,6 +88,7 @@
 	X(METHOD_CAPITALS, 5, "a method is a word of capitals")					\
 	X(TARGET_FORM, 5, "a target begins with a slash")					\
 	X(VERSION, 5, "HTTP/1.0 or HTTP/1.1")							\
+	X(VERSION_CUT, 5, "a version that is cut is one so far")					\
 	X(REQUEST_LINE_END, 5, "the request line ends in CRLF")					\
 	X(QUERY_CONTROL, 5, "no control byte in a query")					\
 	X(QUERY_BEYOND_ASCII, 5, "a query beyond ASCII is unusual")				\
@@ -236,6 +245,8 @@
 	X(ASK_DAEMON, 13, "without a daemon what is not known gets 503")			\
 	X(HOLD_DAEMON, 13, "and nothing is held for it")					\
 	X(MONITOR, 13, "refusing is the rule, monitor mode must be configured")			\
+	X(PORTLESS, 13, "what names no port is watched only where all of its address is")		\
+	X(D_PORTLESS, 13, "as the daemon says")							\
 	X(LOST_FLOW, 13, "a flow that monitor mode lost is reset when enforcing")		\
 	X(SILENT, 13, "what has no answer is dropped")						\
 	X(BAN, 13, "a banned source is dropped")						\
@@ -255,7 +266,8 @@
 	X(HOLD_COUNT_UNKNOWN, 14, "and fewer")							\
 	X(HOLD_BUDGET, 14, "and they cost it misses")						\
 	/* answers */										\
-	X(ANSWER_ORDER, 15, "a refusal waits for the answers before it")
+	X(ANSWER_ORDER, 15, "a refusal waits for the answers before it")			\
+	X(ANSWER_QUIET, 15, "and behind several requests until the server is silent")
 
 #define SZ_RULE_ENUM_(NAME, number, text) SZ_RULE_##NAME,
 enum sz_rule { SZ_RULES(SZ_RULE_ENUM_) SZ_RULE_COUNT };

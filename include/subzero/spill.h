@@ -2,14 +2,15 @@
 /*
  * The byte ranges of a flow that it remembers until the server has them: a few in the flow itself,
  * for most connections never have more, and in sz_spill those of a client that has many segments
- * with requests in flight. Called by guard.h and walk.h (find, room) and outcome.h (commit, with the
- * flow locked). A reader may see an entry half written; the flow's version tells it so afterwards.
+ * with requests in flight. Called by guard.h and walk.h (find, room) and outcome.h (commit, with
+ * the flow locked). A reader may see an entry half written; the flow's version tells it so afterwards.
  */
 #ifndef SZ_SPILL_H
 #define SZ_SPILL_H
 
 #include "subzero/flow.h"
 #include "subzero/parts.h"
+#include "subzero/rule.h"
 
 /* Only pointers: w.look, w.slot and w.inuse are what a search looks for and finds. */
 struct sz_spill_look {
@@ -22,7 +23,7 @@ SZ_INLINE struct sz_spill *sz_spill_of(const struct sz_scratch *s)
 {
 	struct sz_spill *sp = sz_map_get(&sz_spill, &s->p.key);
 
-	return sp && sp->birth_ns == s->flow.birth_ns ? sp : 0;
+	return sp && (!SZ_RULE(SPILL_BIRTH) || sp->birth_ns == s->flow.birth_ns) ? sp : 0;
 }
 
 SZ_LOOP_FN sz_spill_find_step(u64 i, void *arg)
@@ -31,7 +32,7 @@ SZ_LOOP_FN sz_spill_find_step(u64 i, void *arg)
 	const struct sz_range *r = &l->in->range[i & (SZ_SPILL_MAX - 1)];
 	u32 d = l->s->w.look - r->seq;
 
-	if (d >= r->len || (d && d < r->fixed))
+	if (d >= r->len || (SZ_RULE(SPILL_FIXED) && d && d < r->fixed))
 		return 0;
 	l->s->w.slot = (u32)i;
 	return 1;
@@ -103,8 +104,8 @@ SZ_PART int sz_part_spill_room(void)
 }
 
 /*
- * With the flow locked: forgets spilled ranges that the server has, adds w.spill when its len is not
- * 0, and gives up an entry that is empty. Returns 0, or -1: no room, nothing was added.
+ * With the flow locked: forgets spilled ranges that the server has, adds w.spill when its len is
+ * not 0, and gives up an entry that is empty. Returns 0, or -1: no room, nothing was added.
  */
 SZ_PART int sz_part_spill_commit(void)
 {
@@ -118,7 +119,7 @@ SZ_PART int sz_part_spill_commit(void)
 		s->spill.birth_ns = s->flow.birth_ns; /* all of its ranges are free */
 		sz_map_set(&sz_spill, &s->p.key, &s->spill);
 		look.in = sz_spill_of(s);
-		if (!look.in)
+		if (SZ_RULE(SPILL_KEPT) && !look.in)
 			return -1;
 	}
 	s->flow.flags &= ~SZ_FLOW_SPILL;
@@ -141,7 +142,7 @@ SZ_PART int sz_part_spill_commit(void)
 	return 0;
 }
 
-/* Copies the range that says something about p to w.found: its first byte, or one behind `fixed`. */
+/* Copies the range that says something about p to w.found: see sz_range_find(). */
 SZ_INLINE bool sz_range_known(struct sz_scratch *s, u32 p)
 {
 	u32 k = sz_range_find(&s->flow, p);
@@ -153,10 +154,28 @@ SZ_INLINE bool sz_range_known(struct sz_scratch *s, u32 p)
 	return (s->flow.flags & SZ_FLOW_SPILL) && sz_part_spill_find(p);
 }
 
+/*
+ * Would the segment's FIN end the stream behind the beginning of a head, or of framing? At `next`
+ * the flow knows. Before it only a body may end early: of admitted pieces the server may have the
+ * first and not the second, whose checksum was wrong.
+ */
+SZ_COLD bool sz_fin_cuts(struct sz_scratch *s)
+{
+	const struct sz_flow *f = &s->flow;
+	u32 end = s->p.seq + s->p.payload_len;
+
+	if (end == f->next)
+		return sz_flow_in_head(f);
+	if (!SZ_RULE(HEAD_FIN) || sz_seq_before(end, sz_flow_acked(f)))
+		return false;
+	return !sz_range_known(s, end) || (s->w.found.seq == end && s->w.found.fixed);
+}
+
 /* Has what was read of the spilled ranges been overwritten meanwhile? */
 SZ_INLINE bool sz_spill_torn(const struct sz_scratch *s, struct sz_flow *live)
 {
-	return (s->flow.flags & SZ_FLOW_SPILL) && sz_load_acquire(&live->ver) != s->flow.ver;
+	return SZ_RULE(SPILL_TORN) && (s->flow.flags & SZ_FLOW_SPILL) &&
+	       sz_load_acquire(&live->ver) != s->flow.ver;
 }
 
 #endif

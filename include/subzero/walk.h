@@ -250,7 +250,8 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	/* What passes now must be remembered until the server has it: without a slot, wait for it.
 	 */
 	slot = sz_range_free(f);
-	if ((SZ_RULE(REMEMBERED) && slot == SZ_RANGES && (f->more || !sz_part_spill_room())) || w->n_admitted >= SZ_WALK_MAX ||
+	if ((SZ_RULE(REMEMBERED) && slot == SZ_RANGES && (f->more || !sz_part_spill_room())) ||
+	    w->n_admitted >= SZ_WALK_MAX ||
 	    (SZ_RULE(BODY_AHEAD) && f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2))
 		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
 	if (f->more) {

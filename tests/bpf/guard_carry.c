@@ -199,6 +199,22 @@ TEST(carried_beginning_cannot_be_changed)
 	EXPECT_EQ(next(), 2 * at);
 }
 
+TEST(beginning_of_what_was_asked_about_waits_for_the_daemon)
+{
+	static const char unknown[] =
+		"GET /a HTTP/1.1\r\n" HOST_ "Authorization: Bearer unknown\r\n\r\n";
+	u32 n = LEN(GET_A);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(DATA(n, unknown), SCENE_DROP);
+	asked(n, SZ_MISS_TOKEN, 0);
+	EXPECT_EQ(DATA_N(n, unknown, 30), SCENE_DROP);
+	EXPECT_EQ(flow().next - scene_base, n);
+	EXPECT_EQ(flow().flags, SZ_FLOW_ASKED);
+}
+
 TEST(long_beginning_goes_to_the_daemon_with_what_was_carried)
 {
 	u32 n, at = LEN(GET_A), step = 1000, i;
@@ -303,7 +319,7 @@ TEST(fin_behind_whole_requests_passes)
 	begin();
 	EXPECT_EQ(data_fin(LEN(GET_A), GET_A, LEN(GET_A)), SCENE_PASS);
 	EXPECT_TRUE(scene.same);
-	EXPECT_EQ(fin(LEN(GET_A)), SCENE_PASS); /* an old one */
+	EXPECT_EQ(fin(LEN(GET_A)), SCENE_DROP); /* inside what was admitted */
 }
 
 TEST(fin_behind_a_beginning_becomes_a_reset)

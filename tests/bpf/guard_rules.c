@@ -5,6 +5,8 @@
  */
 #include "scene.h"
 
+#include "subzero/flow.h"
+
 #define ODD     "GET /a/%41 HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
 #define CHUNKED "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Transfer-Encoding: chunked\r\n\r\n"
 
@@ -363,3 +365,52 @@ TEST(request_whose_flow_finds_no_room_does_not_pass)
 	sz_flows.max = was.max;
 }
 #endif
+
+/* ---- tickets for pieces --------------------------------------------------------------------- */
+
+/* The daemon decided on both pieces as one head; the first has passed as part of another one. */
+TEST(later_piece_is_admitted_only_behind_the_pieces_it_was_decided_behind)
+{
+	static const char first[] = "GET /pub HTTP/1.1\r\nX: yyyyyyyyyyy";
+	static const char other[] = "GET /pub HTTP/1.1\r\nX: zzzzzzzzzzz";
+	static const char second[] = "\r\n" HOST_ "\r\n";
+	struct sz_ticket t, o;
+
+	for (u32 changed = 0; changed < 2; changed++) {
+		scene_begin();
+		scene_connect();
+		EXPECT_EQ(DATA(0, first), SCENE_DROP);
+		asked(0, SZ_MISS_PARTIAL);
+		t = scene_ticket_value(first, LEN(first), SZ_TK_STREAM, 0);
+		o = scene_ticket_value(other, LEN(other), SZ_TK_STREAM, 0);
+		scene_ticket_set(0, changed ? &o : &t);
+		EXPECT_EQ(DATA(0, changed ? other : first), SCENE_PASS);
+		o = scene_ticket_value(second, LEN(second), SZ_TK_REQUEST, 0);
+		o.birth_ns = flow().birth_ns;
+		o.after = sz_chain(0, t.digest);
+		scene_ticket_set(LEN(first), &o);
+		EXPECT_EQ(DATA(LEN(first), second), changed ? SCENE_DROP : SCENE_PASS);
+		EXPECT_EQ(flow().requests, !changed);
+	}
+}
+
+/* ---- packets without a port ----------------------------------------------------------------- */
+
+TEST(fragment_is_watched_only_where_the_services_at_any_address_are_watched_too)
+{
+	struct sz_service_key here = {.addr = scene_addr(false, 1)}, any = {};
+	struct sz_service svc = {.id = SCENE_SERVICE};
+
+	for (u32 i = 0; i < 6; i++) {
+		bool none = i >= 4; /* nothing at any address */
+
+		scene_begin();
+		svc.flags = i & 1 ? SZ_SVC_MONITOR : 0;
+		ASSERT_EQ(machine_set("sz_services", &here, &svc), 0);
+		svc.flags = i & 2 ? SZ_SVC_MONITOR : 0;
+		if (!none)
+			ASSERT_EQ(machine_set("sz_services", &any, &svc), 0);
+		EXPECT_EQ(IN(.frag = 0x2000, .flags = PKT_ACK),
+			  i == 3 || i == 5 ? SCENE_PASS : SCENE_DROP);
+	}
+}

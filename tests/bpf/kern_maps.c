@@ -60,6 +60,44 @@ TEST(each_visits_every_entry_of_a_hash_once_and_may_delete_it)
 	sz_kern_close(k);
 }
 
+TEST(a_walk_in_steps_visits_every_entry_once_and_tells_its_end)
+{
+	struct sz_map_cursor c = { 0 };
+	unsigned steps = 0;
+	struct sz_kern *k;
+	struct seen s;
+	u64 before;
+	u32 i;
+
+	begin();
+	k = load();
+	for (i = 1; i <= 1700; i++) {
+		struct sz_grant_key key = { .token.w[0] = i };
+		struct sz_grant g = { .principal = i };
+
+		ASSERT_EQ(sz_map_put_new(k, SZ_MAP_GRANTS, &key, &g), 0);
+	}
+	s = (struct seen){ .k = k, .map = SZ_MAP_GRANTS };
+	while (!c.done && steps < 100) {
+		before = s.n;
+		ASSERT_EQ(sz_map_each_step(k, SZ_MAP_GRANTS, &c, 100, count, &s), 0);
+		EXPECT_TRUE(s.n - before <= 1024);
+		steps++;
+	}
+	EXPECT_TRUE(steps > 2 && steps < 100);
+	EXPECT_EQ(s.n, 1700);
+	EXPECT_EQ(s.sum, 1700 * 1701 / 2);
+	/* Behind the end there is nothing. */
+	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_GRANTS, &c, 100, count, &s), 0);
+	EXPECT_EQ(s.n, 1700);
+	c = (struct sz_map_cursor){ 0 };
+	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_DENIED, &c, 100, count, &s), 0);
+	EXPECT_TRUE(c.done);
+	c = (struct sz_map_cursor){ 0 };
+	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_BANS, &c, 100, count, &s), -EOPNOTSUPP);
+	sz_kern_close(k);
+}
+
 TEST(each_walks_a_trie_and_may_delete_from_it)
 {
 	struct sz_kern *k;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The audit verifier and formatter on any bytes. The first byte chooses: the rest is a segment as
- * it is; lines that are given right hashes, so that what they say is reached; or an attacker's path
- * and claims, whose record must verify and be JSON.
+ * it is; lines that are given right hashes, so that what they say is reached; an attacker's path
+ * and claims, whose record must verify and be JSON; or a checkpoint, or a key, which must be
+ * written back as it was read.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -78,6 +79,34 @@ static void check_record(const char *p, size_t n)
 	sz_audit_free(a);
 }
 
+static void check_note(const char *p, size_t n)
+{
+	static struct sz_audit_skey k;
+	struct sz_audit_checkpoint c, again;
+	struct sz_audit_vkey key;
+	struct sz_buf b = { 0 };
+	struct sz_error e;
+	ssize_t used = sz_audit_checkpoint_parse(p, n, &c);
+
+	if (!k.vkey.name[0])
+		sz_audit_skey_generate("fuzz.test/a", &k);
+	if (used > 0) {
+		assert((size_t)used <= n && c.text == p);
+		assert(c.text_len + 1 + c.signatures_len == (size_t)used);
+		assert(!sz_audit_checkpoint_ok(&c, &k.vkey));
+		strcpy(k.vkey.name, c.origin);
+		sz_audit_checkpoint_sign(&k, c.size, c.root, &b);
+		assert(sz_audit_checkpoint_parse(b.data, b.len, &again) == (ssize_t)b.len);
+		assert(again.text_len == c.text_len && !memcmp(again.text, p, c.text_len));
+		sz_buf_reset(&b);
+	}
+	if (!sz_audit_vkey_parse(p, n, &key, &e)) {
+		sz_audit_vkey_format(&key, &b);
+		assert(b.len == n && !memcmp(b.data, p, n));
+	}
+	sz_buf_done(&b);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -87,7 +116,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	sz_audit_hash_init();
 	if (!size)
 		return 0;
-	switch (data[0] % 3) {
+	switch (data[0] % 4) {
 	case 0:
 		check(p, size - 1, false);
 		break;
@@ -96,6 +125,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		break;
 	case 2:
 		check_record(p, size - 1);
+		break;
+	case 3:
+		check_note(p, size - 1);
 		break;
 	}
 	return 0;

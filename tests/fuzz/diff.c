@@ -407,13 +407,13 @@ static void ticket(void)
 	} else if (STEP->place & 2) {
 		len = len * (STEP->place >> 2) / 64;
 	}
-	t = scene_ticket_value(p, len, STEP->bits & 7, more[STEP->b & 7]);
+	t = scene_ticket_value(p, len, STEP->bits & 15, more[STEP->b & 7]);
 	t.reason = reasons[STEP->b >> 3 & 7];
 	k = (struct sz_ticket_key){.flow = m->flow, .seq = m->seq};
 	t.service = m->service + (STEP->a == 1);
 	t.birth_ns = m->birth_ns;
 	if (!machine_get("sz_flows", &m->flow, &f) || !machine_get("sz_half", &m->flow, &f))
-		t.birth_ns = f.birth_ns + (STEP->a == 2);
+		t.birth_ns = f.birth_ns + (STEP->a == 2), t.after = f.chain ^ (STEP->a == 7);
 	t.digest ^= STEP->a == 3;
 	if (STEP->a == 4)
 		t.expires_ns = 1;

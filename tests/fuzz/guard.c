@@ -7,9 +7,10 @@
  *
  * What must hold: a byte the server could still accept never passes with two contents, unless it
  * lies in a body that was announced; nothing passes behind the decided bytes; every request the
- * server reads is one that is allowed. A client's RST may end the server's connection anywhere
- * between what it has acknowledged and what it was sent, and a bare ACK with the old numbers
- * begins it again, as SYN cookies allow.
+ * server reads is one that is allowed; the client's FIN never follows the beginning of a head; an
+ * answer of the guard stands where the server's next byte would. A client's RST may end the
+ * server's connection anywhere between what it has acknowledged and what it was sent, and a bare
+ * ACK with the old numbers begins it again, as SYN cookies allow.
  */
 #include <strings.h>
 
@@ -120,13 +121,40 @@ static struct {
 	u32 acked; /* as the egress program has seen it */
 	u32 got;   /* bytes without a gap; the reader runs ahead over what is announced */
 	bool gone;
+	bool answered; /* the guard has spoken in its place, */
+	u32 answer;    /* here */
 	u8 have[SPAN], value[SPAN], body[SPAN];
+	u8 open[SPAN + 1], fin[SPAN + 1]; /* inside a head there; a FIN came there */
 } server;
+
+static u32 client_has; /* of what the server said */
 
 static void server_begin(void)
 {
 	memset(&server, 0, sizeof(server));
 	server.r.body = server.body;
+	scene_ack = client_has = SCENE_ISS + 1;
+}
+
+/*
+ * A FIN behind `o` bytes: it must not be the end of a head that is not whole. What is not
+ * acknowledged may have been lost on its way, with a wrong checksum, so that this is the next byte.
+ */
+static void server_takes_fin(u32 o)
+{
+	if (o > SPAN || (s32)(o - server.acked) < 0)
+		return;
+	server.fin[o] = 1;
+	must(o > server.r.pos || !server.open[o]);
+}
+
+static void server_says(u32 n)
+{
+	static const u8 said[256];
+
+	OUT(.flags = PKT_ACK | PKT_PSH, .seq = scene_ack, .ack = scene_base + server.acked,
+	    .data = said, .len = n);
+	scene_ack += n;
 }
 
 /* A segment reached the server. */
@@ -134,7 +162,7 @@ static void server_takes(const struct pkt_seg *s)
 {
 	u32 at = s->seq - scene_base;
 
-	if (server.gone && (s->flags & PKT_ACK) && s->ack == scene_ack && at == 0 &&
+	if (server.gone && (s->flags & PKT_ACK) && s->ack == SCENE_ISS + 1 && at == 0 &&
 	    !(s->flags & PKT_RST))
 		server_begin(); /* the cookie is still good */
 	if (s->flags & PKT_RST) {
@@ -159,13 +187,18 @@ static void server_takes(const struct pkt_seg *s)
 	}
 	while (server.got < SPAN && server.have[server.got])
 		server.got++;
-	while (server.r.pos < SPAN && (server.have[server.r.pos] || server.body[server.r.pos]))
+	while (server.r.pos < SPAN && (server.have[server.r.pos] || server.body[server.r.pos])) {
 		reader_take(&server.r, server.value[server.r.pos]);
+		server.open[server.r.pos] = server.r.state == IN_HEAD && server.r.n;
+		must(!server.open[server.r.pos] || !server.fin[server.r.pos]);
+	}
 	for (u32 i = 0; i < s->len; i++) {
 		u32 o = at + i;
 
 		must((s32)(o - server.acked) < 0 || o < server.r.pos || o >= SPAN);
 	}
+	if (s->flags & PKT_FIN)
+		server_takes_fin(at + s->len);
 }
 
 static void server_acks(u32 to, u8 flags)
@@ -176,9 +209,27 @@ static void server_acks(u32 to, u8 flags)
 	OUT(.flags = PKT_ACK | flags, .seq = scene_ack, .ack = scene_base + to);
 }
 
+/*
+ * The guard has answered in the server's place: once, and again in the same place only. Before the
+ * first request a client that lies about what it has deceives itself alone.
+ */
+static void client_is_answered(const struct pkt_seg *s)
+{
+	if (!s->len)
+		return;
+	must(s->tcp_ok && s->ip_ok);
+	must(server.answered ? s->seq == server.answer : s->seq == scene_ack || !server.r.heads);
+	server.answered = true;
+	server.answer = s->seq;
+}
+
 static void arrives(void)
 {
-	if (scene_raw() == SCENE_PASS && scene.parsed)
+	int act = scene_raw();
+
+	if (act == SCENE_REPLY && scene.parsed)
+		client_is_answered(&scene.seg);
+	if (act == SCENE_PASS && scene.parsed)
 		server_takes(&scene.seg);
 }
 
@@ -186,6 +237,7 @@ static void arrives(void)
 
 #define FRAMES 64
 #define FRAME  2600
+#define ROUNDS 64
 
 struct held {
 	struct sz_miss m;
@@ -199,6 +251,7 @@ static struct {
 	u32 seq;      /* first byte of the request, or the next one of a chunked body */
 	u32 released; /* bytes of the head that went on ahead */
 	u32 head_len;
+	u64 chain; /* of what has passed of what is asked about */
 	u8 head[4000];
 	struct reader chunks;
 	struct held first[FRAMES], later[FRAMES]; /* what is asked; what lies behind it, by place */
@@ -211,6 +264,7 @@ static void daemon_forgets(void)
 {
 	daemon.state = NOTHING;
 	daemon.n_first = daemon.n_later = daemon.head_len = daemon.released = 0;
+	daemon.chain = 0;
 }
 
 static const u8 *held_bytes(const struct held *h)
@@ -228,14 +282,20 @@ static bool kernel_flow(struct sz_flow *f)
 	return scene_flow(f) || scene_half(f);
 }
 
-static void put_ticket(const struct held *h, u32 len, u32 reason, u32 flags, u64 more)
+/* For the bytes behind what *chain names; moves *chain behind them. */
+static void put_ticket(const struct held *h, u32 len, u32 reason, u32 flags, u64 more, u64 *chain)
 {
 	struct sz_ticket t = scene_ticket_value(held_bytes(h), len, flags, more);
 
+	if (!len)
+		return;
 	t.reason = reason;
 	t.birth_ns = h->m.birth_ns;
-	if (len)
-		scene_ticket_set(h->m.seq - scene_base, &t);
+	t.after = *chain;
+	scene_ticket_set(h->m.seq - scene_base, &t);
+	*chain = (flags & (SZ_TK_STREAM | SZ_TK_CHUNK)) == SZ_TK_STREAM
+			 ? sz_chain(t.after, t.digest)
+			 : 0;
 }
 
 static void put_back(const struct held *h)
@@ -317,6 +377,7 @@ static void question_done(void)
 	struct held h;
 
 	daemon.head_len = daemon.released = 0;
+	daemon.chain = 0;
 	while (daemon.n_later) {
 		bool alive = kernel_flow(&f), question;
 
@@ -341,7 +402,8 @@ static void question_done(void)
 static void refuse(u32 reason)
 {
 	if (daemon.n_first) {
-		put_ticket(&daemon.first[0], held_len(&daemon.first[0]), reason, 0, 0);
+		put_ticket(&daemon.first[0], held_len(&daemon.first[0]), reason,
+			   daemon.state == CHUNKS ? SZ_TK_BREAK : 0, 0, &daemon.chain);
 		put_back(&daemon.first[0]);
 	}
 	daemon_forgets();
@@ -377,6 +439,7 @@ static u32 read_chunks(const u8 *p, u32 n, u32 *flags, u64 *more, bool *ret_done
 static void decide(void)
 {
 	struct reader r = {.pos = daemon.seq - scene_base};
+	u64 chain = daemon.chain;
 	u32 n = 0, left;
 	bool done = true;
 
@@ -401,8 +464,8 @@ static void decide(void)
 			if (r.chunked) {
 				daemon.chunks = r;
 				more = 0;
-				len += read_chunks(held_bytes(h) + left, held_len(h) - left,
-						   &flags, &more, &done);
+				len += read_chunks(held_bytes(h) + left, held_len(h) - left, &flags,
+						   &more, &done);
 				if (daemon.chunks.refused) {
 					refuse(SZ_R_BAD_REQUEST);
 					return;
@@ -411,8 +474,9 @@ static void decide(void)
 			left = 0;
 			daemon.seq = h->m.seq + len;
 		}
-		put_ticket(h, len, SZ_R_TICKET, flags, more);
+		put_ticket(h, len, SZ_R_TICKET, flags, more, &chain);
 	}
+	daemon.chain = chain;
 	daemon.state = CHUNKS;
 	put_back_first();
 	if (done)
@@ -460,6 +524,11 @@ static s32 carried(const struct held *h, u8 to[SZ_CARRY_MAX])
 	return (s32)c.len;
 }
 
+static u64 chain_of(const u8 *before, u32 n)
+{
+	return n ? scene_ticket_value(before, n, 0, 0).digest : 0;
+}
+
 /* Goes on ahead, but for a CR at its end. */
 static void release_prefix(void)
 {
@@ -468,7 +537,7 @@ static void release_prefix(void)
 	for (u32 i = 0; i < daemon.n_first; i++)
 		put_ticket(&daemon.first[i],
 			   held_len(&daemon.first[i]) - (i + 1 == daemon.n_first ? behind : 0),
-			   SZ_R_TICKET, SZ_TK_STREAM, 0);
+			   SZ_R_TICKET, SZ_TK_STREAM, 0, &daemon.chain);
 	daemon.head_len -= behind;
 	daemon.released = daemon.head_len;
 	put_back_first();
@@ -486,6 +555,7 @@ static void begin_head(const struct held *h)
 	daemon.seq = h->m.seq - (u32)n;
 	daemon.n_first = 0;
 	daemon.head_len = daemon.released = (u32)n;
+	daemon.chain = chain_of(daemon.head, (u32)n);
 	if (!add_to_head(h))
 		daemon_forgets();
 	else if (try_head() && daemon.head_len < SZ_COOKIE_NEAR)
@@ -508,7 +578,7 @@ static void feed_chunks(void)
 			return;
 		}
 		daemon.seq = h->m.seq + used;
-		put_ticket(h, used, SZ_R_TICKET, flags, more);
+		put_ticket(h, used, SZ_R_TICKET, flags, more, &daemon.chain);
 		put_back_first();
 		if (done) {
 			question_done();
@@ -536,6 +606,7 @@ static void ask_chunk(const struct held *h)
 	daemon.chunks = (struct reader){.pos = h->m.seq - scene_base - (u32)n, .state = IN_CRLF};
 	must(read_chunks(before, (u32)n, &flags, &more, &done) == (u32)n);
 	must(daemon.chunks.state != IN_HEAD && daemon.chunks.state != IN_DATA);
+	daemon.chain = chain_of(before, (u32)n);
 	daemon.n_first = 0;
 	hold_first(h);
 	feed_chunks();
@@ -605,7 +676,7 @@ static void orphan(const struct held *h)
 	if (!kernel_flow(&f) || !sz_seq_before(sz_flow_acked(&f), h->m.seq + held_len(h)))
 		return;
 	if (f.next == h->m.seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
-		put_ticket(h, held_len(h), SZ_R_OVERLOAD, 0, 0);
+		put_ticket(h, held_len(h), SZ_R_OVERLOAD, SZ_TK_BREAK, 0, &f.chain);
 		put_back(h);
 		return;
 	}
@@ -640,7 +711,8 @@ static void daemon_runs(void)
 	u32 rounds = 0;
 
 	do {
-		while (scene_miss(&h.m)) {
+		/* Frames that come back at once have a budget, and the scene none. */
+		for (u32 n = 0; n < ROUNDS && scene_miss(&h.m); n++) {
 			if (h.m.frame_len > FRAME)
 				continue;
 			memcpy(h.bytes, scene_miss_frame, h.m.frame_len);
@@ -648,7 +720,7 @@ static void daemon_runs(void)
 		}
 		if (daemon.state == ORDER)
 			question_done();
-	} while (sz_misses.n && rounds++ < 64);
+	} while (sz_misses.n && rounds++ < ROUNDS);
 	while (scene_event(&e))
 		;
 }
@@ -720,9 +792,11 @@ static u32 place(void)
 
 static u32 client_ack(void)
 {
+	if (STEP->a & 1 && client_has == scene_ack && server.r.heads && !server.gone)
+		server_says(1);
 	if (STEP->a & 1)
-		scene_ack++;
-	return STEP->a & 2 ? SCENE_ISS + STEP->b : scene_ack;
+		client_has = scene_ack;
+	return STEP->a & 2 ? SCENE_ISS + STEP->b : client_has;
 }
 
 static void client_sends(void)
@@ -787,7 +861,7 @@ static void client_repeats(void)
 static void client_controls(void)
 {
 	static const u8 flags[] = {PKT_ACK, PKT_RST, PKT_ACK | PKT_FIN, PKT_RST | PKT_ACK};
-	struct pkt_spec s = {.flags = flags[STEP->b & 3], .ack = scene_ack};
+	struct pkt_spec s = {.flags = flags[STEP->b & 3], .ack = client_has};
 
 	s.seq = scene_base + (STEP->a & 1 ? place() : 0);
 	scene.in_len = pkt_build(scene.in, &s);
@@ -802,7 +876,6 @@ static void connection_begins(void)
 	if (scene_raw() != SCENE_PASS)
 		return;
 	server_begin();
-	scene_ack = SCENE_ISS + 1;
 	OUT(.flags = PKT_SYN | PKT_ACK, .seq = SCENE_ISS, .ack = scene_base);
 }
 
@@ -834,7 +907,11 @@ static void step(void)
 		client_repeats();
 		break;
 	case 21:
-		server_acks(server.acked + STEP->b * 4u % (server.got - server.acked + 1), 0);
+		if (STEP->a & 2 && server.r.heads && !server.gone)
+			server_says(1 + STEP->b);
+		else
+			server_acks(server.acked + STEP->b * 4u % (server.got - server.acked + 1),
+				    0);
 		break;
 	case 22:
 	case 23:

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 raw_port=8090
 
-command -v python3 >/dev/null || skip_all "python3 is not installed; run: sudo scripts/setup check"
+command -v python3 >/dev/null || skip_all "python3 is not installed; run: sudo scripts/setup peers"
 lab_up || exit 1
 
 # A source address for each connection, by which all records are joined.
@@ -53,13 +53,15 @@ guard_mint alice orders:read >"$GUARD_DIR/alice"
 guard_mint mallory other:read >"$GUARD_DIR/mallory"
 
 judge() {
+	local ctl="$GUARD_BUILD/subzeroctl --pin-dir $GUARD_PINS --config $GUARD_DIR/guard.yaml"
+
 	lab_server python3 -B tests/http/judge.py --space "/run/netns/$LAB_CLIENT_NS" \
 		--address "$LAB_SERVER4" --servers "${HTTP_SERVERS# }" --raw $raw_port \
 		--token "$GUARD_DIR/alice" --other "$GUARD_DIR/mallory" \
 		--vectors "${SUBZERO_VECTORS:-../shared/data}" \
 		--notes "$LAB_DIR/h-node.log" --notes "$LAB_DIR/h-python.log" \
 		--log "$GUARD_DIR/state/audit/*.jsonl" \
-		--flush "$GUARD_BUILD/subzeroctl --pin-dir $GUARD_PINS --config $GUARD_DIR/guard.yaml flush" \
+		--flush "$ctl flush" \
 		"$@"
 }
 
@@ -75,7 +77,7 @@ while IFS= read -r line; do
 done <"$LAB_DIR/verdicts"
 expect_eq "$status $(tail -n 3 "$LAB_DIR/judge.err")" "0 " "every case was sent and judged"
 for name in $HTTP_MISSING; do
-	skip "what $name understands" "not installed; run: sudo scripts/setup check"
+	skip "what $name understands" "not installed; run: sudo scripts/setup peers"
 done
 expect_ok "the audit log verifies" guard_ctl audit verify
 expect_eq "$(guard_count desync) $(guard_count changed)" "0 0" "no stream was torn"

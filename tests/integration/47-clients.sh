@@ -241,7 +241,8 @@ hey_one() { # NAME TAG OPTION...
 	out=$($where hey -n 1000 -c 20 -t 20 "${bearer[@]}" "$@" \
 		"$(guard_url)/orders/echo?$tag" 2>&1)
 	expect_eq "$(sed -n '/Status code/,$p' <<<"$out" |
-		grep -o '\[[0-9]*\].*\|Error.*' | xargs)" "[200] 1000 responses" "hey, $name: 1,000 of 1,000"
+		grep -o '\[[0-9]*\].*\|Error.*' | xargs)" "[200] 1000 responses" \
+		"hey, $name: 1,000 of 1,000"
 	expect_le "$(sed -n 's/^ *Slowest:[[:space:]]*\([0-9.]*\) secs/\1/p' <<<"$out")" \
 		5 "hey, $name: without a stall"
 	expect_eq "$(seen "$tag")" 1000 "hey, $name: the service has seen each once"

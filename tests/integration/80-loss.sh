@@ -32,7 +32,8 @@ lab_client tc filter add dev "$LAB_CLIENT_IF" egress bpf da obj "$object" sec tc
 lost() {
 	local program map slot=0
 	if [ "$1" = xdp ]; then
-		program=$(lab_client ip -d link show dev "$LAB_CLIENT_IF" | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')
+		program=$(lab_client ip -d link show dev "$LAB_CLIENT_IF" |
+			sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')
 	else
 		slot=1
 		program=$(lab_client tc filter show dev "$LAB_CLIENT_IF" egress |

@@ -124,7 +124,7 @@ static inline char *log_new(u8 ret_last[SZ_AUDIT_HASH_LEN])
 static inline int verify(const char *dir, struct sz_audit_report *r, struct sz_error *e)
 {
 	e->msg[0] = 0;
-	return sz_audit_verify(dir, r, NULL, NULL, e);
+	return sz_audit_verify(dir, NULL, r, NULL, NULL, e);
 }
 
 /* The lines of a segment, each with its line end. */

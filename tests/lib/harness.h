@@ -20,7 +20,8 @@ struct test_case {
 	struct test_case *next;
 };
 
-static struct test_case *test_first, **test_last = &test_first;
+static struct test_case *test_first;
+static struct test_case **test_last __attribute__((unused)) = &test_first;
 static int test_asserted, test_failed;
 static const char *test_skip;
 static jmp_buf test_exit;
@@ -109,12 +110,13 @@ static jmp_buf test_exit;
 #define ASSERT_MEMEQ(a, e, n) ASSERT_(EXPECT_MEMEQ(a, e, n))
 
 /* A frame of its own, so that longjmp clobbers nothing of main(). */
-__attribute__((noinline)) static void test_run(void (*fn)(void))
+__attribute__((noinline, unused)) static void test_run(void (*fn)(void))
 {
 	if (!setjmp(test_exit))
 		fn();
 }
 
+#ifndef HARNESS_NO_MAIN /* a program of another kind that uses the scenes */
 int main(int argc, char **argv)
 {
 	struct test_case *t;
@@ -141,5 +143,6 @@ int main(int argc, char **argv)
 	}
 	return bad || !n;
 }
+#endif
 
 #endif

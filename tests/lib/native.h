@@ -320,7 +320,8 @@ static inline u64 native_lost(u32 reason)
 static inline void native_clear(void)
 {
 	struct native_map *all[] = { &sz_config, &sz_services, &sz_routes, &sz_grants, &sz_denied,
-				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill, &sz_sources, &sz_principals,
+				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
+				     &sz_sources, &sz_principals,
 				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };
 
 	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)

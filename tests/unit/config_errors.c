@@ -151,12 +151,57 @@ TEST(top_values_are_checked)
 		{IFS "maps: {grants: 0}\n", 2, "out of range"},
 		{IFS "maps: {flows: 1e6}\n", 2, "not a whole number"},
 		{IFS "audit: {summary: 500ms}\n", 2, "finer than one second"},
+		{IFS "audit: {on_full: maybe}\n", 2, "write stop or shed"},
+		{IFS "audit: {origin: \"a b\"}\n", 2, "is not a name"},
+		{IFS "audit: {origin: a+b}\n", 2, "is not a name"},
 		{IFS "audit: {rotate: 256MB}\n", 2, "is not a size"},
 		{IFS "audit: {rotate: 1KiB}\n", 2, "out of range; write 64KiB to 1024GiB"},
 		{IFS "audit: {dir: x}\n", 2, "not an absolute path"},
 	};
 
 	EXPECT_MISTAKES(m);
+}
+
+TEST(metrics_are_told_to_this_host_alone_unless_more_is_meant)
+{
+	static const struct mistake m[] = {
+		{TOP "metrics: {listen: 0.0.0.0:9464}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: \"*:9464\"}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: 10.0.0.1:9464}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: 128.0.0.1:9464}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: \"[::]:9464\"}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: \"[::2]:9464\"}\n", 9, "allow_remote: true"},
+		{TOP "metrics: {listen: 10.0.0.1:9464, allow_remote: false}\n", 9, "allow_remote"},
+		{TOP "metrics: {listen: localhost:9464}\n", 9, "not an address and port"},
+		{TOP "metrics: {listen: 127.0.0.1}\n", 9, "not an address and port"},
+		{TOP "metrics: {allow_remote: true}\n", 9, "listen"},
+		{TOP "metrics: {listen: 127.0.0.1:9464, path: /x}\n", 9, "unknown key \"path\""},
+	};
+
+	EXPECT_MISTAKES(m);
+}
+
+TEST(metrics_address_is_read_as_written)
+{
+	static const char *const texts[] = {
+		TOP "metrics: {listen: 127.0.0.1:9464}\n",
+		TOP "metrics: {listen: 127.9.9.9:9464}\n",
+		TOP "metrics: {listen: \"[::1]:9464\"}\n",
+		TOP "metrics: {listen: \"*:9464\", allow_remote: true}\n",
+	};
+	struct sz_conf *c = parse(TOP);
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(!c->metrics.on);
+	sz_conf_free(c);
+	for (size_t i = 0; i < SZ_ARRAY_LEN(texts); i++) {
+		c = parse(texts[i]);
+		if (!EXPECT_TRUE(c != NULL))
+			continue;
+		EXPECT_TRUE(c->metrics.on);
+		EXPECT_EQ(c->metrics.listen.port, __builtin_bswap16(9464));
+		sz_conf_free(c);
+	}
 }
 
 TEST(control_socket_path_must_fit_its_address)

@@ -8,6 +8,7 @@
 
 static unsigned int races; /* compare-and-swaps that are lost from now on */
 static void (*meanwhile)(void); /* what another CPU does between two loads of `ver` */
+static unsigned int torn;       /* the load of `ver` before which it does that; 0: none */
 static bool early;              /* ... before the copy is made, and not behind it */
 
 static inline u64 racing_cas(u64 *p, u64 old, u64 new)
@@ -24,6 +25,11 @@ static inline u64 racing_load(u64 *p)
 	static unsigned int n;
 	u64 v = __atomic_load_n(p, __ATOMIC_ACQUIRE);
 
+	if (torn) {
+		if (!--torn)
+			meanwhile();
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+	}
 	if (meanwhile && n++ % 2 == !early)
 		meanwhile();
 	return early ? v : __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -49,7 +55,7 @@ static u32 n_shrunk;
 
 static void begin(void)
 {
-	races = 0;
+	races = torn = 0;
 	meanwhile = NULL;
 	while (n_shrunk) {
 		n_shrunk--;
@@ -323,6 +329,70 @@ TEST(flow_that_changes_while_it_is_read_is_read_again)
 		meanwhile = NULL;
 		EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
 	}
+}
+
+static void other_gives_up_ranges(void)
+{
+	struct sz_flow_key k = scene_flow_key();
+	struct sz_flow *f = sz_map_get(&sz_flows, &k);
+
+	sz_map_unset(&sz_spill, &k);
+	f->ver += 2;
+	meanwhile = NULL;
+}
+
+/* The third load of `ver` is the look whether what was read of sz_spill still held. */
+TEST(spilled_range_that_changes_while_it_is_read_is_read_again)
+{
+	u32 n = LEN(GET_A), at = (SZ_RANGES + 1) * n;
+
+	for (u32 body = 0; body < 2; body++) {
+		begin();
+		for (u32 i = 0; i <= SZ_RANGES; i++)
+			EXPECT_EQ(DATA(i * n, GET_A), SCENE_PASS);
+		EXPECT_EQ(DATA(at, POST_A("100")), SCENE_PASS);
+		meanwhile = other_gives_up_ranges;
+		torn = 3;
+		if (body)
+			EXPECT_EQ(DATA(at + LEN(POST_A("100")), "body"), SCENE_DROP);
+		else
+			EXPECT_EQ(DATA(at - n, GET_A), SCENE_DROP);
+		EXPECT_EQ(torn, 0);
+	}
+}
+
+TEST(beginning_that_cannot_be_kept_goes_to_the_daemon)
+{
+	struct sz_miss m;
+	u32 n = LEN(GET_A);
+
+	begin();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	no_room(&sz_carry);
+	EXPECT_EQ(DATA(n, "GET /a HTTP/1.1\r\n"), SCENE_DROP);
+	ASSERT_TRUE(scene_miss(&m));
+	EXPECT_EQ(m.reason, SZ_MISS_PARTIAL);
+	EXPECT_EQ(m.carried, 0);
+}
+
+TEST(range_that_cannot_be_kept_does_not_pass)
+{
+	struct sz_flow f;
+	u32 n = LEN(GET_A), i;
+
+	begin();
+	no_room(&sz_spill);
+	for (i = 0; i < SZ_RANGES; i++)
+		EXPECT_EQ(DATA(i * n, GET_A), SCENE_PASS);
+	EXPECT_EQ(DATA(i * n, GET_A), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_PIPELINED), 1);
+	EXPECT_EQ(scene_count(SZ_R_HIT), SZ_RANGES);
+	ASSERT_TRUE(scene_flow(&f));
+	EXPECT_EQ(f.next - scene_base, i * n);
+	EXPECT_EQ(f.flags, 0);
+	EXPECT_EQ(f.ver & 1, 0);
+	ACKED(i * n);
+	EXPECT_EQ(DATA(i * n, GET_A), SCENE_PASS);
 }
 
 TEST(acknowledgement_that_loses_every_race_leaves_the_older_one)

@@ -98,6 +98,7 @@ TEST(target_rules)
 		{"/a<b>", UNUSUAL},      {"/a[b]", UNUSUAL},       {"/a^b`{|}", UNUSUAL},
 		{"/a\xc3\xa4", UNUSUAL}, {"/a?\xc3\xa4", UNUSUAL}, {"/a?\x7f", AMBIGUOUS},
 		{"/a?\t", AMBIGUOUS},    {"/a\t", AMBIGUOUS},      {"/a\r", AMBIGUOUS},
+		{"/a?b#c", AMBIGUOUS},   {"/a?#", AMBIGUOUS},
 	};
 
 	EXPECT_ROWS("GET ", rows, " HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -150,6 +151,24 @@ TEST(host_rules)
 		{"Host: h\r\nHost: h\r\n", AMBIGUOUS},
 		{"Host: h\r\nHOST: i\r\n", AMBIGUOUS},
 		{"Hosts: h\r\n", AMBIGUOUS},
+		{"Host: a_b.c-d-e.example:8080\r\n", CLEAN},
+		{"Host: [::1]\r\n", CLEAN},
+		{"Host: [2001:dB8::192.0.2.1]:80\r\n", CLEAN},
+		{"Host: h:\r\n", UNUSUAL},
+		{"Host: h:123456\r\n", UNUSUAL},
+		{"Host: h:8o\r\n", UNUSUAL},
+		{"Host: h/x\r\n", UNUSUAL},
+		{"Host: a,b\r\n", UNUSUAL},
+		{"Host: u@h\r\n", UNUSUAL},
+		{"Host: a b\r\n", UNUSUAL},
+		{"Host: h#\r\n", UNUSUAL},
+		{"Host: [::1\r\n", UNUSUAL},
+		{"Host: []\r\n", UNUSUAL},
+		{"Host: [::g]\r\n", UNUSUAL},
+		{"Host: [::1:2:3:4:5:6:7:8:9:a:b:c:d:e:f:0:1:2:3:4:5:6:7:8]\r\n", UNUSUAL},
+		{"Host: abcdefgh:80\r\n", CLEAN},
+		{"Host: abcdefgh.abcdefgh.abcdefgh.abcdefgh.abcdefgh.abcdefgh.abcdefgh.abc\r\n",
+		 UNUSUAL},
 	};
 
 	EXPECT_ROWS("GET / HTTP/1.1\r\n", rows, "\r\n");

@@ -266,6 +266,23 @@ TEST(host_stands_once)
 	refused("GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", SZ_R_BAD_REQUEST, "ASCII");
 }
 
+TEST(host_is_a_name_or_an_address)
+{
+	static const char *const good[] = {"a_b.c-d~:8080", "[::1]", "[2001:dB8::192.0.2.1]:80", "h:"};
+	static const char *const bad[] = {"a b",  "a,b",   "u@h", "h/x",    "h#",     "h?",
+					  "h:8o", "[::1", "[]",  "[::g]", "[::1]x", ":80"};
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", good[i]);
+		EXPECT_EQ(parse(text), SZ_HTTP_OK);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", bad[i]);
+		refused(text, SZ_R_BAD_REQUEST, "name or an address");
+	}
+}
+
 TEST(body_length_is_beyond_doubt)
 {
 	ASSERT_EQ(with("content-length:007"), SZ_HTTP_OK);
@@ -328,6 +345,9 @@ TEST(connection_upgrade_and_expect)
 	line_refused("Connection: authorization ,x", "must not name authorization");
 	line_refused("Connection: Content-Length", "must not name content-length");
 	line_refused("Connection:x,\tTransfer-Encoding", "must not name transfer-encoding");
+	line_refused("Connection: close;x", "between commas");
+	line_refused("Connection: a b", "between commas");
+	line_refused("Connection: close,\"x\"", "between commas");
 	ASSERT_EQ(with("Upgrade: websocket"), SZ_HTTP_OK);
 	EXPECT_EQ(head.upgrade, true);
 	line_refused("Upgrade: a\r\nUpgrade: b", "several upgrade");

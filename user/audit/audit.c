@@ -9,11 +9,12 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "codec/codec.h"
+#include "hash/hash.h"
 
 struct sz_audit {
 	u64 next_seq;
 	u8 last[SZ_AUDIT_HASH_LEN];
+	struct sz_audit_tree tree;
 	struct sz_buf batch;
 	struct sz_audit_clock clock;
 };
@@ -28,22 +29,15 @@ void sz_audit_hash_init(void)
 void sz_audit_hash(const u8 last[SZ_AUDIT_HASH_LEN], const void *body, size_t n,
 		   u8 ret[SZ_AUDIT_HASH_LEN])
 {
-	crypto_generichash_state st;
-
-	crypto_generichash_init(&st, NULL, 0, SZ_AUDIT_HASH_LEN);
-	crypto_generichash_update(&st, last, SZ_AUDIT_HASH_LEN);
-	crypto_generichash_update(&st, body, n);
-	crypto_generichash_final(&st, ret, SZ_AUDIT_HASH_LEN);
+	sz_sha256(last, SZ_AUDIT_HASH_LEN, body, n, ret);
 }
 
 void sz_audit_seal(struct sz_buf *b, const u8 hash[SZ_AUDIT_HASH_LEN])
 {
 	static const char head[] = ",\"hash\":\"", tail[] = "\"}\n";
-	char hex[2 * SZ_AUDIT_HASH_LEN + 1];
 
-	sz_hex_encode(hash, SZ_AUDIT_HASH_LEN, hex);
 	sz_buf_add(b, head, sizeof(head) - 1);
-	sz_buf_add(b, hex, sizeof(hex) - 1);
+	sz_audit_hex(b, hash, SZ_AUDIT_HASH_LEN);
 	sz_buf_add(b, tail, sizeof(tail) - 1);
 }
 
@@ -59,6 +53,17 @@ struct sz_audit *sz_audit_new(u64 seq, const u8 last[SZ_AUDIT_HASH_LEN])
 	return a;
 }
 
+void sz_audit_set_tree(struct sz_audit *a, const struct sz_audit_tree *t)
+{
+	assert(t->size == a->next_seq - 1);
+	a->tree = *t;
+}
+
+const struct sz_audit_tree *sz_audit_tree(const struct sz_audit *a)
+{
+	return &a->tree;
+}
+
 void sz_audit_free(struct sz_audit *a)
 {
 	if (!a)
@@ -67,14 +72,36 @@ void sz_audit_free(struct sz_audit *a)
 	free(a);
 }
 
+/*
+ * The chain's hash of the body from `start` on, the members that follow it, and the tree's leaf.
+ * The leaf goes over the whole line and so over the body too: both hashes read it together.
+ */
+static void hash_record(struct sz_audit *a, size_t start)
+{
+	size_t n = a->batch.len - start;
+	struct sz_sha256 chain, leaf;
+	u8 hash[SZ_AUDIT_HASH_LEN];
+
+	sz_sha256_init(&chain);
+	sz_sha256_update(&chain, a->last, SZ_AUDIT_HASH_LEN);
+	sz_sha256_init(&leaf);
+	sz_sha256_update(&leaf, "", 1);
+	sz_sha256_update_both(&chain, &leaf, a->batch.data + start, n);
+	sz_sha256_final(&chain, a->last);
+	sz_audit_seal(&a->batch, a->last);
+	sz_sha256_update(&leaf, a->batch.data + start + n, a->batch.len - 1 - start - n);
+	sz_sha256_final(&leaf, hash);
+	sz_audit_tree_push(&a->tree, hash);
+}
+
 u64 sz_audit_add(struct sz_audit *a, const struct sz_audit_record *r)
 {
 	size_t start = a->batch.len;
 
 	assert(r->type > 0 && r->type < SZ_AUDIT_TYPE_COUNT);
-	sz_audit_format(&a->batch, &a->clock, a->next_seq, r, a->last);
-	sz_audit_hash(a->last, a->batch.data + start, a->batch.len - start, a->last);
-	sz_audit_seal(&a->batch, a->last);
+	sz_audit_format(&a->batch, &a->clock, a->next_seq, r, a->last,
+			&a->tree);
+	hash_record(a, start);
 	return a->next_seq++;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The audit log: one JSON object a line, chained by BLAKE2b-256. Each line ends with the member
+ * The audit log: one JSON object a line, chained by SHA-256. Each line ends with the member
  * "hash", the digest of (previous hash, line without that member), so a changed, dropped, inserted
  * or reordered record is found by reading the file alone. Files are segments <dir>/NNNNNNNN.jsonl;
- * a segment's first record repeats the last hash of the one before.
+ * a segment's first record repeats the last hash of the one before. All records are the leaves of a
+ * Merkle tree, whose heads are signed in <dir>/checkpoints: so the end of the log is known too, and
+ * a single record can be proved to be part of it.
  *
  * This room formats, chains and verifies; it writes no file itself. The daemon takes finished
  * batches (sz_audit_take) and writes and fsyncs them through its ring.
@@ -31,6 +33,8 @@ enum sz_audit_type {
 	SZ_AUDIT_BAN,
 	SZ_AUDIT_ADMIN,      /* attach, detach, unban and other acts of an administrator */
 	SZ_AUDIT_SEGMENT,    /* first record of a segment; count: its number */
+	SZ_AUDIT_KEY,        /* a key that signs checkpoints from here on; detail: in vkey form */
+	SZ_AUDIT_SHED,       /* count records that were not kept: the log could not be written */
 	SZ_AUDIT_TYPE_COUNT,
 };
 const char *sz_audit_type_name(enum sz_audit_type t); /* "unknown" beyond the list */
@@ -59,10 +63,123 @@ struct sz_audit_record {
 	const char *detail;
 };
 
-struct sz_audit; /* the chain's head and the open batch */
+/* ---- how grave a record is ------------------------------------------------------------------ */
 
-/* `seq` of the next record and the hash of the last, as sz_audit_scan found them. */
+enum sz_audit_severity {
+	SZ_AUDIT_INFO = 1,
+	SZ_AUDIT_LOW,
+	SZ_AUDIT_MEDIUM,
+	SZ_AUDIT_HIGH,
+	SZ_AUDIT_CRITICAL,
+};
+/* By type, reason and whether it was refused; not written, so that no record can contradict it. */
+enum sz_audit_severity sz_audit_severity(enum sz_audit_type t, u32 reason, bool denied);
+const char *sz_audit_severity_name(enum sz_audit_severity s); /* "informational", "low", ... */
+
+/* ---- the Merkle tree over all records: RFC 6962 section 2.1, with SHA-256 -------------------- */
+
+#define SZ_AUDIT_LEVELS    64
+#define SZ_AUDIT_PROOF_MAX (SZ_AUDIT_LEVELS + 1)
+
+/* Its right edge: node[k] is the root of a whole subtree of 2^k leaves where size has bit k. A
+ * record's leaf is its line without the line end; record `seq` is leaf seq - 1. */
+struct sz_audit_tree {
+	u64 size;
+	u8 node[SZ_AUDIT_LEVELS][SZ_AUDIT_HASH_LEN];
+};
+void sz_audit_tree_leaf(const void *p, size_t n, u8 ret[SZ_AUDIT_HASH_LEN]);
+void sz_audit_tree_push(struct sz_audit_tree *t, const u8 leaf[SZ_AUDIT_HASH_LEN]);
+void sz_audit_tree_root(const struct sz_audit_tree *t, u8 ret[SZ_AUDIT_HASH_LEN]);
+
+/* Leaves from..to-1. */
+struct sz_audit_range {
+	u64 from, to;
+};
+/* The subtrees whose roots make up the proof, in its order; return their number. index < size;
+ * 0 < from <= to. */
+unsigned sz_audit_inclusion(u64 index, u64 size, struct sz_audit_range ret[SZ_AUDIT_PROOF_MAX]);
+unsigned sz_audit_consistency(u64 from, u64 to, struct sz_audit_range ret[SZ_AUDIT_PROOF_MAX]);
+/* RFC 9162 sections 2.1.3.2 and 2.1.4.2. */
+bool sz_audit_inclusion_ok(const u8 leaf[SZ_AUDIT_HASH_LEN], u64 index, u64 size,
+			   const u8 (*path)[SZ_AUDIT_HASH_LEN], size_t n,
+			   const u8 root[SZ_AUDIT_HASH_LEN]) SZ_MUST_CHECK;
+bool sz_audit_consistency_ok(u64 from, const u8 old_root[SZ_AUDIT_HASH_LEN], u64 to,
+			     const u8 new_root[SZ_AUDIT_HASH_LEN],
+			     const u8 (*path)[SZ_AUDIT_HASH_LEN], size_t n) SZ_MUST_CHECK;
+/*
+ * Reads the records of the log once and gives the roots of n ranges, which lie in any order but
+ * apart from each other, and of the whole tree of `size` leaves. *ret_line gets record index + 1
+ * where it is not NULL. -ERANGE where the log is shorter.
+ */
+int sz_audit_subtrees(const char *dir, u64 size, const struct sz_audit_range *ranges, unsigned n,
+		      u8 (*ret)[SZ_AUDIT_HASH_LEN], u8 ret_root[SZ_AUDIT_HASH_LEN], u64 index,
+		      struct sz_buf *ret_line, struct sz_error *e);
+
+/* ---- keys and checkpoints: C2SP signed-note and tlog-checkpoint, Ed25519 --------------------- */
+
+#define SZ_AUDIT_NAME_MAX 128
+
+struct sz_audit_vkey {
+	char name[SZ_AUDIT_NAME_MAX]; /* also the origin of its checkpoints */
+	u8 id[4];
+	u8 public[32];
+};
+struct sz_audit_skey {
+	struct sz_audit_vkey vkey;
+	u8 secret[64];
+};
+/* Standard base64 with padding of exactly `len` bytes, in its one form. */
+bool sz_audit_base64(const char *s, size_t n, u8 *ret, size_t len);
+bool sz_audit_name_ok(const char *s, size_t n); /* printable ASCII but + " \ */
+int sz_audit_vkey_parse(const char *s, size_t n, struct sz_audit_vkey *ret, struct sz_error *e);
+void sz_audit_vkey_format(const struct sz_audit_vkey *k, struct sz_buf *ret); /* appends */
+bool sz_audit_vkey_same(const struct sz_audit_vkey *a, const struct sz_audit_vkey *b);
+void sz_audit_skey_generate(const char *name, struct sz_audit_skey *ret);
+/* "PRIVATE+KEY+NAME+HASH+BASE64" and a line end. -EBADMSG for anything else. */
+int sz_audit_skey_parse(const char *s, size_t n, struct sz_audit_skey *ret, struct sz_error *e);
+void sz_audit_skey_format(const struct sz_audit_skey *k, struct sz_buf *ret);
+void sz_audit_skey_done(struct sz_audit_skey *k); /* wipes */
+
+/* Appends the note: text, which ends with a line end, an empty line, the signature's line. */
+void sz_audit_note_sign(const struct sz_audit_skey *k, const char *text, size_t n,
+			struct sz_buf *ret);
+void sz_audit_checkpoint_sign(const struct sz_audit_skey *k, u64 size,
+			      const u8 root[SZ_AUDIT_HASH_LEN], struct sz_buf *ret);
+
+struct sz_audit_checkpoint {
+	char origin[SZ_AUDIT_NAME_MAX];
+	u64 size;
+	u8 root[SZ_AUDIT_HASH_LEN];
+	const char *text, *signatures; /* inside what was parsed */
+	size_t text_len, signatures_len;
+};
+/* The checkpoint at the front of n bytes: its length; -ENODATA where it is cut off, -EBADMSG. */
+ssize_t sz_audit_checkpoint_parse(const char *p, size_t n, struct sz_audit_checkpoint *ret);
+/* Signed by this key, and of the log that the key is named after. */
+bool sz_audit_checkpoint_ok(const struct sz_audit_checkpoint *c,
+			    const struct sz_audit_vkey *k) SZ_MUST_CHECK;
+
+void sz_audit_checkpoints_path(const char *dir, char *ret, size_t n);
+/*
+ * <dir>/checkpoints: one behind the other, oldest first. The last whole one into *text, to which
+ * *ret points, and where it ends; a torn one behind it is not part of that. *ret_size is 0 and
+ * *ret zero where there is none.
+ */
+int sz_audit_checkpoint_last(const char *dir, struct sz_buf *text, struct sz_audit_checkpoint *ret,
+			     u64 *ret_size, struct sz_error *e);
+/* The newest that covers record `seq`, or of exactly `size` where that is not 0. -ENOENT. */
+int sz_audit_checkpoint_find(const char *dir, u64 seq, u64 size, struct sz_buf *text,
+			     struct sz_audit_checkpoint *ret, struct sz_error *e);
+
+/* ---- the chain while it is written ---------------------------------------------------------- */
+
+struct sz_audit; /* the chain's head, the tree and the open batch */
+
+/* `seq` of the next record and the hash of the last, as sz_audit_scan found them; the tree begins
+ * empty, see sz_audit_set_tree. */
 struct sz_audit *sz_audit_new(u64 seq, const u8 last[SZ_AUDIT_HASH_LEN]);
+void sz_audit_set_tree(struct sz_audit *a, const struct sz_audit_tree *t);
+const struct sz_audit_tree *sz_audit_tree(const struct sz_audit *a); /* of all added so far */
 void sz_audit_free(struct sz_audit *a);
 /* Appends to the open batch; returns its sequence number. */
 u64 sz_audit_add(struct sz_audit *a, const struct sz_audit_record *r);
@@ -88,11 +205,23 @@ struct sz_audit_state {
  * where the directory or a segment cannot be read.
  */
 int sz_audit_scan(const char *dir, struct sz_audit_state *ret, struct sz_error *e);
+/*
+ * The tree of all records up to where the scan says the log ends, from the newest segment's first
+ * record, which holds the tree before it, and the records of that segment. Where `at` is not 0 and
+ * falls into this segment, *ret_at is the root of the first `at` records and *ret_known true.
+ */
+int sz_audit_recover(const char *dir, const struct sz_audit_state *s, struct sz_audit_tree *ret,
+		     u64 at, u8 ret_at[SZ_AUDIT_HASH_LEN], bool *ret_known, struct sz_error *e);
 /* Appends the last n whole lines, over segments, oldest first. Shows; does not verify. */
 int sz_audit_tail(const char *dir, unsigned n, struct sz_buf *ret, struct sz_error *e);
 void sz_audit_segment_path(const char *dir, u32 segment, char *ret, size_t n);
 
-/* Reads every segment in order and checks the chain. */
+/* Calls fn for each whole line of the log, in order, without its line end, until it returns other
+ * than 0; returns that. Shows; does not verify. */
+int sz_audit_each(const char *dir, int (*fn)(const char *line, size_t n, void *arg), void *arg,
+		  struct sz_error *e);
+
+/* Reads every segment in order and checks chain, tree and checkpoints. */
 struct sz_audit_report {
 	u64 records, segments, first_seq, last_seq;
 	u64 torn_bytes;
@@ -100,12 +229,24 @@ struct sz_audit_report {
 	u64 admitted;     /* sum of counts in SUMMARY records */
 	u64 denied;       /* DENIAL records, and counts in LOST records */
 	u8 last[SZ_AUDIT_HASH_LEN];
+	u8 root[SZ_AUDIT_HASH_LEN]; /* of all records */
+	u64 checkpoints;
+	u64 signed_seq;   /* last record that a checkpoint covers; 0 without one */
+	u64 keys;         /* that have signed */
+	struct sz_audit_vkey key; /* the last of them */
+	bool trusted;     /* the key that was asked for has signed, and all others follow from it */
+};
+/* What the log must fit, from outside; both may be absent. */
+struct sz_audit_trust {
+	const struct sz_audit_vkey *key;               /* must be one of the log's own */
+	const struct sz_audit_checkpoint *checkpoint;  /* the log must go through it */
 };
 /*
  * 0; -EBADMSG with file, line, seq and what does not fit in *e, and *ret as far as the log fits;
- * -ENOENT where there is no log. `progress` may be NULL.
+ * -ENOENT where there is no log. `trust` and `progress` may be NULL.
  */
-int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
+int sz_audit_verify(const char *dir, const struct sz_audit_trust *trust,
+		    struct sz_audit_report *ret,
 		    void (*progress)(u64 records, u64 bytes, u64 total_bytes, void *arg), void *arg,
 		    struct sz_error *e);
 

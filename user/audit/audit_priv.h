@@ -16,13 +16,18 @@ struct sz_audit_clock {
 	char text[20];
 };
 
-/* Appends the line without its hash member and line end. `last` goes into "prev" of a segment. */
+/* Appends the line without its hash member and line end. `last` and `tree`, of the records before,
+ * go into "prev" and "tree" of a segment. */
 void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
-		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN]);
+		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN],
+		     const struct sz_audit_tree *tree);
+
+/* Appends 2n digits of lower-case hex, without a NUL behind them. */
+void sz_audit_hex(struct sz_buf *b, const u8 *p, size_t n);
 
 /* Before the first hash; harmless when repeated. */
 void sz_audit_hash_init(void);
-/* BLAKE2b-256(last, body). */
+/* SHA-256(last, body). */
 void sz_audit_hash(const u8 last[SZ_AUDIT_HASH_LEN], const void *body, size_t n,
 		   u8 ret[SZ_AUDIT_HASH_LEN]);
 
@@ -40,8 +45,10 @@ struct sz_audit_line {
 	u64 seq;
 	enum sz_audit_type type;
 	u64 count;                     /* 0 where absent */
-	u64 segment;                   /* segment records only, like prev */
+	u64 segment;                   /* segment records only, like prev and tree */
 	u8 prev[SZ_AUDIT_HASH_LEN];
+	const char *tree, *detail;     /* between the quotes, as they stand; NULL where absent */
+	size_t tree_len, detail_len;
 	u8 hash[SZ_AUDIT_HASH_LEN];
 	size_t body_len;               /* bytes before the hash member */
 };
@@ -66,10 +73,51 @@ struct sz_audit_check {
 	u64 line;          /* of this segment, from 1 */
 	u64 next_seq;
 	struct sz_audit_report *report;
+	struct sz_audit_tree tree;      /* of the lines so far */
+	struct sz_audit_signed *checks; /* NULL: chain and tree only */
 	void (*progress)(u64 records, u64 bytes, u64 total_bytes, void *arg);
 	void *arg;
 	u64 bytes, total_bytes;
 };
+
+/* ---- checkpoints as a file, from its beginning: checkpoints.c ------------------------------- */
+
+struct sz_audit_notes {
+	char path[4096];
+	int fd;            /* -1: there is no such file */
+	u64 left;          /* bytes not read yet, of those that were there when it was opened */
+	u64 number;        /* of the one read last, from 1 */
+	u64 torn_bytes;    /* behind the last whole one */
+	struct sz_buf b;
+	size_t at;
+	struct sz_audit_checkpoint now; /* until the next call */
+};
+/* A missing file is one without checkpoints. */
+int sz_audit_notes_open(const char *dir, struct sz_audit_notes *ret, struct sz_error *e);
+/* 1: in s->now; 0: no more; -EBADMSG. Sizes grow from one to the next. */
+int sz_audit_notes_next(struct sz_audit_notes *s, struct sz_error *e);
+void sz_audit_notes_done(struct sz_audit_notes *s);
+
+/* ---- checkpoints against the log while it is read: signed.c --------------------------------- */
+
+struct sz_audit_signed;
+/* To be opened before the segments are looked for: what it holds then is on disk in them. */
+int sz_audit_signed_open(const char *dir, const struct sz_audit_trust *trust,
+			 struct sz_audit_signed **ret, struct sz_error *e);
+/* A key record. -EBADMSG where it holds no key. */
+int sz_audit_signed_key(struct sz_audit_signed *s, const struct sz_audit_line *l,
+			struct sz_error *e);
+/* The tree has grown by one: is it as a checkpoint of this size says? */
+int sz_audit_signed_grown(struct sz_audit_signed *s, const struct sz_audit_tree *t,
+			  struct sz_error *e);
+/* Behind the last record: no checkpoint may be left. Fills the report. */
+int sz_audit_signed_end(struct sz_audit_signed *s, const struct sz_audit_tree *t,
+			struct sz_audit_report *ret, struct sz_error *e);
+void sz_audit_signed_free(struct sz_audit_signed *s);
+
+/* "tree" of a segment record; false where it is absent or not that of `seq` - 1 leaves. */
+bool sz_audit_tree_read(const struct sz_audit_line *l, struct sz_audit_tree *ret);
+bool sz_audit_tree_same(const struct sz_audit_tree *a, const struct sz_audit_tree *b);
 
 /* Reads fd to its end as the next segment of the chain. */
 int sz_audit_check_segment(struct sz_audit_check *c, int fd, struct sz_error *e);

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "codec/codec.h"
-
 static const char *const verdict_names[] = {
 	[SZ_DENY] = "deny",
 	[SZ_ALLOW] = "allow",
@@ -25,6 +23,7 @@ static const char *const type_names[SZ_AUDIT_TYPE_COUNT] = {
 	[SZ_AUDIT_SUMMARY] = "summary", [SZ_AUDIT_LOST] = "lost",
 	[SZ_AUDIT_REVOKE] = "revoke",   [SZ_AUDIT_BAN] = "ban",
 	[SZ_AUDIT_ADMIN] = "admin",     [SZ_AUDIT_SEGMENT] = "segment",
+	[SZ_AUDIT_KEY] = "key",         [SZ_AUDIT_SHED] = "shed",
 };
 
 const char *sz_audit_type_name(enum sz_audit_type t)
@@ -86,6 +85,17 @@ static char *put_byte(char *o, u8 c)
 	return o + 6;
 }
 
+/* Room is there nearly always, and n is known when this is compiled: the copy is a few moves. */
+static inline void add(struct sz_buf *b, const void *p, size_t n)
+{
+	if (b->cap - b->len <= n)
+		sz_buf_reserve(b, n);
+	memcpy(b->data + b->len, p, n);
+	b->len += n;
+}
+
+#define ADD(b, literal) add(b, literal, sizeof(literal) - 1)
+
 /* The string between its quotes; \u00XX stands for the byte XX and for nothing else. */
 static void add_escaped(struct sz_buf *b, const char *s, size_t n)
 {
@@ -93,9 +103,14 @@ static void add_escaped(struct sz_buf *b, const char *s, size_t n)
 	char *o;
 	int len;
 
-	sz_buf_reserve(b, 6 * n);
+	if (b->cap - b->len <= 6 * n)
+		sz_buf_reserve(b, 6 * n);
 	o = b->data + b->len;
 	while (s < end) {
+		if (*s >= ' ' && *s < 0x7f && *s != '"' && *s != '\\') {
+			*o++ = *s++;
+			continue;
+		}
 		len = *s == '"' || *s == '\\' ? 0 : sz_audit_utf8(s, (size_t)(end - s));
 		if (len <= 0) {
 			o = put_byte(o, (u8)*s++);
@@ -105,14 +120,11 @@ static void add_escaped(struct sz_buf *b, const char *s, size_t n)
 			*o++ = *s++;
 	}
 	b->len = (size_t)(o - b->data);
-	*o = '\0';
 }
-
-#define ADD(b, literal) sz_buf_add(b, literal, sizeof(literal) - 1)
 
 static void add_text(struct sz_buf *b, const char *s)
 {
-	sz_buf_add(b, s, strlen(s));
+	add(b, s, strlen(s));
 }
 
 static void add_number(struct sz_buf *b, u64 v)
@@ -123,66 +135,91 @@ static void add_number(struct sz_buf *b, u64 v)
 		*--p = (char)('0' + v % 10);
 		v /= 10;
 	} while (v);
-	sz_buf_add(b, p, (size_t)(t + sizeof(t) - p));
+	add(b, p, (size_t)(t + sizeof(t) - p));
 }
 
-static void add_name(struct sz_buf *b, const char *name)
-{
-	ADD(b, ",\"");
-	add_text(b, name);
-	ADD(b, "\":");
-}
+/* A member's name as a literal, with what stands around it. */
+#define ADD_NAME(b, name) ADD(b, ",\"" name "\":")
 
-static void add_bytes(struct sz_buf *b, const char *name, const char *s, size_t n)
-{
-	add_name(b, name);
-	ADD(b, "\"");
-	add_escaped(b, s, n);
-	ADD(b, "\"");
-}
+#define ADD_BYTES(b, name, s, n)                                                                   \
+	do {                                                                                       \
+		ADD(b, ",\"" name "\":\"");                                                        \
+		add_escaped(b, s, n);                                                              \
+		ADD(b, "\"");                                                                      \
+	} while (0)
 
-static void add_string(struct sz_buf *b, const char *name, const char *s)
-{
-	if (s)
-		add_bytes(b, name, s, strnlen(s, SZ_AUDIT_TEXT_MAX));
-}
+#define ADD_STRING(b, name, s)                                                                     \
+	do {                                                                                       \
+		if (s)                                                                             \
+			ADD_BYTES(b, name, s, strnlen(s, SZ_AUDIT_TEXT_MAX));                      \
+	} while (0)
 
-static void add_hex(struct sz_buf *b, const char *name, const u8 *p, size_t n)
+void sz_audit_hex(struct sz_buf *b, const u8 *p, size_t n)
 {
-	char hex[2 * SZ_AUDIT_HASH_LEN + 1];
+	static const char hex[] = "0123456789abcdef";
+	char *o;
+	size_t i;
 
-	sz_hex_encode(p, n, hex);
-	add_bytes(b, name, hex, 2 * n);
+	if (b->cap - b->len <= 2 * n)
+		sz_buf_reserve(b, 2 * n);
+	o = b->data + b->len;
+	for (i = 0; i < n; i++) {
+		*o++ = hex[p[i] >> 4];
+		*o++ = hex[p[i] & 15];
+	}
+	b->len += 2 * n;
 }
 
 /* Hex with the first byte first, whatever the machine's byte order. */
-static void add_words(struct sz_buf *b, const char *name, const u64 *w, size_t n, bool big_endian)
+static void add_words(struct sz_buf *b, const u64 *w, size_t n, bool big_endian)
 {
 	u8 bytes[16];
 	size_t i;
 
 	for (i = 0; i < 8 * n; i++)
 		bytes[i] = (u8)(w[i / 8] >> 8 * (big_endian ? 7 - i % 8 : i % 8));
-	add_hex(b, name, bytes, 8 * n);
+	sz_audit_hex(b, bytes, 8 * n);
 }
 
-static void add_endpoint(struct sz_buf *b, const char *name, const struct sz_addr *a, u16 port)
+static void add_address(struct sz_buf *b, const struct sz_addr *a)
 {
+	static const u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char s[SZ_ADDR_STRLEN];
-	bool v6;
+	int i;
 
-	sz_addr_format(a, s);
-	v6 = strchr(s, ':');
-	add_name(b, name);
-	if (v6)
-		ADD(b, "\"[");
-	else
-		ADD(b, "\"");
-	add_text(b, s);
-	if (v6)
+	if (memcmp(a->b, mapped, sizeof(mapped)) != 0) {
+		ADD(b, "[");
+		add_text(b, sz_addr_format(a, s));
 		ADD(b, "]");
+		return;
+	}
+	for (i = 12; i < 16; i++) {
+		if (i > 12)
+			ADD(b, ".");
+		add_number(b, a->b[i]);
+	}
+}
+
+static void add_endpoint(struct sz_buf *b, const struct sz_addr *a, u16 port)
+{
+	ADD(b, "\"");
+	add_address(b, a);
 	ADD(b, ":");
 	add_number(b, ntohs(port));
+	ADD(b, "\"");
+}
+
+/* The tree before this record: its whole subtrees, largest first; absent while it is empty. */
+static void add_tree(struct sz_buf *b, const struct sz_audit_tree *t)
+{
+	unsigned k = SZ_AUDIT_LEVELS;
+
+	if (!t->size)
+		return;
+	ADD(b, ",\"tree\":\"");
+	while (k--)
+		if (t->size >> k & 1)
+			sz_audit_hex(b, t->node[k], SZ_AUDIT_HASH_LEN);
 	ADD(b, "\"");
 }
 
@@ -214,8 +251,8 @@ static void add_time(struct sz_buf *b, struct sz_audit_clock *c, u64 wall_ns)
 		c->second = second;
 	}
 	put_digits(fraction + 1, 9, wall_ns % 1000000000);
-	sz_buf_add(b, c->text, sizeof(c->text) - 1);
-	sz_buf_add(b, fraction, sizeof(fraction));
+	add(b, c->text, sizeof(c->text) - 1);
+	add(b, fraction, sizeof(fraction));
 }
 
 static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
@@ -223,39 +260,46 @@ static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
 	int http = sz_reason_http(r->reason);
 
 	if (r->has_verdict)
-		add_string(b, "verdict",
+		ADD_STRING(b, "verdict",
 			   verdict_names[r->verdict < SZ_ARRAY_LEN(verdict_names) ? r->verdict
 										  : SZ_DENY]);
 	if (r->reason != SZ_R_NONE)
-		add_string(b, "reason", sz_reason_label(r->reason));
+		ADD_STRING(b, "reason", sz_reason_label(r->reason));
 	if (http) {
-		add_name(b, "status");
+		ADD_NAME(b, "status");
 		add_number(b, (u64)http);
 	}
-	add_string(b, "service", r->service);
-	add_string(b, "route", r->route);
-	add_string(b, "method", r->method);
+	ADD_STRING(b, "service", r->service);
+	ADD_STRING(b, "route", r->route);
+	ADD_STRING(b, "method", r->method);
 	if (r->path)
-		add_bytes(b, "path", r->path,
+		ADD_BYTES(b, "path", r->path,
 			  r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
 }
 
 static void add_identity(struct sz_buf *b, const struct sz_audit_record *r)
 {
-	add_string(b, "principal", r->principal);
-	if (r->principal_id)
-		add_words(b, "principal_id", &r->principal_id, 1, true);
-	add_string(b, "iss", r->issuer);
-	add_string(b, "sub", r->subject);
-	add_string(b, "jti", r->jti);
-	add_string(b, "kid", r->kid);
-	add_string(b, "alg", r->alg);
-	if (r->token.w[0] | r->token.w[1])
-		add_words(b, "token", r->token.w, 2, false);
+	ADD_STRING(b, "principal", r->principal);
+	if (r->principal_id) {
+		ADD(b, ",\"principal_id\":\"");
+		add_words(b, &r->principal_id, 1, true);
+		ADD(b, "\"");
+	}
+	ADD_STRING(b, "iss", r->issuer);
+	ADD_STRING(b, "sub", r->subject);
+	ADD_STRING(b, "jti", r->jti);
+	ADD_STRING(b, "kid", r->kid);
+	ADD_STRING(b, "alg", r->alg);
+	if (r->token.w[0] | r->token.w[1]) {
+		ADD(b, ",\"token\":\"");
+		add_words(b, r->token.w, 2, false);
+		ADD(b, "\"");
+	}
 }
 
 void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
-		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN])
+		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN],
+		     const struct sz_audit_tree *tree)
 {
 	ADD(b, "{\"seq\":");
 	add_number(b, seq);
@@ -265,29 +309,35 @@ void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
 	add_text(b, sz_audit_type_name(r->type));
 	ADD(b, "\"");
 	if (r->type == SZ_AUDIT_SEGMENT) {
-		add_name(b, "segment");
+		ADD_NAME(b, "segment");
 		add_number(b, r->count);
-		add_hex(b, "prev", last, SZ_AUDIT_HASH_LEN);
+		ADD(b, ",\"prev\":\"");
+		sz_audit_hex(b, last, SZ_AUDIT_HASH_LEN);
+		ADD(b, "\"");
+		add_tree(b, tree);
 	}
 	add_decision(b, r);
 	add_identity(b, r);
 	if (r->flow) {
-		add_endpoint(b, "src", &r->flow->client, r->flow->client_port);
-		add_endpoint(b, "dst", &r->flow->server, r->flow->server_port);
+		ADD_NAME(b, "src");
+		add_endpoint(b, &r->flow->client, r->flow->client_port);
+		ADD_NAME(b, "dst");
+		add_endpoint(b, &r->flow->server, r->flow->server_port);
 	}
 	/* A total says so even where it is 0; everything else leaves out what is absent. */
 	if (r->type == SZ_AUDIT_SUMMARY || r->type == SZ_AUDIT_LOST ||
-	    (r->count && r->type != SZ_AUDIT_SEGMENT)) {
-		add_name(b, "count");
+	    r->type == SZ_AUDIT_SHED || (r->count && r->type != SZ_AUDIT_SEGMENT)) {
+		ADD_NAME(b, "count");
 		add_number(b, r->count);
 	}
 	if (r->latency_ns) {
-		add_name(b, "latency_us");
+		ADD_NAME(b, "latency_us");
 		add_number(b, r->latency_ns / 1000);
 		ADD(b, ".");
 		add_number(b, r->latency_ns % 1000 / 100);
 	}
 	if (r->monitor)
 		ADD(b, ",\"monitor\":true");
-	add_string(b, "detail", r->detail);
+	ADD_STRING(b, "detail", r->detail);
+	b->data[b->len] = '\0';
 }

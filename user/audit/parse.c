@@ -25,6 +25,8 @@ enum {
 	M_PREV,
 	M_COUNT,
 	M_HASH,
+	M_TREE,
+	M_DETAIL,
 	M_OTHERS,
 };
 
@@ -39,6 +41,8 @@ static const struct member {
 	[M_PREV] = { "prev", KIND_HASH },
 	[M_COUNT] = { "count", KIND_INTEGER },
 	[M_HASH] = { "hash", KIND_HASH },
+	[M_TREE] = { "tree", KIND_STRING },
+	[M_DETAIL] = { "detail", KIND_STRING },
 	[M_OTHERS] = { "verdict", KIND_STRING },
 	{ "reason", KIND_STRING },
 	{ "status", KIND_INTEGER },
@@ -58,7 +62,6 @@ static const struct member {
 	{ "dst", KIND_STRING },
 	{ "latency_us", KIND_DECIMAL },
 	{ "monitor", KIND_TRUE },
-	{ "detail", KIND_STRING },
 };
 #define M_UNKNOWN SZ_ARRAY_LEN(members)
 #define BIT(m) (1ull << (m))
@@ -268,13 +271,29 @@ static bool unknown_value(struct cursor *c)
 	return integer(c, &number) && (c->p == c->end || *c->p != '.' || fraction(c));
 }
 
+static bool text(struct cursor *c, size_t m, struct sz_audit_line *l)
+{
+	const char *first = c->p + 1;
+
+	if (!string(c))
+		return false;
+	if (m == M_TREE) {
+		l->tree = first;
+		l->tree_len = (size_t)(c->p - 1 - first);
+	} else if (m == M_DETAIL) {
+		l->detail = first;
+		l->detail_len = (size_t)(c->p - 1 - first);
+	}
+	return true;
+}
+
 static bool value(struct cursor *c, size_t m, struct sz_audit_line *l)
 {
 	u64 *number, other;
 
 	switch (m < M_UNKNOWN ? members[m].kind : KIND_ANY) {
 	case KIND_STRING:
-		return string(c);
+		return text(c, m, l);
 	case KIND_INTEGER:
 		number = m == M_COUNT ? &l->count : m == M_SEGMENT ? &l->segment : &other;
 		return integer(c, number);
@@ -297,8 +316,11 @@ static bool members_fit(struct cursor *c, const struct sz_audit_line *l, u64 see
 
 	if ((seen & chain) != (l->type == SZ_AUDIT_SEGMENT ? chain : 0))
 		return fail(c, "\"segment\" and \"prev\" in segment records, and only there");
-	if ((l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST) && !(seen & BIT(M_COUNT)))
-		return fail(c, "\"count\" in summary and lost records");
+	if (seen & BIT(M_TREE) && l->type != SZ_AUDIT_SEGMENT)
+		return fail(c, "\"tree\" in segment records only");
+	if ((l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST || l->type == SZ_AUDIT_SHED) &&
+	    !(seen & BIT(M_COUNT)))
+		return fail(c, "\"count\" in summary, lost and shed records");
 	return true;
 }
 

@@ -51,6 +51,8 @@ static int check_place(const struct sz_audit_check *c, const struct sz_audit_lin
 static int check_segment_record(const struct sz_audit_check *c, const struct sz_audit_line *l,
 				struct sz_error *e)
 {
+	struct sz_audit_tree tree;
+
 	if (c->line > 1)
 		return l->type != SZ_AUDIT_SEGMENT
 			       ? 0
@@ -62,6 +64,8 @@ static int check_segment_record(const struct sz_audit_check *c, const struct sz_
 			      (unsigned long long)l->segment, c->segment);
 	if (memcmp(l->prev, c->report->last, SZ_AUDIT_HASH_LEN))
 		return misfit(c, e, "changed: \"prev\" is not the hash of the record before");
+	if (l->tree && (!sz_audit_tree_read(l, &tree) || !sz_audit_tree_same(&tree, &c->tree)))
+		return misfit(c, e, "changed: \"tree\" is not the tree of the records before");
 	return 0;
 }
 
@@ -82,6 +86,22 @@ static int count_line(struct sz_audit_check *c, const struct sz_audit_line *l, s
 	memcpy(r->last, l->hash, SZ_AUDIT_HASH_LEN);
 	c->next_seq++;
 	return 0;
+}
+
+/* The record as a leaf; then the checkpoints that end here. */
+static int check_leaf(struct sz_audit_check *c, const struct sz_audit_line *l, const char *p,
+		      size_t n, struct sz_error *e)
+{
+	u8 leaf[SZ_AUDIT_HASH_LEN];
+	int err = 0;
+
+	sz_audit_tree_leaf(p, n, leaf);
+	sz_audit_tree_push(&c->tree, leaf);
+	if (!c->checks)
+		return 0;
+	if (l->type == SZ_AUDIT_KEY)
+		err = sz_audit_signed_key(c->checks, l, e);
+	return err ? err : sz_audit_signed_grown(c->checks, &c->tree, e);
 }
 
 static int check_line(struct sz_audit_check *c, const char *p, size_t n, struct sz_error *e)
@@ -105,7 +125,9 @@ static int check_line(struct sz_audit_check *c, const char *p, size_t n, struct 
 		return misfit(c, e,
 			      "changed: the hash does not fit this record and the one before");
 	err = check_segment_record(c, &l, e);
-	return err ? err : count_line(c, &l, e);
+	if (!err)
+		err = count_line(c, &l, e);
+	return err ? err : check_leaf(c, &l, p, n, e);
 }
 
 /* What stands behind the last line end. */
@@ -228,7 +250,8 @@ static int check_all(struct sz_audit_check *c, const char *dir, const u32 *list,
 	return 0;
 }
 
-int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
+int sz_audit_verify(const char *dir, const struct sz_audit_trust *trust,
+		    struct sz_audit_report *ret,
 		    void (*progress)(u64 records, u64 bytes, u64 total_bytes, void *arg), void *arg,
 		    struct sz_error *e)
 {
@@ -240,25 +263,28 @@ int sz_audit_verify(const char *dir, struct sz_audit_report *ret,
 		.progress = progress,
 		.arg = arg,
 	};
-	u32 *list;
-	size_t n;
+	u32 *list = NULL;
+	size_t n = 0;
 	int err;
 
 	*ret = (struct sz_audit_report){0};
 	sz_audit_hash_init();
-	err = sz_audit_segments(dir, &list, &n, e);
-	if (err)
-		return err;
-	if (!n) {
-		free(list);
-		return sz_error_set(e, -ENOENT,
-				    "%s: no audit segment here; give the directory that holds "
-				    "00000001.jsonl",
-				    dir);
-	}
-	err = sum_sizes(dir, list, n, &c.total_bytes, e);
+	err = sz_audit_signed_open(dir, trust, &c.checks, e);
+	if (!err)
+		err = sz_audit_segments(dir, &list, &n, e);
+	if (!err && !n)
+		err = sz_error_set(e, -ENOENT,
+				   "%s: no audit segment here; give the directory that holds "
+				   "00000001.jsonl",
+				   dir);
+	if (!err)
+		err = sum_sizes(dir, list, n, &c.total_bytes, e);
 	if (!err)
 		err = check_all(&c, dir, list, n, path, e);
+	if (!err)
+		err = sz_audit_signed_end(c.checks, &c.tree, ret, e);
+	sz_audit_tree_root(&c.tree, ret->root);
+	sz_audit_signed_free(c.checks);
 	free(list);
 	return err;
 }

@@ -64,6 +64,38 @@ static int read_xdp(struct sz_conf_reader *r, const struct sz_conf_field *f, yam
 	return -EINVAL;
 }
 
+static int read_on_full(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v);
+	struct sz_conf *c = obj;
+
+	if (!s)
+		return -EINVAL;
+	if (strcmp(s, "stop") != 0 && strcmp(s, "shed") != 0)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "on_full \"%.64s\" is not known; write stop or shed", s);
+	c->audit.on_full = strcmp(s, "shed") ? SZ_AUDIT_ON_FULL_STOP : SZ_AUDIT_ON_FULL_SHED;
+	return 0;
+}
+
+/* What a signed note allows as a name, and JSON as it is. */
+static int read_origin(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v);
+	size_t i;
+
+	for (i = 0; s && s[i]; i++)
+		if (s[i] <= ' ' || s[i] > '~' || strchr("+\"\\", s[i]))
+			break;
+	if (s && (s[i] || !i))
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "origin \"%.64s\" is not a name; write one such as "
+				    "log.example.org/subzero, without space, +, \" and \\", s);
+	return sz_conf_read_text(r, f, v, obj);
+}
+
 static const struct sz_conf_field limit_fields[] = {
 	{"misses", sz_conf_read_rate, OFF(misses)},
 	{"source_misses", sz_conf_read_rate, OFF(source_misses)},
@@ -76,7 +108,52 @@ static const struct sz_conf_field audit_fields[] = {
 	{"dir", sz_conf_read_path, OFF(audit.dir)},
 	{"summary", sz_conf_read_s, OFF(audit.summary_s), .min = 1, .max = 3600},
 	{"rotate", sz_conf_read_bytes, OFF(audit.rotate_bytes), .min = 1 << 16, .max = 1ull << 40},
+	{"on_full", .read = read_on_full},
+	{"origin", read_origin, OFF(audit.origin), .max = 127},
 };
+
+static int read_listen(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v);
+	struct sz_conf *c = obj;
+
+	if (!s)
+		return -EINVAL;
+	if (sz_endpoint_parse(s, &c->metrics.listen.addr, &c->metrics.listen.port))
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "listen \"%.64s\" is not an address and port; write it like "
+				    "127.0.0.1:9464 or \"[::1]:9464\"",
+				    s);
+	c->metrics.on = true;
+	return 0;
+}
+
+static const struct sz_conf_field metrics_fields[] = {
+	{"listen", read_listen, .required = true},
+	{"allow_remote", sz_conf_read_bool, OFF(metrics.allow_remote)},
+};
+
+static bool is_loopback(const struct sz_addr *a)
+{
+	static const u8 v4[13] = {[10] = 0xff, [11] = 0xff, [12] = 127}, v6[16] = {[15] = 1};
+
+	return !memcmp(a->b, v4, sizeof(v4)) || !memcmp(a->b, v6, sizeof(v6));
+}
+
+static int read_metrics(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
+{
+	struct sz_conf *c = obj;
+
+	if (sz_conf_map(r, f->key, v, metrics_fields, SZ_ARRAY_LEN(metrics_fields), obj))
+		return -EINVAL;
+	if (is_loopback(&c->metrics.listen.addr) || c->metrics.allow_remote)
+		return 0;
+	return sz_conf_fail(r, sz_conf_line(v),
+			    "metrics would be told to other hosts, in clear and to anybody; listen "
+			    "on 127.0.0.1, or add \"allow_remote: true\"");
+}
 
 static int read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		       void *obj)
@@ -109,6 +186,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"limits", .read = read_limits},
 	{"maps", .read = read_maps},
 	{"audit", .read = read_audit},
+	{"metrics", .read = read_metrics},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -237,6 +315,7 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->state_dir);
 	free(c->control);
 	free(c->audit.dir);
+	free(c->audit.origin);
 	free(c);
 }
 

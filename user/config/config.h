@@ -7,6 +7,8 @@
 #ifndef SZ_CONFIG_CONFIG_H
 #define SZ_CONFIG_CONFIG_H
 
+#include <jansson.h>
+
 #include "core/core.h"
 
 struct sz_conf_rate {
@@ -64,6 +66,9 @@ struct sz_conf_service {
 	u32 line;
 };
 
+/* What is admitted while the audit log cannot be written: nothing new, or all, counted only. */
+enum sz_conf_on_full { SZ_AUDIT_ON_FULL_STOP, SZ_AUDIT_ON_FULL_SHED };
+
 struct sz_conf {
 	char *path;
 	char **interfaces;
@@ -80,7 +85,14 @@ struct sz_conf {
 		char *dir;           /* default <state_dir>/audit */
 		u32 summary_s;       /* period of the hit summaries; default 10 */
 		u64 rotate_bytes;    /* default 256 MiB */
+		enum sz_conf_on_full on_full; /* while it cannot be written; default stop */
+		char *origin;        /* name of the log in its checkpoints; NULL: HOST/subzero */
 	} audit;
+	struct {
+		bool on;             /* off unless "listen" is given */
+		struct sz_conf_endpoint listen;
+		bool allow_remote;   /* an address that is not loopback was meant */
+	} metrics;
 	struct sz_conf_issuer *issuers;
 	size_t n_issuers;
 	struct sz_conf_service *services;
@@ -92,6 +104,12 @@ struct sz_conf *sz_conf_load(const char *path, struct sz_error *e);
 /* The same from memory; `name` stands for the path in messages. */
 struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e);
 void sz_conf_free(struct sz_conf *c); /* NULL is fine */
+
+/*
+ * Any YAML document as JSON, by the core schema of YAML 1.2; at most SZ_CONF_MAX bytes. A new
+ * reference, or NULL with *e filled as "NAME:LINE: ...".
+ */
+json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_error *e);
 
 const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id);
 const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name);

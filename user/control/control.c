@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * {"cmd":"status"}, {"cmd":"reload"}, {"cmd":"flush"}, {"cmd":"record","type":"ban","detail":"…"}:
+ * {"cmd":"status"}, {"cmd":"reload"}, {"cmd":"flush"}, {"cmd":"change_key"},
+ * {"cmd":"record","type":"ban","detail":"…"}:
  * each answered by {"ok":true,…} or {"ok":false,"error":"…"}.
  */
 #include "control/control.h"
@@ -68,6 +69,17 @@ static void cmd_flush(struct sz_gateway *g, struct sz_net_client *c, const json_
 	sz_gateway_flush(g, flushed, sz_net_client_hold(c));
 }
 
+static void cmd_change_key(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	struct sz_error e = {};
+
+	(void)req;
+	if (sz_gateway_change_key(g, flushed, sz_net_client_hold(c), &e)) {
+		answer_error(c, e.msg);
+		sz_net_client_release(c);
+	}
+}
+
 static void cmd_record(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
 {
 	const char *type = json_string_value(json_object_get(req, "type"));
@@ -92,6 +104,7 @@ static const struct {
 	{"status", cmd_status},
 	{"reload", cmd_reload},
 	{"flush", cmd_flush},
+	{"change_key", cmd_change_key},
 	{"record", cmd_record},
 };
 
@@ -120,7 +133,7 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 		}
 	}
 	if (!cmd || i == SZ_ARRAY_LEN(commands))
-		answer_error(c, "\"cmd\" is one of status, reload, flush, record");
+		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record");
 	json_decref(req);
 }
 

@@ -16,7 +16,7 @@
 #define FOLLOW_NS 200000000
 #define LINES_MAX 1000000
 
-static const char *log_dir(struct sz_ctl *c)
+const char *sz_ctl_audit_dir(struct sz_ctl *c)
 {
 	if (c->args.n_words)
 		return c->args.word[0];
@@ -36,8 +36,9 @@ static void show_progress(u64 records, u64 bytes, u64 total, void *arg)
 static int verify_json(const struct sz_audit_report *r, const char *dir, bool good,
 		       const struct sz_error *e)
 {
-	char hash[2 * SZ_AUDIT_HASH_LEN + 1];
+	char hash[2 * SZ_AUDIT_HASH_LEN + 1], root[2 * SZ_AUDIT_HASH_LEN + 1];
 	json_t *types = json_object(), *v;
+	struct sz_buf key = {0};
 	int t;
 
 	for (t = 1; t < SZ_AUDIT_TYPE_COUNT; t++)
@@ -49,8 +50,35 @@ static int verify_json(const struct sz_audit_report *r, const char *dir, bool go
 		      "first_seq", (json_int_t)r->first_seq, "last_seq", (json_int_t)r->last_seq,
 		      "torn_bytes", (json_int_t)r->torn_bytes, "admitted", (json_int_t)r->admitted,
 		      "denied", (json_int_t)r->denied, "last_hash", hash, "types", types);
+	sz_hex_encode(r->root, sizeof(r->root), root);
+	if (r->checkpoints && r->key.name[0])
+		sz_audit_vkey_format(&r->key, &key);
+	json_object_update_new(v, json_pack("{s:s, s:I, s:I, s:I, s:s?, s:b}", "root", root,
+					    "checkpoints", (json_int_t)r->checkpoints, "signed_seq",
+					    (json_int_t)r->signed_seq, "keys", (json_int_t)r->keys,
+					    "key", key.data, "trusted", r->trusted));
+	sz_buf_done(&key);
 	json_object_set_new(v, "error", good ? json_null() : sz_ctl_text(e->msg, strlen(e->msg)));
 	return sz_ctl_print_json(v);
+}
+
+static void verify_signed(const struct sz_audit_report *r)
+{
+	struct sz_buf key = {0};
+
+	if (!r->checkpoints) {
+		printf("not signed: no checkpoint yet\n");
+		return;
+	}
+	sz_audit_vkey_format(&r->key, &key);
+	printf("signed: records 1 to %llu, by %llu checkpoint%s and %llu key%s, last %s\n",
+	       (unsigned long long)r->signed_seq, (unsigned long long)r->checkpoints,
+	       r->checkpoints == 1 ? "" : "s", (unsigned long long)r->keys,
+	       r->keys == 1 ? "" : "s", key.data);
+	if (r->last_seq > r->signed_seq)
+		printf("not signed yet: records %llu to %llu\n",
+		       (unsigned long long)r->signed_seq + 1, (unsigned long long)r->last_seq);
+	sz_buf_done(&key);
 }
 
 static void verify_text(const struct sz_audit_report *r, const char *dir)
@@ -71,6 +99,7 @@ static void verify_text(const struct sz_audit_report *r, const char *dir)
 		printf("an unfinished last line of %llu bytes: a crash in the middle of a write, "
 		       "nothing acknowledged is lost\n",
 		       (unsigned long long)r->torn_bytes);
+	verify_signed(r);
 	sz_hex_encode(r->last, sizeof(r->last), hash);
 	printf("last hash: %s\n", hash);
 }
@@ -79,10 +108,29 @@ int sz_ctl_cmd_audit_verify(struct sz_ctl *c)
 {
 	bool progress = isatty(STDERR_FILENO) && !c->json;
 	struct sz_audit_report report = {0};
-	const char *dir = log_dir(c);
+	const char *dir = sz_ctl_audit_dir(c);
+	struct sz_audit_checkpoint outside;
+	struct sz_audit_trust trust = {0};
+	struct sz_audit_vkey key;
+	struct sz_buf note = {0};
 	struct sz_error e = {""};
-	int err = sz_audit_verify(dir, &report, progress ? show_progress : NULL, NULL, &e);
+	int err = 0;
 
+	if (sz_ctl_value(&c->args, "key")) {
+		trust.key = &key;
+		err = sz_ctl_audit_key(sz_ctl_value(&c->args, "key"), &key, &e);
+	}
+	if (!err && sz_ctl_value(&c->args, "checkpoint")) {
+		trust.checkpoint = &outside;
+		err = sz_ctl_audit_checkpoint(sz_ctl_value(&c->args, "checkpoint"), &note, &outside,
+					      &e);
+	}
+	if (err) {
+		sz_buf_done(&note);
+		return sz_ctl_fail("%s", e.msg);
+	}
+	err = sz_audit_verify(dir, &trust, &report, progress ? show_progress : NULL, NULL, &e);
+	sz_buf_done(&note);
 	if (progress)
 		fprintf(stderr, "\r\033[K");
 	if (err && err != -EBADMSG)
@@ -94,8 +142,12 @@ int sz_ctl_cmd_audit_verify(struct sz_ctl *c)
 	if (report.records)
 		verify_text(&report, dir);
 	if (err)
-		return sz_ctl_fail("THE CHAIN IS BROKEN: %s", e.msg);
-	printf("the chain is whole\n");
+		return sz_ctl_fail("THE LOG IS BROKEN: %s", e.msg);
+	printf("the chain is whole%s\n", report.checkpoints ? ", and every checkpoint fits" : "");
+	if (report.checkpoints && !trust.key)
+		sz_ctl_note(
+			"its keys are the log's own word; --key compares with one that was kept "
+			"elsewhere");
 	return SZ_CTL_OK;
 }
 
@@ -116,9 +168,9 @@ static void add_member(struct sz_buf *b, const json_t *v, const char *key, const
 }
 
 /* One record as a line for people: when, what, why, who, where from. */
-static void print_record(struct sz_ctl *c, const char *line, size_t n)
+void sz_ctl_audit_print(struct sz_ctl *c, const char *line, size_t n)
 {
-	json_t *v = c->json ? NULL : json_loadb(line, n, 0, NULL);
+	json_t *v = c->json ? NULL : json_loadb(line, n, JSON_ALLOW_NUL, NULL);
 	const char *time = json_string_value(json_object_get(v, "time"));
 	const char *type = json_string_value(json_object_get(v, "type"));
 	struct sz_buf b = {0};
@@ -168,7 +220,7 @@ static size_t print_lines(struct sz_ctl *c, const struct sz_buf *b, u64 *seq)
 		u64 n = line_seq(line);
 
 		if (!n || n > *seq)
-			print_record(c, line, (size_t)(end - line));
+			sz_ctl_audit_print(c, line, (size_t)(end - line));
 		*seq = n > *seq ? n : *seq;
 		used = (size_t)(end - b->data) + 1;
 	}
@@ -228,7 +280,7 @@ static int follow(struct sz_ctl *c, const char *dir, const struct sz_audit_state
 
 int sz_ctl_cmd_audit_tail(struct sz_ctl *c)
 {
-	const char *dir = log_dir(c), *lines = sz_ctl_value(&c->args, "lines");
+	const char *dir = sz_ctl_audit_dir(c), *lines = sz_ctl_value(&c->args, "lines");
 	bool keep_on = sz_ctl_has(&c->args, "follow");
 	struct sz_audit_state state = {0};
 	struct sz_buf b = {0};

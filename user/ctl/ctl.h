@@ -201,12 +201,51 @@ json_t *sz_ctl_ask(struct sz_ctl *c, json_t *request, int timeout_s, struct sz_e
 /* Leaves a record in the audit log where the daemon is there to write it. */
 void sz_ctl_record(struct sz_ctl *c, const char *type, const char *fmt, ...) SZ_PRINTF(3, 4);
 
+/* ---- rebac_load.c: models and tuples from files --------------------------------------------- */
+
+struct sz_ctl_rebac {
+	struct sz_rebac_model *model;
+	struct sz_rebac_store *store;
+	struct sz_rebac_graph *graph;
+	struct sz_rebac_work *work;
+};
+
+/* A file by its name: .yaml and .yml, .jsonl (an array of its lines), else JSON. */
+json_t *sz_ctl_rebac_read(const char *path, struct sz_error *e);
+/* Takes the model over an empty store; `name` stands for it in messages. */
+int sz_ctl_rebac_model(struct sz_ctl_rebac *r, const char *text, size_t n, const char *name,
+		       struct sz_error *e);
+int sz_ctl_rebac_model_file(struct sz_ctl_rebac *r, const char *path, struct sz_error *e);
+/* Writes a list of tuples. Those that were not there already are appended to `written`, if any. */
+int sz_ctl_rebac_tuples(struct sz_ctl_rebac *r, const json_t *list, const char *name,
+			json_t *written, struct sz_error *e);
+void sz_ctl_rebac_remove(struct sz_ctl_rebac *r, const json_t *list);
+void sz_ctl_rebac_done(struct sz_ctl_rebac *r);
+
+/* ---- the audit log's files: audit.c, audit_key.c, audit_query.c, audit_ocsf.c ---------------- */
+
+struct sz_audit_vkey;
+struct sz_audit_checkpoint;
+const char *sz_ctl_audit_dir(struct sz_ctl *c); /* the word of the command line, or the default */
+/* One record as a line for people; as it stands with --json. */
+void sz_ctl_audit_print(struct sz_ctl *c, const char *line, size_t n);
+/* A key in vkey form, or a file whose first line begins with one. */
+int sz_ctl_audit_key(const char *arg, struct sz_audit_vkey *ret, struct sz_error *e);
+/* A checkpoint from a file, or from stdin for "-". *ret points into *text. */
+int sz_ctl_audit_checkpoint(const char *path, struct sz_buf *text, struct sz_audit_checkpoint *ret,
+			    struct sz_error *e);
+/* One record as an event of the Open Cybersecurity Schema Framework; a new reference. */
+json_t *sz_ctl_audit_ocsf(const json_t *record);
+/* "severity" of a record: 1 to 5, enum sz_audit_severity. */
+int sz_ctl_audit_severity(const json_t *record);
+
 /* ---- commands ------------------------------------------------------------------------------- */
 
 int sz_ctl_cmd_attach(struct sz_ctl *c);
 int sz_ctl_cmd_detach(struct sz_ctl *c);
 int sz_ctl_cmd_unload(struct sz_ctl *c);
 int sz_ctl_cmd_status(struct sz_ctl *c);
+int sz_ctl_cmd_doctor(struct sz_ctl *c);
 int sz_ctl_cmd_services(struct sz_ctl *c);
 int sz_ctl_cmd_routes(struct sz_ctl *c);
 int sz_ctl_cmd_counters(struct sz_ctl *c);
@@ -224,12 +263,22 @@ int sz_ctl_cmd_explain(struct sz_ctl *c);
 int sz_ctl_cmd_top(struct sz_ctl *c);
 int sz_ctl_cmd_audit_verify(struct sz_ctl *c);
 int sz_ctl_cmd_audit_tail(struct sz_ctl *c);
+int sz_ctl_cmd_audit_key(struct sz_ctl *c);
+int sz_ctl_cmd_audit_prove(struct sz_ctl *c);
+int sz_ctl_cmd_audit_query(struct sz_ctl *c);
+int sz_ctl_cmd_audit_export(struct sz_ctl *c);
 int sz_ctl_cmd_keys_generate(struct sz_ctl *c);
 int sz_ctl_cmd_token_mint(struct sz_ctl *c);
 int sz_ctl_cmd_token_inspect(struct sz_ctl *c);
 int sz_ctl_cmd_jws_verify(struct sz_ctl *c);
 int sz_ctl_cmd_jwk_thumbprint(struct sz_ctl *c);
 int sz_ctl_cmd_cel_eval(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_model(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_check(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_list_objects(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_list_users(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_expand(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_test(struct sz_ctl *c);
 int sz_ctl_cmd_reload(struct sz_ctl *c);
 int sz_ctl_cmd_flush(struct sz_ctl *c);
 

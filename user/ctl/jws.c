@@ -143,15 +143,12 @@ static bool judge_line(const char *line, size_t n, json_t **ret)
 	return is_case;
 }
 
-static int batch(const char *path)
+static int batch_lines(FILE *f, const char *path)
 {
-	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
 	size_t room = 0, number = 0, bad = 0;
 	char *line = NULL;
 	ssize_t n;
 
-	if (!f)
-		return sz_ctl_fail("cannot read %s: %s", path, strerror(errno));
 	while ((n = getline(&line, &room, f)) >= 0) {
 		json_t *v;
 
@@ -171,15 +168,27 @@ static int batch(const char *path)
 		putchar('\n');
 		json_decref(v);
 	}
-	n = ferror(f);
 	free(line);
-	if (f != stdin)
-		fclose(f);
-	if (n)
+	if (ferror(f))
 		return sz_ctl_fail("cannot read %s to its end", path);
 	return bad ? sz_ctl_fail("%zu of %zu lines are not a case; each says so in its answer",
 				 bad, number)
 		   : SZ_CTL_OK;
+}
+
+static int batch(const char *path)
+{
+	FILE *f;
+	int ret;
+
+	if (!strcmp(path, "-"))
+		return batch_lines(stdin, "the standard input");
+	f = fopen(path, "re");
+	if (!f)
+		return sz_ctl_fail("cannot read %s: %s", path, strerror(errno));
+	ret = batch_lines(f, path);
+	fclose(f);
+	return ret;
 }
 
 int sz_ctl_cmd_jws_verify(struct sz_ctl *c)

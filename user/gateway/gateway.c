@@ -28,14 +28,17 @@ static void on_events(void *arg)
 {
 	struct sz_gateway *g = arg;
 
-	while (sz_ring_consume(g->kern, SZ_MAP_EVENTS, RING_BATCH, sz_summary_on_event, g) > 0)
+	while (!sz_journal_full(g->journal) &&
+	       sz_ring_consume(g->kern, SZ_MAP_EVENTS, RING_BATCH, sz_summary_on_event, g) > 0)
 		;
 }
 
 static void beat(struct sz_gateway *g)
 {
+	u64 now = sz_evidence_beat(g) ? sz_boot_ns() : 0;
+
 	if (!g->stopping)
-		__atomic_store_n(&g->cfg->heartbeat_ns, sz_boot_ns(), __ATOMIC_RELEASE);
+		__atomic_store_n(&g->cfg->heartbeat_ns, now, __ATOMIC_RELEASE);
 }
 
 /* Grants hold the clock's difference as it was when they were made: a step voids them all. */
@@ -133,8 +136,7 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		r = open_kernel(g, e);
 	if (!r)
-		r = sz_journal_open(g->loop, g->conf->audit.dir, g->conf->audit.rotate_bytes,
-				    &g->journal, e);
+		r = sz_journal_open(g->loop, g->conf, &g->journal, e);
 	if (!r)
 		r = sz_revocations_open(g, e);
 	if (!r)
@@ -191,6 +193,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_guard_done(g);
 	sz_journal_free(g->journal);
 	sz_baseline_free(g->baseline);
+	sz_observer_free(g->observer);
 	sz_revocations_free(g->revocations);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);
@@ -222,6 +225,9 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 		what = "maps";
 	else if (old->workers != new->workers)
 		what = "workers";
+	else if (old->metrics.on != new->metrics.on ||
+		 memcmp(&old->metrics.listen, &new->metrics.listen, sizeof(new->metrics.listen)))
+		what = "metrics";
 	return what ? sz_error_set(e, -EBUSY,
 				   "%s: '%s' changed; it needs a restart: set it back or "
 				   "run 'systemctl restart subzero'",
@@ -343,7 +349,7 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 
 	return json_pack("{s:s, s:I, s:f, s:s, s:i, s:i, s:I, s:I,"
 			 " s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I},"
-			 " s:{s:I, s:f, s:f, s:f}, s:{s:I, s:I, s:I}, s:I, s:I}",
+			 " s:{s:I, s:f, s:f, s:f}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:I}",
 			 "version", SZ_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
 			 (double)(sz_boot_ns() - g->started_ns) / 1e9, "config", g->conf_path,
 			 "policy_generation", (int)g->cfg->policy_gen, "key_generation",
@@ -360,7 +366,9 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 			 (double)sz_hist_max(&g->latency) / 1e3, "audit", "first_seq",
 			 (json_int_t)sz_journal_first(g->journal), "last_seq",
 			 (json_int_t)sz_journal_seq(g->journal), "synced_seq",
-			 (json_int_t)sz_journal_synced(g->journal), "reloads",
+			 (json_int_t)sz_journal_synced(g->journal), "signed_seq",
+			 (json_int_t)sz_journal_signed(g->journal), "failing",
+			 sz_journal_error(g->journal) != 0, "reloads",
 			 (json_int_t)s->reloads, "reload_failures", (json_int_t)s->reload_failures);
 }
 

@@ -11,8 +11,10 @@
 #include <jansson.h>
 
 #include "audit/audit.h"
+#include "config/config.h"
 #include "core/core.h"
 #include "net/net.h"
+#include "telemetry/telemetry.h"
 
 struct sz_gateway;
 
@@ -35,6 +37,9 @@ void sz_gateway_stop(struct sz_gateway *g, bool detach);
 /* Writes a summary now; `done` gets 0 once it is on disk, or -errno. */
 void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg);
 
+/* The audit log is signed with a new key from here on; `done` once the log says so, or -errno. */
+int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg,
+			  struct sz_error *e);
 /* An administrator's act, for the audit log. */
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail);
 
@@ -42,5 +47,71 @@ void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char
 json_t *sz_gateway_status(const struct sz_gateway *g);
 
 const char *sz_gateway_control_path(const struct sz_gateway *g);
+
+/* ---- for the metrics endpoint: observe.c ---------------------------------------------------- */
+
+/* The configuration in force; another one after a reload. */
+const struct sz_conf *sz_gateway_conf(const struct sz_gateway *g);
+
+/* Begins to sample what only a walk over a map can tell, a little with each tick. Call it once. */
+int sz_gateway_observe(struct sz_gateway *g);
+
+struct sz_view_map {
+	const char *name;
+	u64 entries, capacity;
+	bool sampled; /* entries is known */
+};
+
+/* Denials by reason that the daemon has read from the ring since it started. */
+struct sz_view_service {
+	const char *name;
+	const u64 *denials, *monitored; /* SZ_REASON_MAX each; monitored: passed all the same */
+};
+
+struct sz_view_route {
+	const char *service, *route;
+	u64 admitted; /* since the maps were made */
+};
+
+struct sz_view_issuer {
+	const char *issuer;
+	size_t keys;
+	s64 changed_s; /* wall clock: last change of the key set's file */
+};
+
+enum sz_view_grant {
+	SZ_VIEW_ACTIVE,
+	SZ_VIEW_EXPIRED,
+	SZ_VIEW_VOID, /* of an older policy or key set */
+	SZ_VIEW_REVOKED,
+	SZ_VIEW_GRANTS,
+};
+
+#define SZ_VIEW_MAPS 24
+
+/* How things stand. Pointers are good until the loop goes on. Times in ns. */
+struct sz_gateway_view {
+	u64 counters[SZ_REASON_MAX], lost[SZ_REASON_MAX];
+	u64 misses, verified, refused, tickets, injected, inject_failed, expired, dropped;
+	u64 reloads, reload_failures;
+	u64 pending, held_bytes, jobs;
+	u64 audit_seq, audit_synced, audit_lag_ns;
+	u64 heartbeat_age_ns, heartbeat_ttl_ns;
+	u32 policy_gen, key_gen;
+	const struct sz_hist *latency, *verifying, *policy, *reinject;
+	struct sz_view_map maps[SZ_VIEW_MAPS];
+	size_t n_maps;
+	u64 grants[SZ_VIEW_GRANTS];
+	bool sampled;      /* grants and routes are known */
+	u64 sample_age_ns; /* since the last walk over all maps ended */
+	const struct sz_view_route *routes;
+	size_t n_routes;
+	const struct sz_view_service *services;
+	size_t n_services;
+	struct sz_view_issuer issuers[SZ_ISSUERS_MAX];
+	size_t n_issuers;
+};
+/* 0, or -errno where the kernel's counters cannot be read. sz_gateway_observe() comes first. */
+int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret);
 
 #endif

@@ -30,6 +30,7 @@ struct sz_job {
 	struct sz_pending *waiters; /* linked by job_next */
 	struct sz_pending *last_waiter;
 	u64 started_ns;
+	u64 verify_ns;           /* what the worker needed for it */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
 	size_t len;
@@ -48,14 +49,24 @@ void sz_job_free(struct sz_job *j);
  */
 
 struct sz_journal;
-int sz_journal_open(struct sz_loop_ring *loop, const char *dir, u64 rotate_bytes,
-		    struct sz_journal **ret, struct sz_error *e);
+int sz_journal_open(struct sz_loop_ring *loop, const struct sz_conf *c, struct sz_journal **ret,
+		    struct sz_error *e);
 u64 sz_journal_add(struct sz_journal *j, const struct sz_audit_record *r);
-/* fn once every record added so far is on disk (0) or could not be written (-errno). */
+/* fn once every record added so far is on disk and signed (0) or could not be written (-errno);
+ * it will still be tried then. */
 void sz_journal_when_synced(struct sz_journal *j, void (*fn)(int res, void *arg), void *arg);
 u64 sz_journal_seq(const struct sz_journal *j);    /* of the last record added */
 u64 sz_journal_synced(const struct sz_journal *j); /* of the last record on disk */
+u64 sz_journal_signed(const struct sz_journal *j); /* of the last one a checkpoint covers */
 u64 sz_journal_first(const struct sz_journal *j);  /* of the first record of this run */
+/* Tries again what could not be written, and signs what is due; several times a second. */
+void sz_journal_tick(struct sz_journal *j, const struct sz_conf *c);
+int sz_journal_error(const struct sz_journal *j); /* 0, or why nothing can be written now */
+/* So much waits for the disk that events should wait in the kernel, which counts what it loses. */
+bool sz_journal_full(const struct sz_journal *j);
+/* Signs with a new key from here on; fn as above. -EBUSY where that is under way already. */
+int sz_journal_change_key(struct sz_journal *j, void (*fn)(int res, void *arg), void *arg,
+			  struct sz_error *e);
 void sz_journal_free(struct sz_journal *j);
 
 /* ---- connections that wait: guard.c, stream.c -------------------- */
@@ -123,11 +134,13 @@ struct sz_gateway {
 	size_t n_pending, held_bytes, n_jobs;
 	struct sz_hist latency; /* from a frame's arrival to its return */
 	struct sz_gateway_stats stats;
+	struct sz_hist verifying, policy, reinject;
 	struct sz_baseline *baseline;
 	struct sz_revocations *revocations;
+	struct sz_observer *observer; /* NULL: nobody asked for metrics */
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
-	u64 next_summary_ns, next_expire_ns, next_sweep_ns;
+	u64 next_summary_ns, next_expire_ns, next_sweep_ns, next_purge_ns;
 	bool stopping, detach;
 };
 
@@ -199,10 +212,18 @@ bool sz_revocations_check(const struct sz_id *id, void *gateway); /* any thread 
 void sz_revocations_tick(struct sz_gateway *g);
 void sz_revocations_free(struct sz_revocations *r);
 
+/* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
+bool sz_evidence_beat(struct sz_gateway *g);
+
 /* summary.c */
 int sz_baseline_open(struct sz_gateway *g, struct sz_error *e);
 void sz_summary_write(struct sz_gateway *g);
 void sz_summary_on_event(const void *record, size_t len, void *arg);
 void sz_baseline_free(struct sz_baseline *b);
+
+/* observe.c: what is counted for the metrics endpoint */
+void sz_observe_job(struct sz_gateway *g, const struct sz_job *j);
+void sz_observe_event(struct sz_gateway *g, const struct sz_event *ev);
+void sz_observer_free(struct sz_observer *o); /* NULL is fine */
 
 #endif

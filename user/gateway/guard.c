@@ -151,6 +151,7 @@ static void free_frame(struct sz_gateway *g, struct sz_held *h)
 
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
 {
+	u64 began = sz_boot_ns();
 	int r;
 
 	if (h->miss.monitor)
@@ -162,6 +163,7 @@ void sz_guard_inject(struct sz_gateway *g, struct sz_held *h)
 		return;
 	}
 	g->stats.injected++;
+	sz_hist_add(&g->reinject, sz_boot_ns() - began);
 	sz_hist_add(&g->latency, sz_boot_ns() - h->miss.time_ns);
 }
 
@@ -361,6 +363,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 	sz_guard_on_misses(g);
 	if (ask_again(g, j))
 		return;
+	sz_observe_job(g, j);
 	job_unlink(g, j);
 	if (j->verifier != g->verifier) { /* the service is gone */
 		for (p = j->waiters; p; p = next) {
@@ -421,6 +424,9 @@ static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *fram
 	struct sz_flow f;
 
 	if (!kernel_flow(g, &m->flow, &f) || !sz_seq_before(sz_flow_acked(&f), end))
+		return;
+	/* Before the server has spoken it would only be held again: the client sends it again. */
+	if (!sz_flow_open(&f) && m->seq - f.base - 1 < SZ_COOKIE_NEAR - 1)
 		return;
 	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
 		h = copy_of(m, frame);

@@ -45,11 +45,13 @@ static void *work(void *arg)
 	struct sz_job *j;
 
 	while ((j = next_job(p))) {
+		u64 began = sz_boot_ns();
 		bool first;
 
 		sz_verifier_decide(j->verifier, j->svc, j->token, j->len,
 				   (s64)(sz_wall_ns() / 1000000000ull), j->revoked, j->revoked_arg,
 				   &j->decision);
+		j->verify_ns = sz_boot_ns() - began;
 		pthread_mutex_lock(&p->lock);
 		first = !p->finished;
 		j->next = p->finished;

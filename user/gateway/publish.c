@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "subzero/answer.h"
+#include "subzero/rule.h"
 
 /* First 8 bytes of BLAKE2b over a file; 0 never. */
 static int file_id(crypto_generichash_state *h, const char *path, struct sz_error *e)
@@ -203,7 +204,7 @@ static bool all_watched(const struct sz_conf *c, const struct sz_addr *addr)
 
 	for (i = 0; i < c->n_services; i++)
 		for (n = 0; n < c->services[i].n_endpoints; n++)
-			if (!c->services[i].monitor &&
+			if (SZ_RULE(D_PORTLESS) && !c->services[i].monitor &&
 			    !memcmp(&c->services[i].endpoints[n].addr, addr, sizeof(*addr)))
 				return false;
 	return true;

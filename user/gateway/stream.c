@@ -364,14 +364,15 @@ static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
 
 /*
  * For a client that does not send the rest of a head without an acknowledgement, which only the
- * server can give; it shows this by sending the beginning again. So what has been read, and found sound so
- * far, goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of
+ * server can give; it shows this by sending the beginning again. So what has been read, and found
+ * sound so far, goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the end of
  * the head is missing, and passes only with the decision; a refusal resets the server's side.
  */
 static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 {
 	/* A CR alone may end a line for some server: it stays behind, and comes again. */
-	size_t behind = p->head.len && p->head.data[p->head.len - 1] == '\r';
+	size_t behind = SZ_RULE(D_CARRY_CR) && p->head.len &&
+			p->head.data[p->head.len - 1] == '\r';
 	u64 chain = p->chain;
 	struct sz_held *h;
 
@@ -424,7 +425,7 @@ void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *fr
 	p->chain = n ? digest_of(g, before, (size_t)n) : 0;
 	sz_buf_add(&p->head, before, (size_t)n);
 	sz_buf_add(&p->head, frame + m->payload_off + m->undecided, held_len(p->first));
-	/* A few bytes: what follows would be taken for a forged handshake until the server speaks. */
+	/* What follows so few bytes is taken for a forged handshake until the server speaks. */
 	if (try_head(g, p, m) && !m->monitor && p->head.len < SZ_COOKIE_NEAR)
 		release_prefix(g, p);
 }

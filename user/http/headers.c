@@ -117,8 +117,11 @@ static bool host_ok(struct span v)
 	while (i < v.n && (literal ? isxdigit((u8)v.p[i]) || v.p[i] == ':' || v.p[i] == '.'
 				   : sz_http_is_alnum((u8)v.p[i]) || strchr("-._~", v.p[i])))
 		i++;
-	if (literal && (i < 3 || i == v.n || v.p[i++] != ']'))
-		return false;
+	if (literal) {
+		if (i < 3 || i == v.n || v.p[i] != ']')
+			return false;
+		i++;
+	}
 	if (!i)
 		return false;
 	if (i < v.n && v.p[i] == ':')

@@ -111,6 +111,15 @@ int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key);
  */
 typedef int (*sz_map_fn)(const void *key, const void *value, void *arg);
 int sz_map_each(const struct sz_kern *k, enum sz_map m, sz_map_fn fn, void *arg);
+/* A walk in steps, so that nobody waits for a map of a million entries. Begin with all zero. */
+struct sz_map_cursor {
+	u32 place;
+	bool started, done;
+};
+/* The same for the next entries, at least `max` where there are as many, and few more. For hashes
+ * only: -EOPNOTSUPP for others. c->done is set behind the last one. */
+int sz_map_each_step(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
+		     sz_map_fn fn, void *arg);
 int sz_kern_cpus(void);
 /* Sum over CPUs of sz_counters or sz_lost, one per reason. */
 int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX]);

@@ -65,18 +65,19 @@ static size_t element_size(const struct sz_map_shape *s)
 }
 
 /* A hash is read bucket by bucket; -ENOSPC means that one bucket holds more than was asked for. */
-static int each_batch(int fd, const struct sz_map_shape *s, sz_map_fn fn, void *arg)
+static int each_batch(int fd, const struct sz_map_shape *s, struct sz_map_cursor *c, u64 max,
+		      sz_map_fn fn, void *arg)
 {
 	size_t value_size = element_size(s);
-	u32 room = BATCH, place = 0, n, i;
+	u32 room = BATCH, n, i;
 	char *keys = sz_calloc(room, s->key_size), *values = sz_calloc(room, value_size);
-	bool started = false;
+	u64 seen = 0;
 	int err, ret = 0;
 
 	do {
 		n = room;
-		err = bpf_map_lookup_batch(fd, started ? &place : NULL, &place, keys, values, &n,
-					   NULL);
+		err = bpf_map_lookup_batch(fd, c->started ? &c->place : NULL, &c->place, keys,
+					   values, &n, NULL);
 		if (err == -ENOSPC) {
 			room *= 2;
 			keys = sz_realloc(keys, room, s->key_size);
@@ -87,10 +88,12 @@ static int each_batch(int fd, const struct sz_map_shape *s, sz_map_fn fn, void *
 			ret = err;
 			break;
 		}
-		started = true;
+		c->started = true;
+		c->done = err == -ENOENT;
+		seen += n;
 		for (i = 0; !ret && i < n; i++)
 			ret = fn(keys + (size_t)i * s->key_size, values + i * value_size, arg);
-	} while (!ret && err != -ENOENT);
+	} while (!ret && !c->done && seen < max);
 	free(keys);
 	free(values);
 	return ret;
@@ -129,13 +132,22 @@ static int each_key(int fd, const struct sz_map_shape *s, sz_map_fn fn, void *ar
 
 int sz_map_each(const struct sz_kern *k, enum sz_map m, sz_map_fn fn, void *arg)
 {
+	struct sz_map_cursor c = { 0 };
 	const struct sz_map_shape *s;
 
 	if ((unsigned)m >= SZ_MAP_COUNT || k->shape[m].type == BPF_MAP_TYPE_RINGBUF)
 		return -EINVAL;
 	s = &k->shape[m];
-	return has_batches(s->type) ? each_batch(k->map_fd[m], s, fn, arg) :
+	return has_batches(s->type) ? each_batch(k->map_fd[m], s, &c, UINT64_MAX, fn, arg) :
 				      each_key(k->map_fd[m], s, fn, arg);
+}
+
+int sz_map_each_step(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
+		     sz_map_fn fn, void *arg)
+{
+	if ((unsigned)m >= SZ_MAP_COUNT || !has_batches(k->shape[m].type))
+		return -EOPNOTSUPP;
+	return c->done ? 0 : each_batch(k->map_fd[m], &k->shape[m], c, max, fn, arg);
 }
 
 int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX])

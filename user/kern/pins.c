@@ -280,7 +280,8 @@ int sz_kern_claim(struct sz_kern *k, struct sz_error *e)
 
 static bool is_ours(const char *name)
 {
-	return !strcmp(name, CLAIM) || is_link(name) || !strncmp(name, "sz_", 3) || !strncmp(name, "_rodata", 7);
+	return !strcmp(name, CLAIM) || is_link(name) || !strncmp(name, "sz_", 3) ||
+	       !strncmp(name, "_rodata", 7);
 }
 
 static int pin_remove(const char *path, const char *name)

@@ -34,6 +34,8 @@ static const struct error_row rows[NET_OPCODES] = {
 			   { -ENFILE, NET_OWNER },
 			   { -ENOBUFS, NET_OWNER },
 			   { -ENOMEM, NET_OWNER } } },
+	/* A connection that is lost before it is taken is no reason to end: the owner pauses. */
+	[NET_ACCEPT_TCP] = { NET_OWNER, { { -EINTR, NET_AGAIN }, { -ECONNABORTED, NET_AGAIN } } },
 	[NET_RECV] = { NET_OWNER, { { -EINTR, NET_AGAIN }, { -EAGAIN, NET_AGAIN } } },
 	[NET_SEND] = { NET_OWNER, { { -EINTR, NET_AGAIN }, { -EAGAIN, NET_AGAIN } } },
 	[NET_CANCEL] = { NET_OWNER, { { 0 } } },

@@ -226,9 +226,11 @@ void sz_net_free(struct sz_loop_ring *l)
 		return;
 	l->freeing = true;
 	net_listeners_shut(l);
+	net_servers_shut(l);
 	drain(l);
 	io_uring_queue_exit(&l->ring);
 	net_listeners_free(l);
+	net_servers_free(l);
 	while (l->sources) {
 		struct net_source *s = l->sources;
 

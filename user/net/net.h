@@ -58,4 +58,17 @@ uid_t sz_net_client_uid(const struct sz_net_client *c);
 struct sz_net_client *sz_net_client_hold(struct sz_net_client *c);
 void sz_net_client_release(struct sz_net_client *c);
 
+/* ---- one question, one answer over TCP: the metrics endpoint -------------------------------- */
+
+#define SZ_NET_HEAD_MAX 8192 /* bytes of a question */
+/*
+ * Listens on a TCP address; all zero is any. A question ends with an empty line (CR LF CR LF); `fn`
+ * gets it whole, or n = 0 where it was longer than SZ_NET_HEAD_MAX, and fills `ret` with the whole
+ * answer, behind which the connection is closed. A peer that is slow is closed after a few seconds,
+ * and the oldest one where there are too many, so that nobody makes the loop wait or grow.
+ */
+int sz_net_serve(struct sz_loop_ring *l, const struct sz_addr *addr, u16 port,
+		 void (*fn)(const char *head, size_t n, struct sz_buf *ret, void *arg), void *arg,
+		 struct sz_error *e);
+
 #endif

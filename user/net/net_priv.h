@@ -21,6 +21,7 @@ enum net_opcode {
 	NET_WRITE,
 	NET_SYNC,
 	NET_ACCEPT,
+	NET_ACCEPT_TCP,
 	NET_RECV,
 	NET_SEND,
 	NET_CANCEL,
@@ -59,6 +60,7 @@ struct net_source {
 };
 
 struct net_listener;
+struct net_server;
 
 struct sz_loop_ring {
 	struct io_uring ring;
@@ -66,6 +68,7 @@ struct sz_loop_ring {
 	struct net_op cancel;
 	struct net_source *sources;
 	struct net_listener *listeners;
+	struct net_server *servers;
 	unsigned inflight; /* requests the kernel has */
 	unsigned appends;  /* appends whose fn was not called yet */
 	bool stop;
@@ -85,5 +88,9 @@ void *net_source_new(struct sz_loop_ring *l, size_t size, const struct net_kind 
 /* The control sockets' part of sz_net_free: before and after the last completion. */
 void net_listeners_shut(struct sz_loop_ring *l);
 void net_listeners_free(struct sz_loop_ring *l);
+
+/* The same for TCP servers. */
+void net_servers_shut(struct sz_loop_ring *l);
+void net_servers_free(struct sz_loop_ring *l);
 
 #endif

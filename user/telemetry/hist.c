@@ -36,6 +36,7 @@ void sz_hist_add(struct sz_hist *h, u64 ns)
 {
 	h->n[bucket_of(ns)]++;
 	h->count++;
+	h->sum += ns;
 	if (ns > h->max)
 		h->max = ns;
 }
@@ -70,6 +71,34 @@ u64 sz_hist_count(const struct sz_hist *h)
 u64 sz_hist_max(const struct sz_hist *h)
 {
 	return h->max;
+}
+
+u64 sz_hist_sum(const struct sz_hist *h)
+{
+	return h->sum;
+}
+
+/* Where the next bucket begins. */
+static u64 end_of(u32 bucket)
+{
+	u32 octave = (bucket - 1) / SZ_HIST_STEPS + SZ_HIST_MIN_SHIFT;
+
+	return (SZ_HIST_STEPS + (bucket - 1) % SZ_HIST_STEPS + 1ull) << (octave - STEP_SHIFT);
+}
+
+u64 sz_hist_below(const struct sz_hist *h, u64 ns)
+{
+	u64 n = 0;
+	u32 i;
+
+	if (ns >= h->max)
+		return h->count;
+	if (ns < 1ull << SZ_HIST_MIN_SHIFT)
+		return 0;
+	n = h->n[0];
+	for (i = 1; i < SZ_HIST_BUCKETS - 1 && end_of(i) - 1 <= ns; i++)
+		n += h->n[i];
+	return n;
 }
 
 void sz_hist_reset(struct sz_hist *h)

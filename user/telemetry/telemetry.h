@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the daemon says about itself: readiness and life signs to the service manager (the
- * protocol of sd_notify(3)), and latency histograms. Called by the daemon only.
+ * protocol of sd_notify(3)), latency histograms, and the text that metrics are told in. Called by
+ * the daemon only.
  */
 #ifndef SZ_TELEMETRY_TELEMETRY_H
 #define SZ_TELEMETRY_TELEMETRY_H
@@ -32,6 +33,7 @@ u64 sz_notify_watchdog_ns(void);
 struct sz_hist {
 	u64 count;
 	u64 max; /* ns, exact */
+	u64 sum; /* ns, exact */
 	u64 n[SZ_HIST_BUCKETS]; /* below the span, the span, above the span */
 };
 
@@ -40,6 +42,61 @@ void sz_hist_add(struct sz_hist *h, u64 ns);
 u64 sz_hist_percentile(const struct sz_hist *h, double p);
 u64 sz_hist_count(const struct sz_hist *h);
 u64 sz_hist_max(const struct sz_hist *h);
+u64 sz_hist_sum(const struct sz_hist *h);
+/* Samples known to be at most `ns`: those in buckets that end there or before, so that a sample
+ * counts from at most 3.2 % above its value on. Never falls with ns. */
+u64 sz_hist_below(const struct sz_hist *h, u64 ns);
 void sz_hist_reset(struct sz_hist *h);
+
+/* ---- the process and its machine, as /proc has them: process.c ------------------------------ */
+
+#define SZ_PROCESS_THREADS (SZ_WORKERS_MAX + 1) /* the loop and its workers */
+
+struct sz_process {
+	u64 cpu_ns, resident_bytes, virtual_bytes, open_fds, max_fds;
+	double started_s;                       /* since 1970 */
+	u64 thread_cpu_ns[SZ_PROCESS_THREADS]; /* the loop's first */
+	size_t n_threads;
+	u64 io_cpu_ns; /* of threads that the kernel made for io_uring */
+};
+int sz_process_read(struct sz_process *ret);
+
+struct sz_pressure {
+	double ratio; /* of the last 10 s in which some task waited, 0 to 1 */
+	u64 total_ns; /* since boot */
+};
+/* `resource`: cpu, memory, io. -ENOENT where the kernel does not say. */
+int sz_pressure_read(const char *resource, struct sz_pressure *ret);
+/* The same from the file's text. */
+int sz_pressure_parse(const char *text, struct sz_pressure *ret);
+
+/* ---- metrics as text: expo.c ---------------------------------------------------------------- */
+
+/*
+ * Prometheus' exposition format 0.0.4, or OpenMetrics 1.0. A family comes first, then its samples:
+ * labels, then the value that ends the sample. The same names and labels must not come twice.
+ */
+enum sz_expo_type { SZ_EXPO_COUNTER, SZ_EXPO_GAUGE, SZ_EXPO_HISTOGRAM };
+
+struct sz_expo {
+	struct sz_buf out;
+	bool openmetrics;
+	const char *name; /* of the family; a counter's ends with "_total" */
+	enum sz_expo_type type;
+	struct sz_buf labels; /* of the next sample */
+};
+
+void sz_expo_family(struct sz_expo *x, const char *name, enum sz_expo_type type, const char *help);
+/* `value` may be any text; bytes that are not UTF-8 become '?'. */
+void sz_expo_label(struct sz_expo *x, const char *name, const char *value);
+void sz_expo_u64(struct sz_expo *x, u64 v);
+void sz_expo_f64(struct sz_expo *x, double v);
+/* Nanoseconds as seconds, exact to the last digit. */
+void sz_expo_seconds(struct sz_expo *x, u64 ns);
+/* Buckets from 1 us to 10 s in steps of 1, 2 and 5; in seconds. */
+void sz_expo_hist(struct sz_expo *x, const struct sz_hist *h);
+/* Ends the text; x->out holds it. */
+void sz_expo_end(struct sz_expo *x);
+void sz_expo_done(struct sz_expo *x); /* frees */
 
 #endif

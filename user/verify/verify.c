@@ -6,6 +6,7 @@
 #include "verify/verify.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "codec/codec.h"
 
@@ -14,6 +15,7 @@
 struct sz_verifier {
 	struct sz_conf *conf;
 	struct sz_jwks **keys; /* one set for each issuer of conf */
+	s64 *changed_s;        /* of its file, likewise */
 	unsigned refs;
 };
 
@@ -26,10 +28,14 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 	v->conf = conf;
 	v->refs = 1;
 	v->keys = sz_calloc(conf->n_issuers + 1, sizeof(*v->keys));
+	v->changed_s = sz_calloc(conf->n_issuers + 1, sizeof(*v->changed_s));
 	for (i = 0; i < conf->n_issuers; i++) {
 		const struct sz_conf_issuer *is = &conf->issuers[i];
 		struct sz_error why = {};
+		struct stat st;
 
+		if (!stat(is->jwks, &st))
+			v->changed_s[i] = st.st_mtim.tv_sec;
 		r = sz_jwks_load(is->jwks, is->algs, &v->keys[i], &why);
 		if (!r && !sz_jwks_count(v->keys[i])) {
 			sz_error_set(&why, -ENOKEY,
@@ -64,6 +70,7 @@ void sz_verifier_unref(struct sz_verifier *v)
 	for (i = 0; i < v->conf->n_issuers; i++)
 		sz_jwks_free(v->keys[i]);
 	free(v->keys);
+	free(v->changed_s);
 	sz_conf_free(v->conf);
 	free(v);
 }
@@ -71,6 +78,14 @@ void sz_verifier_unref(struct sz_verifier *v)
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v)
 {
 	return v->conf;
+}
+
+void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_verifier_keys *ret)
+{
+	*ret = (struct sz_verifier_keys){
+		.count = sz_jwks_count(v->keys[issuer]),
+		.changed_s = v->changed_s[issuer],
+	};
 }
 
 /* The issuer whose "iss" the token claims, unverified: it only chooses the rules. */
@@ -127,6 +142,7 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 {
 	const struct sz_conf_issuer *is;
 	struct sz_token_rules rules;
+	u64 began;
 	size_t i;
 
 	memset(ret, 0, sizeof(*ret));
@@ -160,7 +176,9 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
+	began = sz_boot_ns();
 	sz_policy_for_token(svc, ret->token.claims, &ret->routes);
+	ret->policy_ns = sz_boot_ns() - began;
 }
 
 void sz_decision_done(struct sz_decision *d)

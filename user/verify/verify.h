@@ -30,7 +30,16 @@ struct sz_decision {
 	u64 principal;
 	struct sz_id id_token, id_jti, id_subject, id_issuer; /* zero where absent */
 	struct sz_policy_answer routes;
+	u64 policy_ns; /* time spent on the policy */
 };
+
+/* One issuer's keys as this snapshot has them. */
+struct sz_verifier_keys {
+	size_t count;
+	s64 changed_s; /* wall clock: when the file was last changed before it was read */
+};
+/* `issuer` is an index in the configuration. */
+void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_verifier_keys *ret);
 
 /* Decides a token for one service at wall-clock second `now`. */
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,

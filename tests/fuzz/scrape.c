@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Any bytes as a request to the metrics endpoint, and the same bytes as a label. A status is one of
+ * those there are, nothing but a whole GET line is answered, and a label ends where it should.
+ */
+#include <string.h>
+
+#include "metrics/metrics_priv.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void ask(const uint8_t *data, size_t size)
+{
+	static const char line[] = "GET /metrics";
+	struct sz_question q;
+	struct sz_buf head = {0};
+
+	sz_buf_add(&head, data, size);
+	sz_buf_add(&head, "\r\n\r\n", 4);
+	sz_question_read(head.data, head.len, &q);
+	if (q.status != 200 && q.status != 400 && q.status != 404 && q.status != 405)
+		abort();
+	if (q.status == 200 && (size < sizeof(line) || memcmp(data, line, sizeof(line) - 1)))
+		abort();
+	sz_buf_done(&head);
+}
+
+/* Reads a sample's one label back: it must be the whole line. */
+static void tell(const uint8_t *data, size_t size)
+{
+	struct sz_expo x = {.openmetrics = size & 1};
+	char *text = sz_strndup((const char *)data, size), *p;
+
+	sz_expo_family(&x, "g", SZ_EXPO_GAUGE, text);
+	p = strstr(x.out.data, "\n# TYPE g gauge\n");
+	if (!p || p != strchr(x.out.data, '\n'))
+		abort();
+	sz_buf_reset(&x.out);
+	sz_expo_label(&x, "k", text);
+	sz_expo_u64(&x, 1);
+	for (p = x.out.data + strlen("g{k=\""); *p && *p != '"'; p++)
+		p += *p == '\\';
+	if (strcmp(p, "\"} 1\n"))
+		abort();
+	sz_expo_done(&x);
+	free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	ask(data, size);
+	tell(data, size);
+	return 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the gateway tells the metrics endpoint, on the kernel's real maps: sums by route, grants by
+ * state, refusals by service; that names are bounded, and that no count ever falls.
+ * Includes the source to step its timer by hand.
+ */
+#include "harness.h"
+
+#include "gateway/observe.c"
+
+#include "kern_ground.h"
+
+static struct sz_gateway g;
+static struct sz_conf *first, *second;
+static char dir[32];
+
+/* No issuers: their keys are no matter here. */
+#define HEAD "interfaces: [v0]\nservices:\n"
+static const char first_yaml[] =
+	HEAD "- name: shop\n  address: \"*:80\"\n  routes:\n"
+	     "  - {path: /a, public: true, name: read}\n"
+	     "  - {path: /b, public: true, name: read}\n"
+	     "  - {path: /c, public: true}\n"
+	     "- name: other\n  address: \"*:81\"\n"
+	     "  routes: [{path: /, public: true, name: other}]\n"
+	     "- name: gone\n  address: \"*:82\"\n  routes: [{path: /, public: true}]\n";
+static const char second_yaml[] = HEAD "- name: shop\n  address: \"*:80\"\n  routes:\n"
+				       "  - {path: /c, public: true}\n"
+				       "  - {path: /a, public: true, name: read}\n";
+
+static struct sz_conf *conf_of(const char *yaml)
+{
+	struct sz_conf *c = sz_conf_parse(yaml, strlen(yaml), "t.yaml", &e);
+
+	if (!c)
+		printf("# %s\n", e.msg);
+	return c;
+}
+
+static void end(void)
+{
+	sz_observer_free(g.observer);
+	sz_net_free(g.loop);
+	sz_journal_free(g.journal);
+	sz_kern_close(g.kern);
+	sz_verifier_unref(g.verifier);
+	sz_conf_free(first);
+	sz_conf_free(second);
+	run("rm -rf %s", dir);
+}
+
+/* One for all tests: loading takes most of a second. */
+static void set_up(void)
+{
+	if (g.journal)
+		return;
+	begin();
+	strcpy(dir, "/tmp/sz-observe-XXXXXX");
+	ASSERT_TRUE(mkdtemp(dir) != NULL);
+	first = conf_of(first_yaml);
+	second = conf_of(second_yaml);
+	ASSERT_TRUE(first && second);
+	g.conf = first;
+	g.kern = load();
+	g.cfg = sz_kern_config(g.kern);
+	g.cfg->policy_gen = g.cfg->key_gen = 3;
+	ASSERT_EQ(sz_net_new(64, &g.loop, &e), 0);
+	ASSERT_EQ(sz_journal_open(g.loop,
+				  &(struct sz_conf){.state_dir = dir,
+						    .audit = {.dir = dir, .rotate_bytes = 1 << 20}},
+				  &g.journal, &e), 0);
+	ASSERT_EQ(sz_gateway_observe(&g), 0);
+	atexit(end);
+}
+
+/* Ticks until a walk over all maps is complete that began now. */
+static void walk_all(void)
+{
+	int i;
+
+	follow_conf(&g);
+	g.observer->resting = false;
+	g.observer->step = 0;
+	begin_map(g.observer);
+	for (i = 0; i < 10000 && !g.observer->resting; i++)
+		on_tick(&g);
+	EXPECT_TRUE(g.observer->resting);
+}
+
+static void put_hits(u32 service, u16 route, u64 principal, u64 n)
+{
+	struct sz_hit_key key = {.principal = principal, .service = service, .route = route};
+	u64 *cpus = sz_calloc((size_t)sz_kern_cpus(), sizeof(*cpus));
+
+	cpus[0] = n - 1;
+	cpus[sz_kern_cpus() - 1] += 1;
+	EXPECT_EQ(sz_map_put(g.kern, SZ_MAP_HITS, &key, cpus), 0);
+	free(cpus);
+}
+
+static struct sz_gateway_view v;
+
+static u64 admitted(const char *service, const char *route)
+{
+	u64 n = 0, found = 0;
+	size_t i;
+
+	for (i = 0; i < v.n_routes; i++) {
+		if (strcmp(v.routes[i].service, service) || strcmp(v.routes[i].route, route))
+			continue;
+		n = v.routes[i].admitted;
+		found++;
+	}
+	EXPECT_EQ(found, 1); /* the same labels never come twice */
+	return n;
+}
+
+static u64 denied(const char *service, u32 reason, bool monitor)
+{
+	u64 n = 0, found = 0;
+	size_t i;
+
+	for (i = 0; i < v.n_services; i++) {
+		if (strcmp(v.services[i].name, service))
+			continue;
+		n = monitor ? v.services[i].monitored[reason] : v.services[i].denials[reason];
+		found++;
+	}
+	EXPECT_EQ(found, 1);
+	return n;
+}
+
+static u32 id_of(const char *service)
+{
+	return sz_conf_service_by_name(first, service)->id;
+}
+
+TEST(admitted_requests_are_summed_by_service_and_route)
+{
+	set_up();
+	put_hits(id_of("shop"), 0, 1, 10);
+	put_hits(id_of("shop"), 0, 2, 5);
+	put_hits(id_of("shop"), 1, 1, 100); /* the same name as route 0 */
+	put_hits(id_of("shop"), 2, 1, 7);
+	put_hits(id_of("shop"), 9, 1, 3); /* no such route (any more) */
+	put_hits(id_of("shop"), SZ_ROUTE_NONE, 1, 4);
+	put_hits(id_of("other"), 0, 1, 20);
+	put_hits(12345, 0, 1, 30); /* no such service */
+	walk_all();
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_TRUE(v.sampled);
+	EXPECT_EQ(admitted("shop", "read"), 115);
+	EXPECT_EQ(admitted("shop", "* /c"), 7);
+	EXPECT_EQ(admitted("shop", "other"), 7);
+	EXPECT_EQ(admitted("other", "other"), 50);
+	EXPECT_EQ(admitted("gone", "* /"), 0);
+}
+
+TEST(grants_are_told_by_their_state)
+{
+	struct sz_grant grant = {.expires_ns = UINT64_MAX, .policy_gen = 3, .key_gen = 3};
+	struct sz_grant_key key = {.service = 1};
+	size_t i;
+
+	set_up();
+	for (i = 0; i < 10; i++) {
+		key.token.w[0] = i;
+		grant.flags = i == 9 ? SZ_GRANT_REVOKED : 0;
+		grant.key_gen = i == 8 ? 2 : 3;
+		grant.expires_ns = i == 7 || i == 6 ? 1 : UINT64_MAX;
+		ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_GRANTS, &key, &grant), 0);
+	}
+	walk_all();
+	walk_all(); /* nothing is counted twice */
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_EQ(v.grants[SZ_VIEW_ACTIVE], 6);
+	EXPECT_EQ(v.grants[SZ_VIEW_EXPIRED], 2);
+	EXPECT_EQ(v.grants[SZ_VIEW_VOID], 1);
+	EXPECT_EQ(v.grants[SZ_VIEW_REVOKED], 1);
+	for (i = 0; i < v.n_maps; i++) {
+		EXPECT_TRUE(v.maps[i].sampled && v.maps[i].capacity);
+		if (!strcmp(v.maps[i].name, "sz_grants"))
+			EXPECT_EQ(v.maps[i].entries, 10);
+	}
+}
+
+static void deny(u32 service, u32 reason, bool monitor)
+{
+	struct sz_event ev = {.service = service, .reason = reason, .monitor = monitor};
+
+	sz_observe_event(&g, &ev);
+}
+
+TEST(refusals_are_told_by_service_and_none_is_lost_with_its_service)
+{
+	set_up();
+	deny(id_of("shop"), SZ_R_NO_TOKEN, false);
+	deny(id_of("shop"), SZ_R_NO_TOKEN, true);
+	deny(id_of("gone"), SZ_R_EXPIRED, false);
+	deny(id_of("gone"), SZ_R_EXPIRED, false);
+	deny(id_of("other"), SZ_R_EXPIRED, false);
+	deny(777, SZ_R_EXPIRED, false);
+	deny(id_of("shop"), SZ_R_HIT, false); /* an admitted request is no refusal */
+	deny(id_of("shop"), SZ_REASON_MAX, false);
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_EQ(denied("shop", SZ_R_NO_TOKEN, false), 1);
+	EXPECT_EQ(denied("shop", SZ_R_NO_TOKEN, true), 1);
+	EXPECT_EQ(denied("shop", SZ_R_HIT, false), 0);
+	EXPECT_EQ(denied("gone", SZ_R_EXPIRED, false), 2);
+	EXPECT_EQ(denied("other", SZ_R_EXPIRED, false), 2);
+
+	g.conf = second;
+	g.stats.reloads++;
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_TRUE(!v.sampled); /* no zero that a counter would fall to */
+	EXPECT_EQ(denied("shop", SZ_R_NO_TOKEN, false), 1);
+	EXPECT_EQ(denied("shop", SZ_R_NO_TOKEN, true), 1);
+	EXPECT_EQ(denied("other", SZ_R_EXPIRED, false), 4);
+	walk_all();
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_EQ(admitted("shop", "* /c"), 15);
+	EXPECT_EQ(admitted("shop", "read"), 100);
+	EXPECT_EQ(admitted("other", "other"), 50);
+	g.conf = first;
+	g.stats.reloads++;
+}
+
+static struct sz_conf *large_conf(unsigned services, unsigned each)
+{
+	struct sz_buf b = {0};
+	struct sz_conf *c;
+	unsigned i, k;
+
+	sz_buf_printf(&b, HEAD);
+	for (i = 0; i < services; i++) {
+		sz_buf_printf(&b, "- name: s%u\n  address: \"*:%u\"\n  routes:\n", i, i + 1);
+		for (k = 0; k < each; k++)
+			sz_buf_printf(&b, "  - {path: /p%u, public: true}\n", k);
+	}
+	c = conf_of(b.data);
+	sz_buf_done(&b);
+	return c;
+}
+
+TEST(names_are_bounded_whatever_the_configuration_has)
+{
+	struct sz_conf *large = large_conf(300, 20);
+	u64 other;
+	size_t i;
+
+	set_up();
+	ASSERT_TRUE(large != NULL);
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	other = denied("other", SZ_R_EXPIRED, false);
+	g.conf = large;
+	g.stats.reloads++;
+	for (i = 0; i < 300; i++) {
+		put_hits(large->services[i].id, 19, 1, 2);
+		follow_conf(&g);
+		deny(large->services[i].id, SZ_R_EXPIRED, false);
+	}
+	walk_all();
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_EQ(v.n_services, SZ_METRIC_SERVICES + 1);
+	EXPECT_EQ(v.n_routes, SZ_METRIC_ROUTES + SZ_METRIC_SERVICES + 1);
+	/* 44 services beyond the bound, and what stood there before; their sum is all there is. */
+	EXPECT_TRUE(denied("other", SZ_R_EXPIRED, false) >= other + 44);
+	for (i = 0, other = 0; i < v.n_routes; i++)
+		other += v.routes[i].admitted;
+	EXPECT_EQ(other, 300 * 2 + 115 + 7 + 7 + 50);
+	g.conf = first;
+	g.stats.reloads++;
+	follow_conf(&g);
+	sz_conf_free(large);
+}
+
+TEST(audit_lag_is_the_age_of_what_is_not_on_disk)
+{
+	struct sz_audit_record r = {.type = SZ_AUDIT_ADMIN, .wall_ns = sz_wall_ns(), .detail = "x"};
+
+	set_up();
+	sz_journal_add(g.journal, &r); /* nobody runs the loop: it stays where it is */
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_TRUE(v.audit_seq > v.audit_synced);
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_TRUE(v.audit_lag_ns > 0);
+	g.observer->mark_ns -= 5000000000ull;
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_TRUE(v.audit_lag_ns > 5000000000ull);
+}

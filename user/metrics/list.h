@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every metric, once. The endpoint's HELP and TYPE lines are made from this list, and a test
+ * compares docs/metrics.md, the dashboard and the alert rules with it.
+ *
+ * SZ_METRIC(ID, TYPE, name, labels, help): labels are separated by commas, "" for none.
+ */
+#ifndef SZ_METRICS_LIST_H
+#define SZ_METRICS_LIST_H
+
+#define SZ_METRICS(X)                                                                              \
+	X(BUILD_INFO, GAUGE, "subzero_build_info", "version,abi",                                  \
+	  "Always 1; the labels say what runs.")                                                   \
+	/* what the kernel decided */                                                              \
+	X(VERDICTS, COUNTER, "subzero_verdicts_total", "reason",                                   \
+	  "Frames and requests by what became of them, since the maps were made.")                 \
+	X(ADMITTED, COUNTER, "subzero_requests_admitted_total", "service,route",                   \
+	  "Requests admitted, since the maps were made. Sampled every few seconds.")               \
+	X(DENIALS, COUNTER, "subzero_denials_total", "service,reason",                             \
+	  "Refusals that the daemon has recorded since it started.")                               \
+	X(MONITORED, COUNTER, "subzero_monitored_denials_total", "service,reason",                 \
+	  "What monitor mode would have refused, as recorded since the daemon started.")           \
+	X(LOST, COUNTER, "subzero_events_lost_total", "reason",                                    \
+	  "Refusals that found the ring to the daemon full, since the maps were made.")            \
+	/* the daemon's part */                                                                    \
+	X(MISSES, COUNTER, "subzero_misses_total", "",                                             \
+	  "Frames that the kernel has handed to the daemon.")                                      \
+	X(TOKENS, COUNTER, "subzero_tokens_verified_total", "result",                              \
+	  "Tokens that were verified, by result: good or bad.")                                    \
+	X(TICKETS, COUNTER, "subzero_tickets_total", "",                                           \
+	  "One-time verdicts that were written.")                                                  \
+	X(REINJECTED, COUNTER, "subzero_frames_reinjected_total", "result",                        \
+	  "Held frames put back, by result: ok or failed.")                                        \
+	X(EXPIRED, COUNTER, "subzero_pending_expired_total", "",                                   \
+	  "Incomplete requests that were given up.")                                               \
+	X(DROPPED, COUNTER, "subzero_pending_dropped_total", "",                                   \
+	  "Frames and connections beyond what may wait for a decision.")                           \
+	X(MISS_TIME, HISTOGRAM, "subzero_miss_duration_seconds", "",                               \
+	  "From a frame's arrival in the kernel to its return.")                                   \
+	X(VERIFY_TIME, HISTOGRAM, "subzero_verify_duration_seconds", "",                           \
+	  "Verification of one token by a worker, without its policy.")                            \
+	X(POLICY_TIME, HISTOGRAM, "subzero_policy_duration_seconds", "",                           \
+	  "Policy of all routes of a service for one good token.")                                 \
+	X(REINJECT_TIME, HISTOGRAM, "subzero_reinject_duration_seconds", "",                       \
+	  "Putting one held frame back.")                                                          \
+	X(PENDING, GAUGE, "subzero_pending_connections", "",                                       \
+	  "Connections that wait for a decision.")                                                 \
+	X(PENDING_LIMIT, GAUGE, "subzero_pending_connections_limit", "",                           \
+	  "How many may wait.")                                                                    \
+	X(HELD, GAUGE, "subzero_held_bytes", "", "Frames held for them.")                          \
+	X(HELD_LIMIT, GAUGE, "subzero_held_limit_bytes", "", "How much may be held.")              \
+	X(JOBS, GAUGE, "subzero_verifications_in_flight", "",                                      \
+	  "Tokens that are being verified or wait for a worker.")                                  \
+	/* tables */                                                                               \
+	X(MAP_ENTRIES, GAUGE, "subzero_map_entries", "map",                                        \
+	  "Entries of a kernel map. Sampled every few seconds.")                                   \
+	X(MAP_CAPACITY, GAUGE, "subzero_map_capacity", "map", "Entries it has room for.")          \
+	X(GRANTS, GAUGE, "subzero_grants", "state",                                                \
+	  "Known tokens: active, expired, void (of an older policy or key set) or revoked.")       \
+	X(SAMPLE_AGE, GAUGE, "subzero_sample_age_seconds", "",                                     \
+	  "Age of the sampled figures.")                                                           \
+	/* policy and keys */                                                                      \
+	X(ISSUER_KEYS, GAUGE, "subzero_issuer_keys", "issuer",                                     \
+	  "Keys that tokens of an issuer may be signed with.")                                     \
+	X(KEY_AGE, GAUGE, "subzero_issuer_key_age_seconds", "issuer",                              \
+	  "Time since the issuer's key set last changed.")                                         \
+	X(POLICY_GEN, GAUGE, "subzero_policy_generation", "",                                      \
+	  "Goes up with each change of policy, which voids all grants.")                           \
+	X(KEY_GEN, GAUGE, "subzero_key_generation", "",                                            \
+	  "Goes up with each change of keys or of the clock, likewise.")                           \
+	X(RELOADS, COUNTER, "subzero_reloads_total", "result",                                     \
+	  "Reloads of the configuration, by result: ok or failed.")                                \
+	/* audit log and life signs */                                                             \
+	X(AUDIT_RECORDS, COUNTER, "subzero_audit_records_total", "",                               \
+	  "Records of the audit log, since the log began.")                                        \
+	X(AUDIT_UNSYNCED, GAUGE, "subzero_audit_unsynced_records", "",                             \
+	  "Records that are not on disk yet.")                                                     \
+	X(AUDIT_LAG, GAUGE, "subzero_audit_lag_seconds", "",                                       \
+	  "How long the oldest of them has waited, to a quarter of a second.")                     \
+	X(HEARTBEAT_AGE, GAUGE, "subzero_heartbeat_age_seconds", "",                               \
+	  "Time since the daemon last told the kernel that it lives.")                             \
+	X(HEARTBEAT_TTL, GAUGE, "subzero_heartbeat_ttl_seconds", "",                               \
+	  "How long the kernel believes it.")                                                      \
+	/* the process and its machine */                                                          \
+	X(CPU, COUNTER, "process_cpu_seconds_total", "", "CPU time of the daemon.")                \
+	X(THREAD_CPU, COUNTER, "subzero_thread_cpu_seconds_total", "thread",                       \
+	  "CPU time by thread: loop, worker0 and so on, io for the kernel's own.")                 \
+	X(RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Memory of the daemon in RAM.")    \
+	X(VIRTUAL, GAUGE, "process_virtual_memory_bytes", "", "Its address space in use.")         \
+	X(OPEN_FDS, GAUGE, "process_open_fds", "", "Its open file descriptors.")                   \
+	X(MAX_FDS, GAUGE, "process_max_fds", "", "How many it may open.")                          \
+	X(START_TIME, GAUGE, "process_start_time_seconds", "",                                     \
+	  "When it started, in seconds since 1970.")                                               \
+	X(PRESSURE, GAUGE, "subzero_pressure_some_ratio", "resource",                              \
+	  "Share of the last 10 s in which some task waited for it: cpu, memory or io.")           \
+	X(PRESSURE_TIME, COUNTER, "subzero_pressure_some_seconds_total", "resource",               \
+	  "Time in which some task waited for it, since boot.")
+
+#endif

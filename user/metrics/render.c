@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The view of the gateway as text, family by family. Called for a scrape. Labels are reasons, names
+ * of the configuration and fixed words; never anything that a client has sent.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "metrics/metrics_priv.h"
+
+#define SZ_METRIC_INFO_(ID, TYPE, name, labels, help)                                              \
+	[SZ_METRIC_##ID] = {name, SZ_EXPO_##TYPE, labels, help},
+const struct sz_metric_info sz_metric_info[SZ_METRIC_COUNT] = {SZ_METRICS(SZ_METRIC_INFO_)};
+
+static void family(struct sz_expo *x, enum sz_metric m)
+{
+	const struct sz_metric_info *i = &sz_metric_info[m];
+
+	sz_expo_family(x, i->name, i->type, i->help);
+}
+
+static void one(struct sz_expo *x, enum sz_metric m, u64 v)
+{
+	family(x, m);
+	sz_expo_u64(x, v);
+}
+
+static void one_time(struct sz_expo *x, enum sz_metric m, u64 ns)
+{
+	family(x, m);
+	sz_expo_seconds(x, ns);
+}
+
+static void two(struct sz_expo *x, enum sz_metric m, const char *first, u64 v1, const char *second,
+		u64 v2)
+{
+	family(x, m);
+	sz_expo_label(x, sz_metric_info[m].labels, first);
+	sz_expo_u64(x, v1);
+	sz_expo_label(x, sz_metric_info[m].labels, second);
+	sz_expo_u64(x, v2);
+}
+
+static void histogram(struct sz_expo *x, enum sz_metric m, const struct sz_hist *h)
+{
+	family(x, m);
+	sz_expo_hist(x, h);
+}
+
+static bool is_reason(u32 reason)
+{
+	return reason && strcmp(sz_reason_label(reason), "unknown") != 0;
+}
+
+/* ---- the kernel's decisions ----------------------------------------------------------------- */
+
+static void reasons(struct sz_expo *x, enum sz_metric m, const u64 *n, bool zeros)
+{
+	u32 r;
+
+	family(x, m);
+	for (r = 0; r < SZ_REASON_MAX; r++) {
+		if (!is_reason(r) || (!zeros && !n[r]))
+			continue;
+		sz_expo_label(x, "reason", sz_reason_label(r));
+		sz_expo_u64(x, n[r]);
+	}
+}
+
+static void admitted(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	size_t i;
+
+	family(x, SZ_METRIC_ADMITTED);
+	for (i = 0; v->sampled && i < v->n_routes; i++) {
+		const struct sz_view_route *r = &v->routes[i];
+
+		if (!r->admitted && !strcmp(r->route, "other"))
+			continue;
+		sz_expo_label(x, "service", r->service);
+		sz_expo_label(x, "route", r->route);
+		sz_expo_u64(x, r->admitted);
+	}
+}
+
+static void denials(struct sz_expo *x, const struct sz_gateway_view *v, enum sz_metric m)
+{
+	size_t i;
+	u32 r;
+
+	family(x, m);
+	for (i = 0; i < v->n_services; i++) {
+		const struct sz_view_service *s = &v->services[i];
+		const u64 *n = m == SZ_METRIC_DENIALS ? s->denials : s->monitored;
+
+		for (r = 0; r < SZ_REASON_MAX; r++) {
+			if (!n[r] || !is_reason(r))
+				continue;
+			sz_expo_label(x, "service", s->name);
+			sz_expo_label(x, "reason", sz_reason_label(r));
+			sz_expo_u64(x, n[r]);
+		}
+	}
+}
+
+static void decisions(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	reasons(x, SZ_METRIC_VERDICTS, v->counters, true);
+	admitted(x, v);
+	denials(x, v, SZ_METRIC_DENIALS);
+	denials(x, v, SZ_METRIC_MONITORED);
+	reasons(x, SZ_METRIC_LOST, v->lost, false);
+}
+
+/* ---- the daemon's part ---------------------------------------------------------------------- */
+
+static void misses(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	one(x, SZ_METRIC_MISSES, v->misses);
+	two(x, SZ_METRIC_TOKENS, "good", v->verified, "bad", v->refused);
+	one(x, SZ_METRIC_TICKETS, v->tickets);
+	two(x, SZ_METRIC_REINJECTED, "ok", v->injected, "failed", v->inject_failed);
+	one(x, SZ_METRIC_EXPIRED, v->expired);
+	one(x, SZ_METRIC_DROPPED, v->dropped);
+	histogram(x, SZ_METRIC_MISS_TIME, v->latency);
+	histogram(x, SZ_METRIC_VERIFY_TIME, v->verifying);
+	histogram(x, SZ_METRIC_POLICY_TIME, v->policy);
+	histogram(x, SZ_METRIC_REINJECT_TIME, v->reinject);
+	one(x, SZ_METRIC_PENDING, v->pending);
+	one(x, SZ_METRIC_PENDING_LIMIT, SZ_PENDING_MAX);
+	one(x, SZ_METRIC_HELD, v->held_bytes);
+	one(x, SZ_METRIC_HELD_LIMIT, SZ_PENDING_BYTES);
+	one(x, SZ_METRIC_JOBS, v->jobs);
+}
+
+static void tables(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	static const char *const state[SZ_VIEW_GRANTS] = {
+		[SZ_VIEW_ACTIVE] = "active", [SZ_VIEW_EXPIRED] = "expired",
+		[SZ_VIEW_VOID] = "void", [SZ_VIEW_REVOKED] = "revoked",
+	};
+	size_t i;
+
+	family(x, SZ_METRIC_MAP_ENTRIES);
+	for (i = 0; i < v->n_maps; i++) {
+		if (!v->maps[i].sampled)
+			continue;
+		sz_expo_label(x, "map", v->maps[i].name + strlen("sz_"));
+		sz_expo_u64(x, v->maps[i].entries);
+	}
+	family(x, SZ_METRIC_MAP_CAPACITY);
+	for (i = 0; i < v->n_maps; i++) {
+		sz_expo_label(x, "map", v->maps[i].name + strlen("sz_"));
+		sz_expo_u64(x, v->maps[i].capacity);
+	}
+	family(x, SZ_METRIC_GRANTS);
+	for (i = 0; v->sampled && i < SZ_VIEW_GRANTS; i++) {
+		sz_expo_label(x, "state", state[i]);
+		sz_expo_u64(x, v->grants[i]);
+	}
+	family(x, SZ_METRIC_SAMPLE_AGE);
+	if (v->sampled)
+		sz_expo_seconds(x, v->sample_age_ns);
+}
+
+static void policy(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	s64 now = (s64)(sz_wall_ns() / 1000000000u);
+	size_t i;
+
+	family(x, SZ_METRIC_ISSUER_KEYS);
+	for (i = 0; i < v->n_issuers; i++) {
+		sz_expo_label(x, "issuer", v->issuers[i].issuer);
+		sz_expo_u64(x, v->issuers[i].keys);
+	}
+	family(x, SZ_METRIC_KEY_AGE);
+	for (i = 0; i < v->n_issuers; i++) {
+		s64 changed = v->issuers[i].changed_s;
+
+		sz_expo_label(x, "issuer", v->issuers[i].issuer);
+		sz_expo_u64(x, now > changed ? (u64)(now - changed) : 0);
+	}
+	one(x, SZ_METRIC_POLICY_GEN, v->policy_gen);
+	one(x, SZ_METRIC_KEY_GEN, v->key_gen);
+	two(x, SZ_METRIC_RELOADS, "ok", v->reloads, "failed", v->reload_failures);
+}
+
+static void life(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	one(x, SZ_METRIC_AUDIT_RECORDS, v->audit_seq);
+	one(x, SZ_METRIC_AUDIT_UNSYNCED, v->audit_seq - v->audit_synced);
+	one_time(x, SZ_METRIC_AUDIT_LAG, v->audit_lag_ns);
+	one_time(x, SZ_METRIC_HEARTBEAT_AGE, v->heartbeat_age_ns);
+	one_time(x, SZ_METRIC_HEARTBEAT_TTL, v->heartbeat_ttl_ns);
+}
+
+/* ---- the process and its machine ------------------------------------------------------------ */
+
+static void threads(struct sz_expo *x, const struct sz_process *p)
+{
+	char name[24];
+	size_t i;
+
+	family(x, SZ_METRIC_THREAD_CPU);
+	for (i = 0; i < p->n_threads; i++) {
+		snprintf(name, sizeof(name), i ? "worker%zu" : "loop", i - 1);
+		sz_expo_label(x, "thread", name);
+		sz_expo_seconds(x, p->thread_cpu_ns[i]);
+	}
+	sz_expo_label(x, "thread", "io");
+	sz_expo_seconds(x, p->io_cpu_ns);
+}
+
+static void process(struct sz_expo *x)
+{
+	struct sz_process p;
+
+	if (sz_process_read(&p))
+		return;
+	one_time(x, SZ_METRIC_CPU, p.cpu_ns);
+	threads(x, &p);
+	one(x, SZ_METRIC_RESIDENT, p.resident_bytes);
+	one(x, SZ_METRIC_VIRTUAL, p.virtual_bytes);
+	one(x, SZ_METRIC_OPEN_FDS, p.open_fds);
+	one(x, SZ_METRIC_MAX_FDS, p.max_fds);
+	family(x, SZ_METRIC_START_TIME);
+	sz_expo_f64(x, p.started_s);
+}
+
+static void pressure(struct sz_expo *x)
+{
+	static const char *const resource[] = {"cpu", "memory", "io"};
+	struct sz_pressure p[SZ_ARRAY_LEN(resource)];
+	bool known[SZ_ARRAY_LEN(resource)], any = false;
+	size_t i;
+
+	for (i = 0; i < SZ_ARRAY_LEN(resource); i++) {
+		known[i] = !sz_pressure_read(resource[i], &p[i]);
+		any |= known[i];
+	}
+	if (!any)
+		return;
+	family(x, SZ_METRIC_PRESSURE);
+	for (i = 0; i < SZ_ARRAY_LEN(resource); i++) {
+		if (!known[i])
+			continue;
+		sz_expo_label(x, "resource", resource[i]);
+		sz_expo_f64(x, p[i].ratio);
+	}
+	family(x, SZ_METRIC_PRESSURE_TIME);
+	for (i = 0; i < SZ_ARRAY_LEN(resource); i++) {
+		if (!known[i])
+			continue;
+		sz_expo_label(x, "resource", resource[i]);
+		sz_expo_seconds(x, p[i].total_ns);
+	}
+}
+
+void sz_metrics_render(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	char abi[16];
+
+	snprintf(abi, sizeof(abi), "%d", SZ_ABI);
+	family(x, SZ_METRIC_BUILD_INFO);
+	sz_expo_label(x, "version", SZ_VERSION);
+	sz_expo_label(x, "abi", abi);
+	sz_expo_u64(x, 1);
+	decisions(x, v);
+	misses(x, v);
+	tables(x, v);
+	policy(x, v);
+	life(x, v);
+	process(x);
+	pressure(x);
+	sz_expo_end(x);
+}
