@@ -236,7 +236,7 @@ struct sz_ticket {
 	u8 pad[5];
 };
 
-/* ---- sz_carry: the beginning of a head or of chunk framing, which has passed already ----------- */
+/* ---- sz_carry: the beginning of a head or of framing that has passed ------------------------- */
 
 /* Key: struct sz_flow_key. Good only for the flow of that birth whose `next` is seq + len. */
 struct sz_carry {

@@ -88,7 +88,7 @@
 	X(METHOD_CAPITALS, 5, "a method is a word of capitals")					\
 	X(TARGET_FORM, 5, "a target begins with a slash")					\
 	X(VERSION, 5, "HTTP/1.0 or HTTP/1.1")							\
-	X(VERSION_CUT, 5, "a version that is cut is one so far")					\
+	X(VERSION_CUT, 5, "a version that is cut is one so far")				\
 	X(REQUEST_LINE_END, 5, "the request line ends in CRLF")					\
 	X(QUERY_CONTROL, 5, "no control byte in a query")					\
 	X(QUERY_BEYOND_ASCII, 5, "a query beyond ASCII is unusual")				\
@@ -245,7 +245,7 @@
 	X(ASK_DAEMON, 13, "without a daemon what is not known gets 503")			\
 	X(HOLD_DAEMON, 13, "and nothing is held for it")					\
 	X(MONITOR, 13, "refusing is the rule, monitor mode must be configured")			\
-	X(PORTLESS, 13, "what names no port is watched only where all of its address is")		\
+	X(PORTLESS, 13, "what names no port is watched only where its address is")		\
 	X(D_PORTLESS, 13, "as the daemon says")							\
 	X(LOST_FLOW, 13, "a flow that monitor mode lost is reset when enforcing")		\
 	X(SILENT, 13, "what has no answer is dropped")						\

@@ -3,7 +3,8 @@
  * The byte ranges of a flow that it remembers until the server has them: a few in the flow itself,
  * for most connections never have more, and in sz_spill those of a client that has many segments
  * with requests in flight. Called by guard.h and walk.h (find, room) and outcome.h (commit, with
- * the flow locked). A reader may see an entry half written; the flow's version tells it so afterwards.
+ * the flow locked). A reader may see an entry half written; the flow's version tells it so
+ * afterwards.
  */
 #ifndef SZ_SPILL_H
 #define SZ_SPILL_H

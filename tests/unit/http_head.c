@@ -268,7 +268,8 @@ TEST(host_stands_once)
 
 TEST(host_is_a_name_or_an_address)
 {
-	static const char *const good[] = {"a_b.c-d~:8080", "[::1]", "[2001:dB8::192.0.2.1]:80", "h:"};
+	static const char *const good[] = {"a_b.c-d~:8080", "[::1]", "[2001:dB8::192.0.2.1]:80",
+					   "h:"};
 	static const char *const bad[] = {"a b",  "a,b",   "u@h", "h/x",    "h#",     "h?",
 					  "h:8o", "[::1", "[]",  "[::g]", "[::1]x", ":80"};
 	char text[128];

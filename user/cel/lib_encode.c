@@ -43,6 +43,13 @@ static void call_decode(struct run *r, const struct sz_cel_value *args, u32 n,
 	p = sz_cel_take(r, args[0].n);
 	if (!p)
 		return;
+	/* libsodium reads every byte beyond ASCII as one of the alphabet. */
+	for (u32 i = 0; i < args[0].n; i++) {
+		if ((u8)args[0].s[i] >= 0x80) {
+			sz_cel_error(r, ret, "the string is no base64");
+			return;
+		}
+	}
 	if (args[0].n && sodium_base642bin(p, args[0].n, args[0].s, args[0].n, NULL, &len, NULL,
 					   padded ? sodium_base64_VARIANT_ORIGINAL
 						  : sodium_base64_VARIANT_ORIGINAL_NO_PADDING))
