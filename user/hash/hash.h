@@ -18,9 +18,9 @@ struct sz_sha256 {
 };
 
 void sz_sha256_init(struct sz_sha256 *c);
-void sz_sha256_update(struct sz_sha256 *c, const void *p, size_t n);
+void sz_sha256_update(struct sz_sha256 *c, const void *data, size_t n);
 /* The same bytes into two, which may have begun differently. */
-void sz_sha256_update_both(struct sz_sha256 *x, struct sz_sha256 *y, const void *p, size_t n);
+void sz_sha256_update_both(struct sz_sha256 *x, struct sz_sha256 *y, const void *data, size_t n);
 void sz_sha256_final(struct sz_sha256 *c, u8 ret[SZ_SHA256_LEN]);
 
 /* SHA-256 of a's bytes followed by b's; b may be NULL with nb 0. `ret` may lie in a or b. */
