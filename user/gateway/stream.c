@@ -366,7 +366,8 @@ static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
  * For a client that does not send the rest of a head without an acknowledgement, which only the
  * server can give; it shows this by sending the beginning again. So what has been read, and found
  * sound so far, goes on ahead, fixed byte for byte by its tickets. The server cannot act on it: the
- * end of the head is missing, and passes only with the decision; a refusal resets the server's side.
+ * end of the head is missing, and passes only with the decision; a refusal resets the server's
+ * side.
  */
 static void release_prefix(struct sz_gateway *g, struct sz_pending *p)
 {
