@@ -4,9 +4,7 @@
  */
 #include "harness.h"
 
-#include <unistd.h>
-
-#include "ctl/ctl.h"
+#include "ctl_run.h"
 
 static const struct sz_ctl_option options[] = {
 	{"bindings", 0, "FILE", ""},
@@ -19,47 +17,12 @@ static const struct sz_ctl_command commands[] = {
 	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static char out[4096], err[4096], dir[64];
-
-static void read_back(int fd, char *to, size_t room)
-{
-	ssize_t n = pread(fd, to, room - 1, 0);
-
-	to[n > 0 ? n : 0] = 0;
-	close(fd);
-}
-
-/* Runs with stdout and stderr in files. */
-static int run(int argc, char *const *argv)
-{
-	int saved[2] = {dup(1), dup(2)}, ret, i;
-	FILE *file[2] = {tmpfile(), tmpfile()};
-	struct sz_ctl c = {0};
-	struct sz_error e;
-
-	fflush(stdout);
-	for (i = 0; i < 2; i++)
-		dup2(fileno(file[i]), i + 1);
-	ret = sz_ctl_parse(commands, argc, argv, &c.args, &e);
-	if (!ret) {
-		sz_ctl_init(&c);
-		ret = c.args.cmd->run(&c);
-		sz_ctl_done(&c);
-	}
-	fflush(stdout);
-	for (i = 0; i < 2; i++) {
-		dup2(saved[i], i + 1);
-		close(saved[i]);
-		read_back(dup(fileno(file[i])), i ? err : out, sizeof(out));
-		fclose(file[i]);
-	}
-	return ret;
-}
+static char dir[64];
 
 #define RUN(...)                                                                                   \
 	({                                                                                         \
 		char *argv_[] = {"subzeroctl", "cel", "eval", __VA_ARGS__};                        \
-		run((int)SZ_ARRAY_LEN(argv_), argv_);                                              \
+		run(commands, (int)SZ_ARRAY_LEN(argv_), argv_);                                    \
 	})
 
 /* A file of this content in a directory of this test's own; its path. */
