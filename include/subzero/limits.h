@@ -7,7 +7,7 @@
 #define SZ_LIMITS_H
 
 /* Layout version of every pinned map; a program or tool that finds another one refuses to run. */
-#define SZ_ABI 2
+#define SZ_ABI 3
 
 /* The packet core. */
 #define SZ_FRAME_MAX 16384       /* bytes of a frame that are scanned or handed to the daemon */

@@ -83,7 +83,7 @@
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
-#define SZ_REASON_MAX 96 /* counters kept; every number is below this */
+#define SZ_REASON_MAX 128 /* counters kept; every number is below this */
 
 /*
  * Is a refusal for this reason an event of its own for the audit log? What TCP repairs by itself
