@@ -19,7 +19,7 @@ struct sz_addr {
 	u8 b[16];
 };
 
-/* 128-bit keyed digest of a token (SipHash-2-4-128 with sz_config.key). */
+/* 128-bit keyed digest of a token (SipHash-1-3-128 with sz_config.key). */
 struct sz_digest {
 	u64 w[2];
 };
@@ -153,8 +153,9 @@ struct sz_range {
 	u32 seq;
 	u32 len;
 	u32 fixed;
-	u32 pad;
-	u64 digest; /* 0 where fixed is 0 */
+	u16 token_off; /* of a token in the fixed ones, which its own digest stands for */
+	u16 token_len; /* 0: there is none */
+	u64 digest;    /* 0 where fixed is 0 */
 };
 
 #define SZ_FLOW_DEAD 0x1u   /* answered: the client's next segment becomes a RST to the server */

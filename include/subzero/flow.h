@@ -150,6 +150,7 @@ SZ_INLINE void sz_range_set(struct sz_flow *f, u32 slot, u32 seq, u32 fixed, u32
 	r->seq = seq;
 	r->len = len;
 	r->fixed = fixed;
+	r->token_off = r->token_len = 0;
 	r->digest = digest;
 }
 

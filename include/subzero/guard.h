@@ -232,7 +232,8 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	if (!sz_carry_undo(ctx, s))
 		return sz_drop(s, g->svc->id, SZ_R_MALFORMED);
 	w->off = w->changed = w->run_start = w->run_end = w->tail_len = w->n_admitted = 0;
-	w->n_tickets = w->breaks = w->carry = w->carry_put = w->carry_done = w->spill.len = 0;
+	w->n_tickets = w->breaks = w->token_len = w->carry = w->carry_put = w->carry_done = 0;
+	w->spill.len = 0;
 	if (SZ_RULE(HANDSHAKE) && !sz_flow_handshake_ok(&s->flow, s->p.seq, s->p.ack)) {
 		if (!sz_may_be_second(g))
 			return sz_drop(s, g->svc->id, SZ_R_HANDSHAKE);

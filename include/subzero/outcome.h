@@ -31,8 +31,14 @@ SZ_INLINE void sz_ranges_update(struct sz_guard *g)
 	w->spill.seq = s->p.seq + w->run_start;
 	w->spill.len = len + w->tail_len;
 	w->spill.fixed = len;
-	w->spill.pad = 0;
-	w->spill.digest = sz_part_digest(w->base + w->run_start, len);
+	w->spill.token_len = (u16)w->token_len;
+	if (w->token_len) {
+		w->spill.token_off = (u16)(w->token_at - w->base - w->run_start);
+		w->spill.digest = sz_part_head(w->base + w->run_start, len, w->token_at, w->token_len);
+	} else {
+		w->spill.token_off = 0;
+		w->spill.digest = sz_part_digest(w->base + w->run_start, len);
+	}
 	slot = sz_range_free(&s->flow);
 	if (slot < SZ_RANGES) {
 		s->flow.range[slot & (SZ_RANGES - 1)] = w->spill;

@@ -60,8 +60,20 @@ SZ_PART u64 sz_part_digest(u32 at, u32 len)
 	return sz_segment_digest(cfg->key, s->frame, at, len);
 }
 
-/* Digest of the scanned token into w.token. */
-SZ_PART int sz_part_token(void)
+/* The same of a head with a token in it: see sz_head_digest(); `at_token` is where that stands. */
+SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	if (!s || !cfg)
+		return 0;
+	return sz_head_digest(cfg->key, s->frame, at, len, at_token - at, token_len, &s->w.token);
+}
+
+/* Digest of the token at frame[at .. at + len) into w.token. */
+SZ_PART int sz_part_token(u32 at, u32 len)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 	u32 zero = 0;
@@ -69,7 +81,7 @@ SZ_PART int sz_part_token(void)
 
 	if (!s || !cfg)
 		return -1;
-	sz_token_digest(cfg->key, s->frame, s->scan.token_off, s->scan.token_len, &s->w.token);
+	sz_token_digest(cfg->key, s->frame, at, len, &s->w.token);
 	return 0;
 }
 

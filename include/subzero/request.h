@@ -104,7 +104,7 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route)
 	const struct sz_denied *bad;
 	struct sz_grant *grant;
 
-	sz_part_token();
+	sz_part_token(s->scan.token_off, s->scan.token_len);
 	key.token = w->token;
 	grant = sz_map_get(&sz_grants, &key);
 	if (!grant || (SZ_RULE(GRANT_EXPIRY) && grant->expires_ns <= w->now) ||

@@ -296,10 +296,16 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	w->route = SZ_ROUTE_NONE;
 	w->method = 0xff;
 	w->principal = 0;
+	w->token_len = 0;
 	sz_decide_head(g);
 	len = s->scan.head_end - at;
 	if (w->verdict != SZ_ALLOW)
 		return w->monitor ? sz_monitored(g, len) : 1;
+	/* Its digest stands for the token's bytes, where it is the only one in this segment. */
+	if (w->reason == SZ_R_HIT && !w->n_admitted && !w->carry) {
+		w->token_at = s->scan.token_off;
+		w->token_len = s->scan.token_len;
+	}
 	sz_note(s, w->reason, w->principal, w->route, w->method);
 	sz_admit(s, len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);
 	return 0;
@@ -337,6 +343,19 @@ SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 			       cfg->src_miss_burst_ns));
 }
 
+/* Digest of the bytes at `off`, as it was taken of the range that was found for them. */
+SZ_COLD u64 sz_found_digest(struct sz_scratch *s)
+{
+	const struct sz_range *r = &s->w.found;
+	u32 at = s->w.base + s->w.off;
+
+	if (!r->token_len)
+		return sz_part_digest(at, r->fixed);
+	s->w.token_len = 0; /* from here on w.token is the repeated one's */
+	sz_part_token(at + r->token_off, r->token_len);
+	return sz_part_head(at, r->fixed, at + r->token_off, r->token_len);
+}
+
 SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 {
 	struct sz_guard *g = arg;
@@ -365,8 +384,7 @@ SZ_LOOP_FN sz_walk_step(u64 i, void *arg)
 		}
 		if (SZ_RULE(HEAD_WHOLE) && left < r->fixed)
 			return sz_stop(w, SZ_DENY, SZ_R_RECUT, 0);
-		if (SZ_RULE(HEAD_DIGEST) &&
-		    sz_part_digest(w->base + w->off, r->fixed) != r->digest)
+		if (SZ_RULE(HEAD_DIGEST) && sz_found_digest(s) != r->digest)
 			return sz_stop(w, SZ_DENY, SZ_R_CHANGED, 0);
 		w->reason = SZ_R_REPEAT;
 		sz_skip(s, r->fixed);

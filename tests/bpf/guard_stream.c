@@ -77,6 +77,26 @@ TEST(one_segment_may_repeat_two_that_were_admitted)
 	EXPECT_EQ(scene.seg.len, LEN(GET_A));
 }
 
+/* A head's token is digested once for the grant and the repetition; the next one's takes its place. */
+TEST(head_repeats_also_where_another_token_was_read_behind_it)
+{
+	static const char both[] = GET_A GET_UNKNOWN, twice[] = GET_A GET_A;
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, both), SCENE_PASS);
+	EXPECT_EQ(scene.seg.len, LEN(GET_A));
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_REPEAT), 1);
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, twice), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+	EXPECT_EQ(DATA(0, twice), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_REPEAT), 1);
+	EXPECT_EQ(scene_count(SZ_R_CHANGED), 0);
+}
+
 TEST(segment_in_a_gap_is_dropped)
 {
 	scene_begin();
