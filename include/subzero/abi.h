@@ -122,6 +122,9 @@ struct sz_grant {
 	struct sz_id jti;            /* revocation names: zero where the token has no such claim */
 	struct sz_id subject;
 	struct sz_id issuer;
+	struct sz_id session;        /* its "sid" */
+	struct sz_id key;            /* the key that signed it, by its thumbprint */
+	u64 issued_s;                /* wall clock, seconds; 0 where the token does not say */
 	u32 flags;                   /* SZ_GRANT_*; may be set by the CLI */
 	u32 pad;
 };
@@ -292,17 +295,34 @@ struct sz_ban {
 
 /* Key: struct sz_id. */
 struct sz_revoked {
-	u64 until_s; /* wall clock, seconds since the epoch; 0 = for ever */
-	u32 kind;    /* enum sz_revoke_kind */
+	u64 until_s;  /* wall clock, seconds since the epoch; 0 = for ever */
+	u64 before_s; /* of the kinds "..._BEFORE": what was issued before this is revoked */
+	u32 kind;     /* enum sz_revoke_kind */
 	u32 pad;
 };
 
-enum sz_revoke_kind {
-	SZ_REVOKE_TOKEN = 1,
-	SZ_REVOKE_JTI = 2,
-	SZ_REVOKE_SUBJECT = 3,
-	SZ_REVOKE_ISSUER = 4,
-};
+/*
+ * What can be revoked: number, name, label. The label is the tag of the name's digest and what
+ * people read. Values: a token; claims as they are; "issuer NUL claim" for PRINCIPAL, SESSION and
+ * ISSUER_JTI, "issuer NUL kid" for KID; an RFC 7638 thumbprint for KEY.
+ */
+#define SZ_REVOKE_KINDS(X)                                                                         \
+	X(1, TOKEN, "token")                                                                       \
+	X(2, JTI, "jti")                                                                           \
+	X(3, SUBJECT, "subject")                                                                   \
+	X(4, ISSUER, "issuer")                                                                     \
+	X(5, PRINCIPAL, "principal")                                                               \
+	X(6, SESSION, "session")                                                                   \
+	X(7, KEY, "key")                                                                           \
+	X(8, KID, "kid")                                                                           \
+	X(9, ISSUER_JTI, "issuer-jti")                                                             \
+	X(10, SUBJECT_BEFORE, "subject-before")                                                    \
+	X(11, ISSUER_BEFORE, "issuer-before")                                                      \
+	X(12, PRINCIPAL_BEFORE, "principal-before")
+
+#define SZ_REVOKE_ENUM_(n, NAME, label) SZ_REVOKE_##NAME = (n),
+enum sz_revoke_kind { SZ_REVOKE_KINDS(SZ_REVOKE_ENUM_) };
+#define SZ_REVOKE_KIND_COUNT 13 /* of an array indexed by kind */
 
 /* Names for people, so that the CLI reads well with the daemon down. */
 enum sz_name_kind { SZ_NAME_SERVICE = 1, SZ_NAME_ROUTE = 2, SZ_NAME_PRINCIPAL = 3 };
@@ -388,7 +408,7 @@ _Static_assert(sizeof(struct sz_service) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_grant) == 152, "ABI");
+_Static_assert(sizeof(struct sz_grant) == 192, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct sz_flow) == 224, "ABI");
@@ -400,7 +420,7 @@ _Static_assert(sizeof(struct sz_source) == 64, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_ban_key) == 20, "ABI");
 _Static_assert(sizeof(struct sz_ban) == 64, "ABI");
-_Static_assert(sizeof(struct sz_revoked) == 16, "ABI");
+_Static_assert(sizeof(struct sz_revoked) == 24, "ABI");
 _Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name) == 128, "ABI");
 _Static_assert(sizeof(struct sz_answer) == 992, "ABI");

@@ -192,21 +192,21 @@ TEST(record_whose_offsets_lie_is_not_looked_at)
 TEST(name_that_was_revoked_during_verification_marks_the_grant)
 {
 	gateway_begin();
-	for (int i = 0; i < 5; i++) {
+	for (u32 i = 1; i <= SZ_REVOKE_KIND_COUNT; i++) {
 		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}};
 		struct sz_decision *d = &j.decision;
-		struct sz_id *name[] = {&d->id_token, &d->id_jti, &d->id_subject, &d->id_issuer};
 		struct sz_revoked v = {.kind = SZ_REVOKE_TOKEN};
 		struct sz_grant grant;
 
 		d->token = (struct sz_token){.issuer = "i", .subject = "u", .jti = "j",
 					     .exp = (s64)(sz_wall_ns() / 1000000000ull) + 60};
-		for (int k = 0; k < 4; k++)
-			name[k]->b[0] = (u8)(10 * i + k + 1);
-		if (i < 4)
-			ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REVOKED, name[i], &v), 0);
+		d->names.present = ~0u;
+		for (u32 k = 1; k < SZ_REVOKE_KIND_COUNT; k++)
+			d->names.id[k] = (struct sz_id){{(u8)i, (u8)k}};
+		if (i < SZ_REVOKE_KIND_COUNT)
+			ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REVOKED, &d->names.id[i], &v), 0);
 		EXPECT_EQ(sz_grant_write(&g, &j), 0);
 		ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_GRANTS, &j.key, &grant), 0);
-		EXPECT_EQ(grant.flags, i < 4 ? SZ_GRANT_REVOKED : 0);
+		EXPECT_EQ(grant.flags, i < SZ_REVOKE_KIND_COUNT ? SZ_GRANT_REVOKED : 0);
 	}
 }

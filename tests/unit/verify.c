@@ -42,8 +42,9 @@ static struct sz_verifier *verifier(void)
 	return v;
 }
 
-static bool is_id(const struct sz_id *id, void *arg)
+static bool is_id(const struct sz_id *id, u64 issued_s, void *arg)
 {
+	(void)issued_s;
 	return arg && !memcmp(id, arg, sizeof(*id));
 }
 
@@ -63,7 +64,7 @@ static struct sz_decision decide(struct sz_verifier *v, const char *claims, stru
 
 #define GOOD                                                                                       \
 	"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"u\",\"jti\":\"j\",\"exp\":1000100,"              \
-	"\"scope\":\"s\"}"
+	"\"iat\":999000,\"sid\":\"x\",\"scope\":\"s\"}"
 
 TEST(good_token_allows_the_routes_it_has_scopes_for)
 {
@@ -94,16 +95,42 @@ TEST(token_is_refused_when_any_of_its_names_is_revoked)
 {
 	struct sz_verifier *v = verifier();
 	struct sz_decision good = decide(v, GOOD, NULL), d;
-	struct sz_id *names[] = {&good.id_token, &good.id_jti, &good.id_subject, &good.id_issuer};
 
-	for (int i = 0; i < 4; i++) {
-		d = decide(v, GOOD, names[i]);
+	EXPECT_EQ(good.names.issued_s, 999000);
+	for (u32 kind = 1; kind < SZ_REVOKE_KIND_COUNT; kind++) {
+		EXPECT_TRUE(good.names.present & 1u << kind);
+		d = decide(v, GOOD, &good.names.id[kind]);
 		EXPECT_EQ(d.reason, SZ_R_REVOKED);
 		EXPECT_EQ(d.routes.allow[0], 0);
-		EXPECT_CONTAINS(d.detail.msg, "revoked");
+		EXPECT_CONTAINS(d.detail.msg, sz_revoke_kind_name(kind));
 		sz_decision_done(&d);
 	}
 	sz_decision_done(&good);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+static bool holds(const struct sz_id *id, u64 issued_s, void *arg)
+{
+	const struct sz_names *names = arg;
+	struct sz_revoked v = {.before_s = 999001};
+
+	return !memcmp(id, &names->id[SZ_REVOKE_PRINCIPAL_BEFORE], sizeof(*id)) &&
+	       sz_revoked_holds(&v, issued_s, NOW);
+}
+
+TEST(what_was_issued_before_an_instant_is_revoked_and_what_came_later_is_not)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_decision d = decide(v, GOOD, NULL);
+	struct sz_names n = d.names;
+
+	EXPECT_EQ(sz_names_revoked(&n, holds, &n), SZ_REVOKE_PRINCIPAL_BEFORE);
+	n.issued_s = 999001;
+	EXPECT_EQ(sz_names_revoked(&n, holds, &n), 0);
+	n.issued_s = 0; /* does not say: it may be as old as it likes */
+	EXPECT_EQ(sz_names_revoked(&n, holds, &n), SZ_REVOKE_PRINCIPAL_BEFORE);
+	sz_decision_done(&d);
 	sz_verifier_unref(v);
 	json_decref(key);
 }

@@ -30,7 +30,15 @@ json_t *sz_json_parse(const char *s, size_t n, struct sz_error *e);
 
 /* First 8 bytes of BLAKE2b-128("principal\0" iss "\0" sub); never 0. */
 u64 sz_principal_id(const char *iss, const char *sub);
-/* BLAKE2b-128(kind name "\0" value): the key of sz_revoked. `value` is n bytes. */
+/* BLAKE2b-128(kind label "\0" value): the key of sz_revoked. `value` is n bytes. */
 struct sz_id sz_revoke_id(enum sz_revoke_kind kind, const void *value, size_t n);
+/* The same of the kinds whose value is "issuer NUL name". */
+struct sz_id sz_revoke_pair_id(enum sz_revoke_kind kind, const char *iss, const char *name);
+/* Does an entry of sz_revoked hold for what was issued at `issued_s`, at wall-clock second `now_s`? */
+bool sz_revoked_holds(const struct sz_revoked *v, u64 issued_s, u64 now_s);
+/* "token"; "unknown" for a number that is no kind. */
+const char *sz_revoke_kind_name(u32 kind);
+/* 0 where there is no such kind. */
+u32 sz_revoke_kind_parse(const char *name);
 
 #endif

@@ -34,16 +34,41 @@ u64 sz_principal_id(const char *iss, const char *sub)
 	return id ? id : 1;
 }
 
+#define KIND_LABEL(n, NAME, label) [n] = (label),
+static const char *const kinds[SZ_REVOKE_KIND_COUNT] = {SZ_REVOKE_KINDS(KIND_LABEL)};
+
 struct sz_id sz_revoke_id(enum sz_revoke_kind kind, const void *value, size_t n)
 {
-	static const char *const names[] = {
-		[SZ_REVOKE_TOKEN] = "token",
-		[SZ_REVOKE_JTI] = "jti",
-		[SZ_REVOKE_SUBJECT] = "subject",
-		[SZ_REVOKE_ISSUER] = "issuer",
-	};
 	struct sz_id id;
 
-	hash_parts(names[kind], value, n, "", 0, id.b);
+	hash_parts(kinds[kind], value, n, "", 0, id.b);
 	return id;
+}
+
+struct sz_id sz_revoke_pair_id(enum sz_revoke_kind kind, const char *iss, const char *name)
+{
+	struct sz_id id;
+
+	hash_parts(kinds[kind], iss, strlen(iss) + 1, name, strlen(name), id.b);
+	return id;
+}
+
+const char *sz_revoke_kind_name(u32 kind)
+{
+	return kind && kind < SZ_REVOKE_KIND_COUNT ? kinds[kind] : "unknown";
+}
+
+u32 sz_revoke_kind_parse(const char *name)
+{
+	u32 kind;
+
+	for (kind = 1; kind < SZ_REVOKE_KIND_COUNT; kind++)
+		if (!strcmp(name, kinds[kind]))
+			return kind;
+	return 0;
+}
+
+bool sz_revoked_holds(const struct sz_revoked *v, u64 issued_s, u64 now_s)
+{
+	return (!v->until_s || v->until_s > now_s) && (!v->before_s || issued_s < v->before_s);
 }

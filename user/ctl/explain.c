@@ -145,13 +145,13 @@ static bool explain_head(struct explain *x)
 	return false;
 }
 
-static bool revoked_now(const struct sz_id *id, void *arg)
+static bool revoked_now(const struct sz_id *id, u64 issued_s, void *arg)
 {
 	struct explain *x = arg;
 	struct sz_revoked entry;
 
 	return x->maps && !sz_map_get(x->c->kern, SZ_MAP_REVOKED, id, &entry) &&
-	       (!entry.until_s || entry.until_s > sz_wall_ns() / 1000000000);
+	       sz_revoked_holds(&entry, issued_s, sz_wall_ns() / 1000000000);
 }
 
 static void explain_token(struct explain *x)

@@ -21,18 +21,6 @@ struct revocation {
 	struct sz_ctl *c;
 };
 
-static const char *const kind_names[] = {
-	[SZ_REVOKE_TOKEN] = "token",
-	[SZ_REVOKE_JTI] = "jti",
-	[SZ_REVOKE_SUBJECT] = "subject",
-	[SZ_REVOKE_ISSUER] = "issuer",
-};
-
-static const char *kind_name(u32 kind)
-{
-	return kind && kind < SZ_ARRAY_LEN(kind_names) ? kind_names[kind] : "unknown";
-}
-
 /* ---- revoke --------------------------------------------------------------------------------- */
 
 /* A token needs no memory of it once it has expired by itself, with the largest clock skew. */
@@ -56,18 +44,18 @@ static int read_request(struct sz_ctl *c, struct revocation *r)
 	u32 kind, n = 0;
 
 	*r = (struct revocation){.c = c, .until_ns = UINT64_MAX};
-	for (kind = SZ_REVOKE_TOKEN; kind < SZ_ARRAY_LEN(kind_names); kind++) {
-		if (!sz_ctl_has(&c->args, kind_names[kind]))
+	for (kind = SZ_REVOKE_TOKEN; kind <= SZ_REVOKE_ISSUER; kind++) {
+		if (!sz_ctl_has(&c->args, sz_revoke_kind_name(kind)))
 			continue;
 		r->kind = (enum sz_revoke_kind)kind;
-		value = sz_ctl_value(&c->args, kind_names[kind]);
+		value = sz_ctl_value(&c->args, sz_revoke_kind_name(kind));
 		n++;
 	}
 	if (n != 1)
 		return sz_ctl_usage(
 			"grants revoke needs one of --token, --jti, --subject, --issuer");
 	if (!*value)
-		return sz_ctl_usage("--%s is empty", kind_names[r->kind]);
+		return sz_ctl_usage("--%s is empty", sz_revoke_kind_name(r->kind));
 	if (r->kind != SZ_REVOKE_TOKEN)
 		sz_buf_add(&r->value, value, strlen(value));
 	else if (sz_ctl_token(value, &r->value, &e))
@@ -200,13 +188,13 @@ int sz_ctl_cmd_grants_revoke(struct sz_ctl *c)
 	ret = SZ_CTL_OK;
 	if (c->json)
 		ret = sz_ctl_print_json(
-			json_pack("{s:s, s:s, s:I, s:I, s:o}", "id", hex, "kind", kind_name(r.kind),
+			json_pack("{s:s, s:s, s:I, s:I, s:o}", "id", hex, "kind", sz_revoke_kind_name(r.kind),
 				  "grants_revoked", (json_int_t)r.grants, "took_us",
 				  (json_int_t)(took / 1000), "until",
 				  r.until_s ? json_integer((json_int_t)r.until_s) : json_null()));
 	else
 		printf("%s revoked %s%s: %llu grants marked in %llu.%03llu ms (id %s)\n",
-		       kind_name(r.kind), r.until_s ? "until " : "for ever",
+		       sz_revoke_kind_name(r.kind), r.until_s ? "until " : "for ever",
 		       r.until_s ? sz_ctl_time((s64)r.until_s, until) : "",
 		       (unsigned long long)r.grants, (unsigned long long)(took / 1000000),
 		       (unsigned long long)(took / 1000 % 1000), hex);
@@ -248,7 +236,7 @@ int sz_ctl_cmd_revocations_list(struct sz_ctl *c)
 		expired = r.revoked.until_s && r.revoked.until_s <= now;
 		sz_hex_encode(r.id.b, sizeof(r.id.b), hex);
 		sz_ctl_cell_text(&t, hex);
-		sz_ctl_cell_text(&t, kind_name(r.revoked.kind));
+		sz_ctl_cell_text(&t, sz_revoke_kind_name(r.revoked.kind));
 		sz_ctl_cell(&t,
 			    r.revoked.until_s ? json_integer((json_int_t)r.revoked.until_s) : NULL,
 			    "%s%s",

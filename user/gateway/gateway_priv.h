@@ -208,7 +208,8 @@ void sz_bans_expire(struct sz_gateway *g);
 
 /* revoke.c */
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);
-bool sz_revocations_check(const struct sz_id *id, void *gateway); /* any thread */
+/* any thread */
+bool sz_revocations_check(const struct sz_id *id, u64 issued_s, void *gateway);
 void sz_revocations_tick(struct sz_gateway *g);
 void sz_revocations_free(struct sz_revocations *r);
 

@@ -93,9 +93,12 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 		.key_gen = g->cfg->key_gen,
 		.principal = d->principal,
 		.created_ns = sz_boot_ns(),
-		.jti = d->id_jti,
-		.subject = d->id_subject,
-		.issuer = d->id_issuer,
+		.jti = d->names.id[SZ_REVOKE_JTI],
+		.subject = d->names.id[SZ_REVOKE_SUBJECT],
+		.issuer = d->names.id[SZ_REVOKE_ISSUER],
+		.session = d->names.id[SZ_REVOKE_SESSION],
+		.key = d->names.id[SZ_REVOKE_KEY],
+		.issued_s = d->names.issued_s,
 	};
 	int r;
 
@@ -109,10 +112,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is
 	 * written first and sz_revoked looked at second. So one of the two always sees the other.
 	 */
-	if (SZ_RULE(REVOKED_SECOND) &&
-	    (sz_revocations_check(&d->id_token, g) || sz_revocations_check(&d->id_issuer, g) ||
-	     (d->token.jti && sz_revocations_check(&d->id_jti, g)) ||
-	     (d->token.subject && sz_revocations_check(&d->id_subject, g)))) {
+	if (SZ_RULE(REVOKED_SECOND) && sz_names_revoked(&d->names, sz_revocations_check, g)) {
 		grant.flags = SZ_GRANT_REVOKED;
 		return sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	}

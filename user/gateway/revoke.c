@@ -35,12 +35,13 @@ static bool past(const struct sz_revoked *v)
 	return v->until_s && v->until_s <= sz_wall_ns() / 1000000000ull;
 }
 
-bool sz_revocations_check(const struct sz_id *id, void *gateway)
+bool sz_revocations_check(const struct sz_id *id, u64 issued_s, void *gateway)
 {
 	const struct sz_gateway *g = gateway;
 	struct sz_revoked v;
 
-	return !sz_map_get(g->kern, SZ_MAP_REVOKED, id, &v) && !past(&v);
+	return !sz_map_get(g->kern, SZ_MAP_REVOKED, id, &v) &&
+	       sz_revoked_holds(&v, issued_s, sz_wall_ns() / 1000000000ull);
 }
 
 static int by_id(const void *a, const void *b)
@@ -55,13 +56,6 @@ struct collect {
 	size_t n, cap;
 	bool audit;
 };
-
-static const char *kind_name(u32 kind)
-{
-	static const char *const names[] = {"?", "token", "jti", "subject", "issuer"};
-
-	return names[kind < SZ_ARRAY_LEN(names) ? kind : 0];
-}
 
 static int collect_one(const void *key, const void *value, void *arg)
 {
@@ -82,7 +76,8 @@ static int collect_one(const void *key, const void *value, void *arg)
 		}
 	}
 	sz_hex_encode(key, sizeof(struct sz_id), hex);
-	sz_buf_printf(&c->text, "%s %u %llu\n", hex, v->kind, (unsigned long long)v->until_s);
+	sz_buf_printf(&c->text, "%s %u %llu %llu\n", hex, v->kind, (unsigned long long)v->until_s,
+		      (unsigned long long)v->before_s);
 	if (c->n == c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
 		c->all = sz_realloc(c->all, c->cap, sizeof(*c->all));
@@ -95,7 +90,7 @@ static int collect_one(const void *key, const void *value, void *arg)
 					      .reason = SZ_R_REVOKED,
 					      .detail = detail};
 
-		snprintf(detail, sizeof(detail), "%s %s until %llu", kind_name(v->kind), hex,
+		snprintf(detail, sizeof(detail), "%s %s until %llu", sz_revoke_kind_name(v->kind), hex,
 			 (unsigned long long)v->until_s);
 		sz_journal_add(c->g->journal, &rec);
 	}
@@ -131,7 +126,7 @@ static int save(struct sz_gateway *g, bool audit)
 static int read_line(struct sz_gateway *g, const char *line, size_t n)
 {
 	struct sz_revoked v = {};
-	unsigned long long until;
+	unsigned long long until, before = 0; /* the last was not always there */
 	char tail[LINE_LEN];
 	struct sz_id id;
 	unsigned kind;
@@ -140,10 +135,12 @@ static int read_line(struct sz_gateway *g, const char *line, size_t n)
 		return -EINVAL;
 	memcpy(tail, line + 32, n - 32);
 	tail[n - 32] = 0;
-	if (sscanf(tail, " %u %llu", &kind, &until) != 2 || kind < 1 || kind > SZ_REVOKE_ISSUER)
+	if (sscanf(tail, " %u %llu %llu", &kind, &until, &before) < 2 || kind < 1 ||
+	    kind >= SZ_REVOKE_KIND_COUNT)
 		return -EINVAL;
 	v.kind = kind;
 	v.until_s = until;
+	v.before_s = before;
 	return sz_map_put(g->kern, SZ_MAP_REVOKED, &id, &v); /* what is over is purged in time */
 }
 

@@ -47,6 +47,10 @@ int sz_jwks_load(const char *path, u32 allow, struct sz_jwks **ret, struct sz_er
 void sz_jwks_free(struct sz_jwks *set);
 size_t sz_jwks_count(const struct sz_jwks *set);
 
+/* RFC 7638 SHA-256 thumbprint, base64url. */
+const char *sz_jwk_thumb(const struct sz_jwk *key);
+const char *sz_jwk_kid(const struct sz_jwk *key); /* NULL where it names none */
+
 /* What a verified token says. Strings live as long as `claims`. */
 struct sz_token {
 	json_t *header;
@@ -55,6 +59,7 @@ struct sz_token {
 	s64 exp, nbf, iat;                  /* seconds since the epoch; nbf, iat 0 where absent */
 	enum sz_alg alg;
 	const char *kid;
+	const struct sz_jwk *key; /* that verified it; lives as long as the key set */
 };
 void sz_token_done(struct sz_token *t);
 

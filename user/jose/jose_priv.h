@@ -42,6 +42,7 @@ extern const char *const sz_rsa_members[8][2];
 
 struct sz_jwk {
 	char *kid;         /* NULL where the JWK names none */
+	char thumb[44];    /* RFC 7638 */
 	u32 algs;          /* SZ_ALG_BIT of each algorithm it may be used with */
 	EVP_PKEY *pkey;    /* RSA and EC */
 	u8 *octets;        /* Ed25519: 32-byte public or 64-byte secret key; oct: the secret */
@@ -85,9 +86,12 @@ struct sz_jws {
 /* Shape alone: three canonical base64url parts, a header object with a string "alg". -EINVAL. */
 int sz_jws_split(const char *s, size_t n, struct sz_jws *ret, struct sz_error *e);
 void sz_jws_done(struct sz_jws *jws);
-/* Header rules, choice of the key, signature: 0, -EBADMSG or -ENOKEY as sz_jws_verify(). */
+/*
+ * Header rules, choice of the key, signature: 0, -EBADMSG or -ENOKEY as sz_jws_verify(). *ret_key
+ * (may be NULL) is the key that verified, as long as the set lives.
+ */
 int sz_jws_check(const struct sz_jws *jws, const struct sz_jwks *keys, u32 algs,
-		 struct sz_error *e) SZ_MUST_CHECK;
+		 const struct sz_jwk **ret_key, struct sz_error *e) SZ_MUST_CHECK;
 
 /* A name out of a token or key file, made fit for a message: printable, at most 63 bytes. */
 struct sz_shown {

@@ -339,12 +339,24 @@ int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **r
 		err = oct_prepare(jwk, key, e);
 		break;
 	}
+	if (!err)
+		err = sz_jwk_thumbprint(jwk, key->thumb, e);
 	if (err) {
 		sz_jwk_free(key);
 		return err;
 	}
 	*ret = key;
 	return 0;
+}
+
+const char *sz_jwk_thumb(const struct sz_jwk *key)
+{
+	return key->thumb;
+}
+
+const char *sz_jwk_kid(const struct sz_jwk *key)
+{
+	return key->kid;
 }
 
 void sz_jwk_free(struct sz_jwk *key)

@@ -113,23 +113,28 @@ static int try_key(const struct sz_jws *jws, const struct sz_jwk *key, struct sz
 }
 
 int sz_jws_check(const struct sz_jws *jws, const struct sz_jwks *keys, u32 algs,
-		 struct sz_error *e)
+		 const struct sz_jwk **ret_key, struct sz_error *e)
 {
+	const struct sz_jwk *unwanted;
 	int err = check_header(jws, algs, e);
 	size_t i, tried = 0;
 
 	if (err)
 		return err;
-	for (i = 0; jws->kid && i < keys->n; i++)
+	ret_key = ret_key ? ret_key : &unwanted;
+	for (i = 0; jws->kid && i < keys->n; i++) {
+		*ret_key = keys->keys[i];
 		if (!SZ_RULE(JWS_KID) ||
 		    (keys->keys[i]->kid ? !strcmp(keys->keys[i]->kid, jws->kid) : keys->n == 1))
 			return try_key(jws, keys->keys[i], e);
+	}
 	if (jws->kid)
 		return sz_error_set(e, -ENOKEY, "no usable key of the set has the token's kid "
 						"\"%s\"", sz_show(jws->kid).s);
 	for (i = 0; i < keys->n; i++) {
 		if (!(keys->keys[i]->algs & SZ_ALG_BIT(jws->alg)))
 			continue;
+		*ret_key = keys->keys[i];
 		err = try_key(jws, keys->keys[i], e);
 		if (!err)
 			return 0;
@@ -147,7 +152,7 @@ int sz_jws_verify(const char *s, size_t n, const struct sz_jwks *keys, u32 algs,
 
 	if (sz_jws_split(s, n, &jws, e))
 		return -EBADMSG;
-	err = sz_jws_check(&jws, keys, algs, e);
+	err = sz_jws_check(&jws, keys, algs, NULL, e);
 	if (!err) {
 		sz_buf_reset(ret_payload);
 		sz_buf_add(ret_payload, jws.payload, jws.payload_len);

@@ -223,7 +223,7 @@ static enum sz_reason check(const struct sz_jws *jws, const struct sz_token_rule
 
 	if (r != SZ_R_NONE)
 		return r;
-	err = sz_jws_check(jws, rules->keys, rules->algs, e);
+	err = sz_jws_check(jws, rules->keys, rules->algs, &t->key, e);
 	if (err)
 		return err == -ENOKEY ? SZ_R_UNKNOWN_KEY : SZ_R_BAD_TOKEN;
 	if (SZ_RULE(AT_JWT) && rules->require_at_jwt && !is_at_jwt(t->header)) {

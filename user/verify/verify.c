@@ -113,27 +113,52 @@ static int find_issuer(const struct sz_verifier *v, const char *jws, size_t n, s
 	return -ENOENT;
 }
 
-static bool is_revoked(struct sz_decision *d, sz_revoked_fn revoked, void *arg)
+u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg)
 {
-	const struct {
-		const struct sz_id *id;
-		bool present;
-		const char *what;
-	} names[] = {
-		{&d->id_token, true, "token"},
-		{&d->id_jti, d->token.jti != NULL, "jti"},
-		{&d->id_subject, d->token.subject != NULL, "subject"},
-		{&d->id_issuer, true, "issuer"},
-	};
-	size_t i;
+	u32 kind;
 
-	for (i = 0; i < SZ_ARRAY_LEN(names); i++) {
-		if (names[i].present && revoked(names[i].id, arg)) {
-			sz_error_set(&d->detail, 0, "the %s has been revoked", names[i].what);
-			return true;
-		}
-	}
-	return false;
+	for (kind = 1; kind < SZ_REVOKE_KIND_COUNT; kind++)
+		if (n->present & 1u << kind && revoked(&n->id[kind], n->issued_s, arg))
+			return kind;
+	return 0;
+}
+
+static void name(struct sz_names *n, enum sz_revoke_kind kind, const char *value)
+{
+	if (!value)
+		return;
+	n->id[kind] = sz_revoke_id(kind, value, strlen(value));
+	n->present |= 1u << kind;
+}
+
+static void name_pair(struct sz_names *n, enum sz_revoke_kind kind, const char *iss,
+		      const char *value)
+{
+	if (!value)
+		return;
+	n->id[kind] = sz_revoke_pair_id(kind, iss, value);
+	n->present |= 1u << kind;
+}
+
+static void name_token(const struct sz_token *t, const char *jws, size_t n, struct sz_names *ret)
+{
+	const char *kid = sz_jwk_kid(t->key);
+
+	ret->id[SZ_REVOKE_TOKEN] = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
+	ret->present = 1u << SZ_REVOKE_TOKEN;
+	ret->issued_s = (u64)t->iat;
+	name(ret, SZ_REVOKE_JTI, t->jti);
+	name(ret, SZ_REVOKE_SUBJECT, t->subject);
+	name(ret, SZ_REVOKE_SUBJECT_BEFORE, t->subject);
+	name(ret, SZ_REVOKE_ISSUER, t->issuer);
+	name(ret, SZ_REVOKE_ISSUER_BEFORE, t->issuer);
+	name(ret, SZ_REVOKE_KEY, sz_jwk_thumb(t->key));
+	name_pair(ret, SZ_REVOKE_KID, t->issuer, kid ? kid : t->kid);
+	name_pair(ret, SZ_REVOKE_ISSUER_JTI, t->issuer, t->jti);
+	name_pair(ret, SZ_REVOKE_PRINCIPAL, t->issuer, t->subject);
+	name_pair(ret, SZ_REVOKE_PRINCIPAL_BEFORE, t->issuer, t->subject);
+	name_pair(ret, SZ_REVOKE_SESSION, t->issuer,
+		  json_string_value(json_object_get(t->claims, "sid")));
 }
 
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
@@ -143,6 +168,7 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 	const struct sz_conf_issuer *is;
 	struct sz_token_rules rules;
 	u64 began;
+	u32 kind;
 	size_t i;
 
 	memset(ret, 0, sizeof(*ret));
@@ -164,15 +190,10 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 		return;
 	ret->principal =
 		sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
-	ret->id_token = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
-	ret->id_issuer =
-		sz_revoke_id(SZ_REVOKE_ISSUER, ret->token.issuer, strlen(ret->token.issuer));
-	if (ret->token.jti)
-		ret->id_jti = sz_revoke_id(SZ_REVOKE_JTI, ret->token.jti, strlen(ret->token.jti));
-	if (ret->token.subject)
-		ret->id_subject = sz_revoke_id(SZ_REVOKE_SUBJECT, ret->token.subject,
-					       strlen(ret->token.subject));
-	if (SZ_RULE(D_REVOKED) && is_revoked(ret, revoked, arg)) {
+	name_token(&ret->token, jws, n, &ret->names);
+	kind = SZ_RULE(D_REVOKED) ? sz_names_revoked(&ret->names, revoked, arg) : 0;
+	if (kind) {
+		sz_error_set(&ret->detail, 0, "revoked by its %s", sz_revoke_kind_name(kind));
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}

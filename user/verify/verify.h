@@ -20,15 +20,24 @@ struct sz_verifier *sz_verifier_ref(struct sz_verifier *v);
 void sz_verifier_unref(struct sz_verifier *v); /* NULL is fine */
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v);
 
-/* True when the name is revoked (and not past its time). */
-typedef bool (*sz_revoked_fn)(const struct sz_id *id, void *arg);
+/* True when the name is revoked for what was issued at `issued_s`: see sz_revoked_holds(). */
+typedef bool (*sz_revoked_fn)(const struct sz_id *id, u64 issued_s, void *arg);
+
+/* Every name a token can be revoked by. */
+struct sz_names {
+	u32 present; /* mask of 1 << enum sz_revoke_kind */
+	struct sz_id id[SZ_REVOKE_KIND_COUNT]; /* by kind; zero where not present */
+	u64 issued_s; /* 0 where the token does not say */
+};
+/* The first of its names that is revoked, as enum sz_revoke_kind; 0 where none is. */
+u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg);
 
 struct sz_decision {
 	enum sz_reason reason;   /* SZ_R_NONE: the token is valid */
 	struct sz_error detail;  /* in words */
 	struct sz_token token;   /* verified; empty when reason is set */
 	u64 principal;
-	struct sz_id id_token, id_jti, id_subject, id_issuer; /* zero where absent */
+	struct sz_names names;
 	struct sz_policy_answer routes;
 	u64 policy_ns; /* time spent on the policy */
 };
