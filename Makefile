@@ -24,7 +24,7 @@ LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry hash kern net jose cel rebac policy audit \
+ROOMS    := core codec config telemetry hash kern net pool jose cel rebac policy audit \
            http verify gateway control metrics ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
@@ -35,8 +35,15 @@ PROGRAMS := $(B)/subzerod $(B)/subzeroctl
 ASAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ASAN_O   := $(ROOM_C:user/%.c=$(B)/asan/user/%.o)
 
+# What threads share runs its tests under ThreadSanitizer, too, built under build/tsan.
+TSAN     := -fsanitize=thread -fno-omit-frame-pointer
+TSAN_ROOMS := core codec telemetry net pool jose
+TSAN_O   := $(patsubst user/%.c,$(B)/tsan/user/%.o,\
+              $(foreach r,$(TSAN_ROOMS),$(wildcard user/$(r)/*.c)))
+
 UNIT     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 BPFTEST  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(wildcard tests/bpf/*.c))
+TSANTEST := $(patsubst tests/tsan/%.c,$(B)/tests/tsan/%,$(wildcard tests/tsan/*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
 ATTACK   := $(B)/tests/attack/campaign
 TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
@@ -100,6 +107,15 @@ $(B)/tests/unit/%: tests/unit/%.c $(TESTH) $(B)/asan/libsubzero.a
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror $(ASAN) $(CPPFLAGS) -Itests/lib \
 	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+$(B)/tsan/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
+	$(call say,TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g $(WARN) $(TSAN) $(CPPFLAGS) -c $< -o $@
+$(B)/tests/tsan/%: tests/tsan/%.c tests/unit/%.c $(TESTH) $(TSAN_O)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror $(TSAN) $(CPPFLAGS) -Itests/lib \
+	  -o $@ $< $(TSAN_O) $(LIBS)
 $(B)/tests/bpf/%: tests/bpf/%.c $(TESTH) $(B)/libsubzero.a
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
@@ -125,7 +141,7 @@ $(foreach t,$(filter $(BPFTEST:$(B)/tests/bpf/%=%),$(UNIT:$(B)/tests/unit/%=%)),
 $(B)/tests/fuzz/% $(B)/asan/%: FUZZCOV := -fsanitize=fuzzer-no-link
 
 tools: $(TOOLS)
-tests: $(UNIT) $(BPFTEST) $(FUZZ) $(TOOLS) $(ATTACK)
+tests: $(UNIT) $(BPFTEST) $(TSANTEST) $(FUZZ) $(TOOLS) $(ATTACK)
 
 check: all tests asan ## every test; TAP, then one line of totals
 	@scripts/run-tests

@@ -54,6 +54,8 @@ u64 sz_wall_to_boot_ns(s64 wall_s);
 
 /* As calloc, realloc, strdup; the process ends with a message when there is no memory. */
 void *sz_calloc(size_t n, size_t size);
+/* The same at a multiple of `align`, a power of two; free() frees it. */
+void *sz_calloc_aligned(size_t n, size_t size, size_t align);
 void *sz_realloc(void *p, size_t n, size_t size);
 char *sz_strdup(const char *s);
 char *sz_strndup(const char *s, size_t n);

@@ -22,6 +22,16 @@ void *sz_calloc(size_t n, size_t size)
 	return must(calloc(n ? n : 1, size ? size : 1), n, size);
 }
 
+void *sz_calloc_aligned(size_t n, size_t size, size_t align)
+{
+	void *p = NULL;
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes) || posix_memalign(&p, align, bytes))
+		p = NULL;
+	return memset(must(p, n, size), 0, bytes);
+}
+
 void *sz_realloc(void *p, size_t n, size_t size)
 {
 	return must(reallocarray(p, n ? n : 1, size ? size : 1), n, size);

@@ -144,7 +144,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		r = sz_baseline_open(g, e);
 	if (!r)
-		r = sz_pool_new(g->loop, g->conf->workers, sz_guard_on_job, g, &g->pool, e);
+		r = sz_pool_new(g->loop, &(struct sz_pool_options){.workers = g->conf->workers},
+				&g->pool, e);
 	if (r)
 		return r;
 	snprintf(detail, sizeof(detail),

@@ -9,23 +9,22 @@
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "kern/kern.h"
+#include "pool/pool.h"
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"
 
-/* ---- verification jobs: pool.c -----------------------------------------------------------------
- */
+/* ---- verification: job.c ---------------------------------------------------------------------- */
 
 struct sz_pending;
 
 /* One token being verified for one service, and everybody who waits for it. */
 struct sz_job {
-	struct sz_job *next;      /* in the pool's queues */
+	struct sz_work work;
 	struct sz_job *hash_next; /* among the jobs in flight */
 	struct sz_grant_key key;
+	struct sz_gateway *gateway;
 	struct sz_verifier *verifier; /* reference */
 	const struct sz_conf_service *svc;
-	sz_revoked_fn revoked;
-	void *revoked_arg;
 	struct sz_decision decision;
 	struct sz_pending *waiters; /* linked by job_next */
 	struct sz_pending *last_waiter;
@@ -37,12 +36,8 @@ struct sz_job {
 	char token[];
 };
 
-struct sz_pool;
-int sz_pool_new(struct sz_loop_ring *loop, unsigned workers,
-		void (*done)(struct sz_job *j, void *arg), void *arg, struct sz_pool **ret,
-		struct sz_error *e);
-void sz_pool_submit(struct sz_pool *p, struct sz_job *j);
-void sz_pool_free(struct sz_pool *p); /* ends the threads; unfinished jobs are freed */
+/* To the pool; it comes back by sz_guard_on_job(). Its class is set by the caller. */
+void sz_job_submit(struct sz_job *j);
 void sz_job_free(struct sz_job *j);
 
 /* ---- the audit log on disk: journal.c ----------------------------------------------------------

@@ -315,8 +315,8 @@ void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		j->key = key;
 		j->verifier = sz_verifier_ref(g->verifier);
 		j->svc = sz_conf_service_by_id(sz_verifier_conf(j->verifier), m->service);
-		j->revoked = sz_revocations_check;
-		j->revoked_arg = g;
+		j->gateway = g;
+		j->work.class = SZ_WORK_NORMAL;
 		j->started_ns = m->time_ns;
 		j->flow = m->flow;
 		j->len = n;
@@ -324,7 +324,7 @@ void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		j->hash_next = *slot;
 		*slot = j;
 		g->n_jobs++;
-		sz_pool_submit(g->pool, j);
+		sz_job_submit(j);
 	}
 	p->job_next = NULL;
 	if (j->last_waiter)
@@ -348,7 +348,7 @@ static bool ask_again(struct sz_gateway *g, struct sz_job *j)
 	sz_verifier_unref(j->verifier);
 	j->verifier = sz_verifier_ref(g->verifier);
 	j->svc = svc;
-	sz_pool_submit(g->pool, j);
+	sz_job_submit(j);
 	return true;
 }
 
