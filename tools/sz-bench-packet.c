@@ -17,7 +17,8 @@
 static struct {
 	u32 rounds, packets, grants;
 	bool json;
-} opt = {5, 20000, 1000, false};
+	const char *only;
+} opt = {5, 20000, 1000, false, NULL};
 
 static char head[2048], token[TOKEN + 1], no_token[512];
 
@@ -227,6 +228,7 @@ static void prepare(void)
 static int usage(FILE *to)
 {
 	fprintf(to, "usage: sz-bench-packet [--json] [--rounds N] [--packets N] [--grants N]\n"
+		    "                       [--class NAME]\n"
 		    "What a packet of each class costs in sz_ingress, in ns. Run it as root "
 		    "from the top folder.\n");
 	return to == stdout ? 0 : 2;
@@ -236,6 +238,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", 0, NULL, 'j'}, {"rounds", 1, NULL, 'r'},
 						{"packets", 1, NULL, 'p'}, {"grants", 1, NULL, 'g'},
+						{"class", 1, NULL, 'c'},
 						{"help", 0, NULL, 'h'}, {}};
 	int c, stats;
 
@@ -248,6 +251,8 @@ int main(int argc, char **argv)
 			opt.packets = (u32)atoi(optarg);
 		else if (c == 'g')
 			opt.grants = (u32)atoi(optarg);
+		else if (c == 'c')
+			opt.only = optarg;
 		else
 			return usage(c == 'h' ? stdout : stderr);
 	}
@@ -265,7 +270,7 @@ int main(int argc, char **argv)
 	if (!opt.json)
 		printf("%-10s %10s %10s\n", "CLASS", "GRANTS", "NS/PACKET");
 	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
-		if (!measure(&classes[i]))
+		if ((!opt.only || !strcmp(opt.only, classes[i].name)) && !measure(&classes[i]))
 			return 1;
 	close(stats);
 	return 0;
