@@ -114,6 +114,41 @@ struct {
 	__type(value, struct sz_principal);
 } sz_principals SEC(".maps");
 
+/* W: daemon, CLI (mapped memory); ingress (tat, spare_tat, full_ns). R: all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SZ_LIMITS_MAX);
+	__type(key, u32);
+	__type(value, struct sz_limit);
+} sz_limits SEC(".maps");
+
+/* W: ingress. R: daemon, CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SZ_LIMITS_MAX);
+	__type(key, u32);
+	__type(value, struct sz_limit_count);
+} sz_limit_counts SEC(".maps");
+
+/* W: ingress; daemon, CLI (mapped memory) to reset. R: CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SZ_BUCKET_TABLES * (SZ_MAX_BUCKETS / SZ_BUCKET_WAYS));
+	__type(key, u32);
+	__type(value, struct sz_bucket_set);
+} sz_buckets SEC(".maps");
+
+/* W: daemon. R: ingress, CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SZ_NETWORK_PREFIXES);
+	__type(key, struct sz_network_key);
+	__type(value, u32);
+} sz_networks SEC(".maps");
+
 /* W: ingress. R: daemon (audit summaries), CLI. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);

@@ -258,9 +258,13 @@ struct sz_source {
 	u64 tat;       /* GCRA state: requests */
 	u64 syn_tat;   /* GCRA state: new connections */
 	u64 miss_tat;  /* GCRA state: misses */
-	u64 requests;
-	u64 denials;
+	u64 packets;   /* about: every SZ_SOURCE_SAMPLE-th frame of a CPU counts for as many */
+	u64 requests;  /* heads that were read */
 	u64 syns;
+	u64 denials;   /* refusals that are on record, of any kind; of them: */
+	u64 failures;  /* 401s for a token that was sent */
+	u64 limited;   /* beyond a rate limit, SYNs included */
+	u64 drops;     /* frames dropped for any reason */
 	u64 seen_ns;
 	u32 last_reason;
 	u32 pad;
@@ -289,6 +293,119 @@ struct sz_ban {
 	u32 source;     /* 0 = by hand */
 	u32 pad;
 	char why[48];
+};
+
+/* ---- sz_limits, sz_limit_counts, sz_buckets, sz_networks: see docs/limits.md ---------------- */
+
+/*
+ * When a limit is asked, in the order of a connection's life.
+ * X(NAME, word in the configuration): what it counts.
+ */
+#define SZ_LIMIT_STAGES(X)                                                                         \
+	X(SYN, "connections")  /* SYNs; refused in silence */                                       \
+	X(READ, "requests")    /* request heads that were read, whatever becomes of them */         \
+	X(ADMIT, "requests")   /* requests that everything else has admitted */                     \
+	X(FAIL, "failures")    /* 401s for a token; an empty one stops questions about others */    \
+	X(MISS, "misses")      /* questions to the daemon */
+#define SZ_LIMIT_STAGE_ENUM_(NAME, word) SZ_LIMIT_##NAME,
+enum sz_limit_stage { SZ_LIMIT_STAGES(SZ_LIMIT_STAGE_ENUM_) SZ_LIMIT_STAGE_COUNT };
+
+/* What has a bucket of its own; 0: one bucket for all. Only what was verified, and addresses. */
+#define SZ_BY_SOURCE 0x1u    /* source prefix of prefix4 or prefix6 bits */
+#define SZ_BY_PRINCIPAL 0x2u /* of a grant or ticket; a request without one is not counted */
+#define SZ_BY_ROUTE 0x4u     /* route of the service */
+
+/*
+ * The limits with a key of their own in the configuration.
+ * X(key, stage, by, reason, scope): scope 1 = of a service, 0 = of all services together.
+ * The key is also the limit's name; a new kind is a line here.
+ */
+#define SZ_LIMIT_KINDS(X)                                                                          \
+	X(connections, SYN, SZ_BY_SOURCE, SYN_LIMIT, 1)                                             \
+	X(connections_total, SYN, 0, SYN_TOTAL, 1)                                                  \
+	X(source, READ, SZ_BY_SOURCE, LIMIT_SOURCE, 1)                                              \
+	X(principal, ADMIT, SZ_BY_PRINCIPAL, LIMIT_PRINCIPAL, 1)                                    \
+	X(route, ADMIT, SZ_BY_ROUTE, LIMIT_ROUTE, 1)                                                \
+	X(total, ADMIT, 0, LIMIT_SERVICE, 1)                                                        \
+	X(failures, FAIL, SZ_BY_SOURCE, LIMIT_FAILURES, 1)                                          \
+	X(source_misses, MISS, SZ_BY_SOURCE, OVERLOAD, 0)                                           \
+	X(misses, MISS, 0, OVERLOAD, 0)
+
+#define SZ_LIMIT_DRY 0x1u    /* counts and reports, refuses nothing */
+#define SZ_LIMIT_BY_HAND 0x2u /* its rate is not the configured one, until the next reload */
+
+#define SZ_VARIANT_EXEMPT 0xffff
+
+/*
+ * One limit; the index is its slot, and slot 0 stays free. In memory that the daemon and the CLI
+ * map: rates change in place, in an order in which no reader sees more than the larger of both
+ * bursts (sz_limit_store_rate()). GCRA as in bucket.h.
+ */
+struct sz_limit {
+	u64 interval_ns; /* 0: no limit */
+	u64 burst_ns;
+	u64 tat;         /* the bucket of a limit without a subject; written by XDP */
+	u64 spare_tat;   /* one bucket for all subjects that found no room in sz_buckets */
+	u64 full_ns;     /* when one last found none; 0: never */
+	u64 conf_interval_ns; /* as configured */
+	u64 conf_burst_ns;
+	u32 id;          /* made from its name: the same in every configuration; 0: a free slot */
+	u32 service;     /* 0: of all */
+	u32 flags;       /* SZ_LIMIT_* */
+	u32 reason;      /* enum sz_reason */
+	u16 by;          /* SZ_BY_* */
+	u8 stage;        /* enum sz_limit_stage */
+	u8 table;        /* enum sz_bucket_table */
+	u8 prefix4, prefix6; /* bits of a source; 1..32 and 1..128 */
+	u8 pad[2];
+	u64 routes[SZ_ROUTE_WORDS]; /* bit r: counts for route r; all ones where not restricted */
+	u16 variant[SZ_NETWORKS_MAX + 1]; /* by network: the slot that stands in for this one there;
+					   * 0: none, SZ_VARIANT_EXEMPT: not limited there */
+	char name[SZ_LIMIT_NAME_MAX]; /* "service/limit" or "limit", then "@network" of a variant */
+};
+
+/* Index: slot; per CPU. */
+struct sz_limit_count {
+	u64 admitted;
+	u64 refused;
+	u64 dry;   /* would have been refused */
+	u64 spare; /* of admitted and refused: decided by the spare bucket */
+};
+
+/*
+ * Buckets of subjects, in sets of SZ_BUCKET_WAYS. The map has three tables of
+ * sz_config.bucket_sets sets each, so that subjects of one kind never take the room of another.
+ * A bucket whose time has come says the same as none, and only such a one gives up its place.
+ */
+enum sz_bucket_table {
+	SZ_BUCKETS_SYN,      /* sources that may be forged */
+	SZ_BUCKETS_SOURCE,   /* sources that have completed a handshake */
+	SZ_BUCKETS_VERIFIED, /* what a grant or ticket names; routes */
+	SZ_BUCKET_TABLES,
+};
+
+struct sz_bucket_key {
+	u32 limit; /* sz_limit.id */
+	u16 route; /* this and the others are 0 where the limit is not by it */
+	u16 pad;
+	u64 principal;
+	struct sz_addr source; /* cut to the limit's prefix */
+};
+
+#define SZ_BUCKET_BUSY (~0ull) /* a tat: the place is being given to another subject */
+
+struct sz_bucket_set {
+	u64 lock; /* of whoever gives away a place */
+	u64 pad[7];
+	u64 tag[SZ_BUCKET_WAYS]; /* keyed digest of the key; 0: never used */
+	u64 tat[SZ_BUCKET_WAYS];
+	struct sz_bucket_key key[SZ_BUCKET_WAYS]; /* for people; the tag decides */
+};
+
+/* LPM trie; the value is the network's number, 1..SZ_NETWORKS_MAX, an index of variant[]. */
+struct sz_network_key {
+	u32 prefixlen; /* 0..128 over addr */
+	struct sz_addr addr;
 };
 
 /* ---- sz_revoked, sz_names, sz_answers ------------------------------------------------------- */
@@ -416,8 +533,13 @@ _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 72, "ABI");
 _Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
-_Static_assert(sizeof(struct sz_source) == 64, "ABI");
+_Static_assert(sizeof(struct sz_source) == 96, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
+_Static_assert(sizeof(struct sz_limit) == 368, "ABI");
+_Static_assert(sizeof(struct sz_limit_count) == 32, "ABI");
+_Static_assert(sizeof(struct sz_bucket_key) == 32, "ABI");
+_Static_assert(sizeof(struct sz_bucket_set) == 64 + 48 * SZ_BUCKET_WAYS, "ABI");
+_Static_assert(sizeof(struct sz_network_key) == 20, "ABI");
 _Static_assert(sizeof(struct sz_ban_key) == 20, "ABI");
 _Static_assert(sizeof(struct sz_ban) == 64, "ABI");
 _Static_assert(sizeof(struct sz_revoked) == 24, "ABI");

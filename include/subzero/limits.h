@@ -19,7 +19,7 @@
 #define SZ_WALK_MAX 64           /* ranges and heads looked at in one segment */
 #define SZ_BODY_STEP (1u << 29)  /* bytes of a body opened at once in sequence space */
 #define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
-#define SZ_BUCKET_TRIES 4        /* compare-and-swap attempts before a bucket counts as empty */
+#define SZ_BUCKET_TRIES 64       /* compare-and-swap attempts before a bucket counts as empty */
 #define SZ_CARRY_MAX 2048        /* bytes of an incomplete head that the kernel keeps by itself */
 #define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
 #define SZ_BRIEF_MAX 208         /* bytes of its short form, for frames that cannot grow much */
@@ -30,6 +30,13 @@
 #define SZ_ROUTE_NONE 0xffff
 #define SZ_PATH_MAX 248          /* bytes of a path prefix in a route: an LPM key holds 256 */
 #define SZ_SERVICES_MAX 1024
+#define SZ_LIMITS_MAX 1024       /* rate limits of all services, variants for networks included */
+#define SZ_LIMIT_NAME_MAX 128    /* bytes of "service/limit@network", with its NUL */
+#define SZ_SERVICE_LIMITS 20     /* that apply to one service, those of all services included */
+#define SZ_NETWORKS_MAX 63       /* named networks */
+#define SZ_NETWORK_PREFIXES 65536 /* prefixes of all of them */
+#define SZ_SOURCE_SAMPLE 16      /* one frame in so many is looked up to count a source's packets */
+#define SZ_BUCKET_WAYS 8         /* places for one subject's bucket */
 #define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
 
 /* The daemon. */
@@ -72,6 +79,7 @@
 #define SZ_MAX_DENIED 131072
 #define SZ_MAX_SOURCES 262144
 #define SZ_MAX_PRINCIPALS 262144
+#define SZ_MAX_BUCKETS 131072    /* of each of the three kinds of subjects: enum sz_bucket_table */
 #define SZ_MAX_HITS 262144
 #define SZ_MAX_TICKETS 16384
 #define SZ_MAX_CARRY 16384

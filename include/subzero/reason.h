@@ -44,6 +44,11 @@
 	X(42, BAD_EXPECT, "bad_expect", 417, "only Expect: 100-continue is understood")            \
 	X(48, LIMIT_SOURCE, "limit_source", 429, "too many requests from this address")            \
 	X(49, LIMIT_PRINCIPAL, "limit_principal", 429, "too many requests with this identity")     \
+	X(50, LIMIT_FAILURES, "limit_failures", 429,                                               \
+	  "too many failed authentications from this address")                                     \
+	X(51, LIMIT_ROUTE, "limit_route", 429, "too many requests for this route")                 \
+	X(52, LIMIT_SERVICE, "limit_service", 429, "too many requests for this service")           \
+	X(53, LIMIT_RULE, "limit_rule", 429, "too many requests of this kind")                     \
 	X(56, NO_DAEMON, "no_daemon", 503,                                                         \
 	  "the verifier is not running; known tokens keep working")                                \
 	X(57, OVERLOAD, "overload", 503, "too many undecided requests are waiting")                \
@@ -79,7 +84,10 @@
 	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")           \
 	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped") \
 	X(88, RECUT, "recut", 0,                                                           \
-	  "repeats admitted bytes in other pieces; dropped until it is sent again")
+	  "repeats admitted bytes in other pieces; dropped until it is sent again")                 \
+	X(89, SYN_TOTAL, "syn_total", 0, "too many new connections to this service")               \
+	X(90, SYN_RULE, "syn_rule", 0, "too many new connections of this kind")                    \
+	X(91, SYN_FULL, "syn_full", 0, "no room to count another address's new connections")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
