@@ -20,12 +20,12 @@ DEFS     := -D_GNU_SOURCE -DSZ_VERSION='"$(VERSION)"'
 CPPFLAGS := $(DEFS) -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
 ALLC     := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN)
-LIBS     := -lbpf -luring -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
+LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
 ROOMS    := core codec config telemetry hash kern net pool jose cel rebac policy audit \
-           http verify gateway control metrics ctl
+           fetch http verify gateway control metrics ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)
@@ -106,7 +106,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(TESTH) $(B)/asan/libsubzero.a
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu17 -O1 -g -Wall -Wextra -Werror $(ASAN) $(CPPFLAGS) -Itests/lib \
-	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS)
+	  -o $@ $< $(B)/asan/libsubzero.a $(LIBS) -lssl
 $(B)/tsan/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
 	$(call say,TSAN,$@)
 	@mkdir -p $(@D)

@@ -97,4 +97,25 @@ int sz_prefix_parse(const char *s, struct sz_addr *ret, u32 *ret_prefix);
 /* "10.0.0.1:80", "[2001:db8::1]:80", "*:80"; port in network order, any address is all zero. */
 int sz_endpoint_parse(const char *s, struct sz_addr *ret, u16 *ret_port);
 
+/* ---- URLs ----------------------------------------------------------------------------------- */
+
+/* Pieces of `text`, which must stay. */
+struct sz_url {
+	const char *text;
+	size_t origin_len; /* of scheme, host and port, from the beginning of text */
+	bool https;        /* else http */
+	const char *host;  /* with its brackets where it is an IPv6 address */
+	size_t host_len;
+	u32 port;          /* host order; 443 or 80 where none is named */
+	const char *path;  /* "" or from '/' on; what follows it is a query */
+	size_t path_len;
+};
+/*
+ * "https://host[:port][/path][?query]" or http. -EINVAL for any other scheme, user names, fragments,
+ * spaces, control characters and bytes beyond ASCII.
+ */
+int sz_url_parse(const char *s, struct sz_url *ret);
+/* Is the host "localhost", [::1] or an IPv4 address in 127.0.0.0/8? */
+bool sz_url_loopback(const struct sz_url *u);
+
 #endif

@@ -39,6 +39,8 @@ static const struct error_row rows[NET_OPCODES] = {
 	[NET_RECV] = { NET_OWNER, { { -EINTR, NET_AGAIN }, { -EAGAIN, NET_AGAIN } } },
 	[NET_SEND] = { NET_OWNER, { { -EINTR, NET_AGAIN }, { -EAGAIN, NET_AGAIN } } },
 	[NET_CANCEL] = { NET_OWNER, { { 0 } } },
+	/* Somebody else's descriptor: who watches it hears of all that goes wrong with it. */
+	[NET_WATCH] = { NET_OWNER, { { 0 } } },
 };
 
 enum net_then net_after_error(enum net_opcode opcode, int err)

@@ -231,6 +231,7 @@ void sz_net_free(struct sz_loop_ring *l)
 	io_uring_queue_exit(&l->ring);
 	net_listeners_free(l);
 	net_servers_free(l);
+	net_watches_free(l);
 	while (l->sources) {
 		struct net_source *s = l->sources;
 

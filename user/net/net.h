@@ -30,6 +30,27 @@ int sz_net_every(struct sz_loop_ring *l, u64 period_ns, void (*fn)(void *arg), v
 int sz_net_signals(struct sz_loop_ring *l, const sigset_t *set, void (*fn)(int signo, void *arg),
 		   void *arg);
 
+#define SZ_NET_IN  1u
+#define SZ_NET_OUT 2u
+#define SZ_NET_ERR 4u /* always reported */
+/*
+ * fn as long as fd is ready for what is wanted (SZ_NET_IN, SZ_NET_OUT; 0: nothing), once in each
+ * turn of the loop. The descriptor stays the caller's, who ends the watch before or right after
+ * closing it; fn is not called again then. The loop frees what was not ended.
+ */
+struct sz_net_watch;
+struct sz_net_watch *sz_net_watch_new(struct sz_loop_ring *l, int fd, unsigned want,
+				      void (*fn)(unsigned events, void *arg), void *arg);
+void sz_net_watch_want(struct sz_net_watch *w, unsigned want);
+void sz_net_watch_end(struct sz_net_watch *w);
+
+/* A timer that lives as long as the loop. NULL: no descriptor is left. */
+struct sz_net_timer;
+struct sz_net_timer *sz_net_timer_new(struct sz_loop_ring *l, void (*fn)(void *arg), void *arg);
+/* fn once at this time of CLOCK_BOOTTIME, at once where it is past; 0: never. Replaces what was
+ * set. */
+void sz_net_timer_set(struct sz_net_timer *t, u64 at_ns);
+
 /* Wakes the loop from any thread; fn runs in the loop. */
 struct sz_net_wake;
 struct sz_net_wake *sz_net_wake_new(struct sz_loop_ring *l, void (*fn)(void *arg), void *arg);

@@ -25,6 +25,7 @@ enum net_opcode {
 	NET_RECV,
 	NET_SEND,
 	NET_CANCEL,
+	NET_WATCH,
 	NET_OPCODES,
 };
 
@@ -69,6 +70,7 @@ struct sz_loop_ring {
 	struct net_source *sources;
 	struct net_listener *listeners;
 	struct net_server *servers;
+	struct sz_net_watch *watches;
 	unsigned inflight; /* requests the kernel has */
 	unsigned appends;  /* appends whose fn was not called yet */
 	bool stop;
@@ -92,5 +94,8 @@ void net_listeners_free(struct sz_loop_ring *l);
 /* The same for TCP servers. */
 void net_servers_shut(struct sz_loop_ring *l);
 void net_servers_free(struct sz_loop_ring *l);
+
+/* What is left of watches, behind the last completion. */
+void net_watches_free(struct sz_loop_ring *l);
 
 #endif
