@@ -60,18 +60,31 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
 # ---- BPF: object, then the same bytes inside the programs --------------------------------------
-$(B)/subzero.bpf.o: bpf/subzero.bpf.c $(wildcard bpf/*.h) $(HEADERS)
-	$(call say,BPF,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -std=gnu17 \
-	  -Iinclude -Ibpf -I/usr/include/$(MULTIARCH) -c $< -o $@
-
-$(B)/bpf_object.h: $(B)/subzero.bpf.o
-	$(call say,EMBED,$@)
-	$(Q)(echo '/* generated from $< */'; echo 'static const unsigned char sz_bpf_object[]'; \
+BPFCC    := $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -std=gnu17 \
+            -Iinclude -I/usr/include/$(MULTIARCH)
+# A BPF object as an array of bytes; the argument is its name.
+embed = (echo '/* generated from $< */'; echo 'static const unsigned char $(1)[]'; \
 	  echo '__attribute__((aligned(8))) = {'; \
 	  od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; \
 	  echo '};') > $@
+
+$(B)/subzero.bpf.o: bpf/subzero.bpf.c $(wildcard bpf/*.h) $(HEADERS)
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFCC) -Ibpf -c $< -o $@
+
+$(B)/bpf_object.h: $(B)/subzero.bpf.o
+	$(call say,EMBED,$@)
+	$(Q)$(call embed,sz_bpf_object)
+
+$(B)/flood.bpf.o: tests/lib/flood_bpf.c tests/lib/flood.h
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFCC) -Itests/lib -c $< -o $@
+
+$(B)/flood_object.h: $(B)/flood.bpf.o
+	$(call say,EMBED,$@)
+	$(Q)$(call embed,flood_object)
 
 # ---- user space --------------------------------------------------------------------------------
 $(B)/user/%.o: user/%.c $(HEADERS) $(ROOM_H)
@@ -135,6 +148,7 @@ $(B)/tools/%: tools/%.c $(TESTH) $(B)/libsubzero.a
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLC) $(CPPFLAGS) -Itests/lib $(LDHARDEN) -o $@ $< $(B)/libsubzero.a $(LIBS)
+$(B)/tools/sz-flood: $(B)/flood_object.h
 # A test of both machines is one source: tests/unit/X.c includes tests/bpf/X.c.
 $(foreach t,$(filter $(BPFTEST:$(B)/tests/bpf/%=%),$(UNIT:$(B)/tests/unit/%=%)),$(eval \
   $(B)/tests/unit/$(t): tests/bpf/$(t).c))
