@@ -24,7 +24,7 @@ LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -lpthread -l
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry hash kern net pool jose cel rebac policy audit \
+ROOMS    := core codec config telemetry hash wheel kern net pool jose cel rebac policy audit \
            fetch http verify gateway control metrics ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
