@@ -199,7 +199,7 @@ struct sz_flow {
 	u32 sent;       /* egress: the server's next sequence number */
 	u32 quiet_sent; /* what `sent` was when a refusal first had to wait */
 	u32 burst;      /* requests admitted since all that was said had arrived at the client */
-	u32 pad;
+	u32 token_len;  /* of the last request admitted by a grant: a guess for the next one */
 	struct sz_range range[SZ_RANGES];
 };
 

@@ -63,7 +63,8 @@ struct sz_scan {
 	u32 token_off, token_len; /* with SZ_HD_BEARER */
 	u32 head_end;             /* first byte behind the empty line */
 	u32 lines;
-	u32 pad;
+	u32 guess;                /* length of a token to expect; 0: none */
+	u32 guessed;              /* a token of that length was passed over and not read */
 };
 
 /* What a step needs: only pointers, so that it can lie on a BPF stack. */
@@ -97,6 +98,15 @@ SZ_INLINE u64 sz_not_text(u64 w, u32 low)
 	u64 x = w & SZ_LOW7;
 
 	return (~SZ_GE(x, low) | SZ_GE(x, 0x7f) | w) & SZ_HIGH;
+}
+
+/*
+ * Some high bit set where a byte is below 0x20, 0x7f or above, else none: of no use to find it, as
+ * a borrow or carry goes on, but it begins only at such a byte.
+ */
+SZ_INLINE u64 sz_any_not_text(u64 w)
+{
+	return (w - 0x20 * SZ_ONES) | (w + SZ_ONES) | w;
 }
 
 /* High bit set in every byte that is c. Exact. */
@@ -181,6 +191,15 @@ SZ_INLINE long sz_scan_name(struct sz_scan *s, const u8 *buf, u32 colon)
 	if (SZ_RULE(DUPLICATE) && (h & s->flags & ~SZ_HD_MANY))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
 	s->flags |= h;
+	if (h == SZ_HD_AUTH && s->guess) {
+		u32 stop = s->value + 8 + s->guess;
+
+		if (stop + 2 <= s->end && sz_byte(buf, stop) == '\r' &&
+		    sz_byte(buf, stop + 1) == '\n') {
+			s->pos = stop;
+			s->guessed = 1;
+		}
+	}
 	return 0;
 }
 
@@ -491,8 +510,8 @@ SZ_LOOP_FN sz_scan_step(u64 i, void *arg)
 		u64 w0 = sz_word(buf, pos), w1 = sz_word(buf, pos + 8);
 		u64 w2 = sz_word(buf, pos + 16), w3 = sz_word(buf, pos + 24);
 
-		if (!(sz_not_text(w0, 0x20) | sz_not_text(w1, 0x20) | sz_not_text(w2, 0x20) |
-		      sz_not_text(w3, 0x20))) {
+		if (!((sz_any_not_text(w0) | sz_any_not_text(w1) | sz_any_not_text(w2) |
+		       sz_any_not_text(w3)) & SZ_HIGH)) {
 			s->pos = pos + 32;
 			return 0;
 		}
@@ -581,14 +600,19 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 	return 0;
 }
 
-/* Scans buf[off .. end); end <= SZ_FRAME_MAX. The result is in *s. */
-SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
+/*
+ * Scans buf[off .. end); end <= SZ_FRAME_MAX. The result is in *s. With a guess at the length of the
+ * token, one that ends there is passed over: then `guessed` is set, and the result is only good
+ * where those very bytes were scanned before.
+ */
+SZ_INLINE void sz_head_scan_guess(struct sz_scan *s, const u8 *buf, u32 off, u32 end, u32 guess)
 {
 	struct sz_scan_arg arg = {s, buf};
 
 	sz_memset(s, 0, sizeof(*s));
 	s->pos = off;
 	s->end = end;
+	s->guess = guess;
 	if (sz_scan_method(s, buf))
 		return;
 	s->path_off = s->pos;
@@ -603,6 +627,12 @@ SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 		return;
 	}
 	sz_loop(SZ_FRAME_MAX, sz_scan_step, &arg);
+}
+
+/* The same of every byte. */
+SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
+{
+	sz_head_scan_guess(s, buf, off, end, 0);
 }
 
 #endif

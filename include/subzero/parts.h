@@ -37,14 +37,14 @@ SZ_PART int sz_part_parse(u32 slot, u32 n, u32 len)
 	return 0;
 }
 
-/* Scans a request head in frame[at .. end); the result is in s->scan. */
-SZ_PART int sz_part_scan(u32 at, u32 end)
+/* Scans a request head in frame[at .. end), see sz_head_scan_guess(); the result is in s->scan. */
+SZ_PART int sz_part_scan(u32 at, u32 end, u32 guess)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 
 	if (!s)
 		return -1;
-	sz_head_scan(&s->scan, s->frame, at, end);
+	sz_head_scan_guess(&s->scan, s->frame, at, end, guess);
 	return 0;
 }
 

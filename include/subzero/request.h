@@ -94,19 +94,28 @@ SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
 	return SZ_ALLOW;
 }
 
-/* A clean head whose token is known or not. */
-SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route)
+/* What is known of the scanned token, in force or not; NULL: nothing. Its digest is in w.token. */
+SZ_INLINE struct sz_grant *sz_grant_of(struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
-	struct sz_walk *w = &s->w;
+	struct sz_grant_key key = {.service = g->svc->id};
+
+	sz_part_token(s->scan.token_off, s->scan.token_len);
+	key.token = s->w.token;
+	return sz_map_get(&sz_grants, &key);
+}
+
+/* A clean head whose token is known or not; `grant`: what was found for it already. */
+SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route, struct sz_grant *grant)
+{
+	struct sz_walk *w = &g->s->w;
 	struct sz_config *cfg = g->cfg;
 	struct sz_grant_key key = {.service = g->svc->id};
 	const struct sz_denied *bad;
-	struct sz_grant *grant;
 
-	sz_part_token(s->scan.token_off, s->scan.token_len);
+	if (!grant)
+		grant = sz_grant_of(g);
 	key.token = w->token;
-	grant = sz_map_get(&sz_grants, &key);
 	if (!grant || (SZ_RULE(GRANT_EXPIRY) && grant->expires_ns <= w->now) ||
 	    (SZ_RULE(GRANT_POLICY) && grant->policy_gen != cfg->policy_gen) ||
 	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen)) {
@@ -137,10 +146,19 @@ SZ_COLD enum sz_verdict sz_decide_head(struct sz_guard *g)
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
 	const struct sz_route_node *node;
+	struct sz_grant *grant = 0;
 	struct sz_source *src;
-	u32 method = s->scan.method & (SZ_METHOD_COUNT - 1);
+	u32 method;
 	u16 route, flags;
 
+	/* Bytes that were passed over are those of a token that was granted, or they are read. */
+	if (s->scan.guessed) {
+		if (s->scan.flags & SZ_HD_BEARER)
+			grant = sz_grant_of(g);
+		if (SZ_RULE(GUESS_GRANTED) && !grant)
+			sz_part_scan(w->base + w->off, w->base + s->p.payload_len, 0);
+	}
+	method = s->scan.method & (SZ_METHOD_COUNT - 1);
 	if (SZ_RULE(AMBIGUOUS) && s->scan.status == SZ_HEAD_AMBIGUOUS)
 		return sz_says(w, SZ_DENY, SZ_R_BAD_REQUEST, 0);
 	w->method = (u8)method;
@@ -168,7 +186,7 @@ SZ_COLD enum sz_verdict sz_decide_head(struct sz_guard *g)
 					 : sz_says(w, SZ_ALLOW, SZ_R_PUBLIC, 0);
 	if (SZ_RULE(NO_TOKEN) && !(s->scan.flags & SZ_HD_BEARER))
 		return sz_says(w, SZ_DENY, SZ_R_NO_TOKEN, 0);
-	return sz_decide_token(g, route);
+	return sz_decide_token(g, route, grant);
 }
 
 #endif

@@ -224,6 +224,7 @@
 	X(TICKET_ONCE, 11, "once")								\
 	X(RECORD, 11, "the daemon checks a record's offsets")					\
 	/* revocation */									\
+	X(GUESS_GRANTED, 12, "a token that was not read is one that was granted")		\
 	X(REVOKED, 12, "a revoked grant is refused")						\
 	X(D_REVOKED, 12, "a revoked name gets no grant")					\
 	X(REVOKED_SECOND, 12, "so also one that was revoked meanwhile")				\

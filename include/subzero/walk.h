@@ -287,7 +287,10 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	}
 	at = w->base + w->off;
 	len = w->base + s->p.payload_len;
-	sz_part_scan(at - w->carry, len);
+	/* A client that sends its token again sends one of the same length. */
+	sz_part_scan(at - w->carry, len, w->carry ? 0 : f->token_len);
+	if (s->scan.guessed && s->scan.status != SZ_HEAD_CLEAN)
+		sz_part_scan(at, len, 0);
 	/* A CR alone may end a line for some server. */
 	if (s->scan.status == SZ_HEAD_PARTIAL && (!SZ_RULE(CARRY_SOUND) || !s->scan.unusual) &&
 	    (!SZ_RULE(CARRY_CR) || sz_byte(s->frame, len - 1) != '\r') &&
@@ -304,7 +307,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	/* Its digest stands for the token's bytes, where it is the only one in this segment. */
 	if (w->reason == SZ_R_HIT && !w->n_admitted && !w->carry) {
 		w->token_at = s->scan.token_off;
-		w->token_len = s->scan.token_len;
+		w->token_len = f->token_len = s->scan.token_len;
 	}
 	sz_note(s, w->reason, w->principal, w->route, w->method);
 	sz_admit(s, len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);

@@ -87,6 +87,45 @@ static void held(int act, const char *request, u32 why)
 	EXPECT_EQ(f.flags, SZ_FLOW_ASKED);
 }
 
+/*
+ * Behind a granted token the next one's length is guessed, and one that ends there is passed over.
+ * What is not that token, byte for byte, must be read as if nobody had guessed.
+ */
+static int behind_a_hit(const char *line, const char *token)
+{
+	static char head[256];
+	int n = snprintf(head, sizeof(head), "%s HTTP/1.1\r\n" HOST_ "Authorization: %s\r\n\r\n",
+			 line, token);
+
+	scene_begin();
+	scene_connect();
+	ASSERT_EQ(DATA(0, GET_A), SCENE_PASS);
+	scene_ack += 100;
+	ACKED(LEN(GET_A)); /* the server has answered */
+	return DATA_N(LEN(GET_A), head, (u32)n);
+}
+
+TEST(token_of_the_guessed_length_is_read_where_it_is_not_the_granted_one)
+{
+	static const char *const odd[] = {"\r\nX:", "\nX: ", "\001bcd", "\rabc"};
+	char token[64];
+
+	EXPECT_EQ(behind_a_hit("GET /a", "Bearer " SCENE_GRANTED), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+	EXPECT_EQ(behind_a_hit("GET /pub", "Bearer " SCENE_GRANTED), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_PUBLIC), 1);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		snprintf(token, sizeof(token), "Bearer %.*s%s", (int)LEN(SCENE_GRANTED) - 4,
+			 SCENE_GRANTED, odd[i]);
+		EXPECT_TRUE(behind_a_hit("GET /pub", token) != SCENE_PASS || i == 0);
+		EXPECT_EQ(scene_count(SZ_R_BAD_REQUEST), i != 0);
+		EXPECT_TRUE(behind_a_hit("GET /a", token) != SCENE_PASS);
+	}
+	/* Of another scheme, and of the same length. */
+	EXPECT_EQ(behind_a_hit("GET /a", "Basic  " SCENE_GRANTED), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_MISS), 1);
+}
+
 TEST(unknown_token_is_handed_to_the_daemon)
 {
 	struct sz_miss m;
