@@ -157,6 +157,12 @@ OPTIONS(cel_options) = {
 	END,
 };
 
+OPTIONS(api_options) = {
+	{"scope", 0, "SCOPE", "what the token may be used for; may be repeated"},
+	{"for", 0, "DURATION", "90d, 12h (default: until it is removed)"},
+	{"file", 0, "FILE", "the tokens file (default: the configuration's)"},
+	END,
+};
 OPTIONS(rebac_options) = {
 	{"model", 0, "FILE", "authorization model, in the language or as JSON"},
 	{"tuples", 0, "FILE", "relationship tuples, JSON, JSONL or YAML; may be repeated"},
@@ -225,6 +231,8 @@ static const struct sz_ctl_command commands[] = {
 	 NULL, sz_ctl_cmd_jwk_thumbprint},
 	{"cel", "eval", true, "[EXPR]", 0, 1, "Evaluate a CEL expression", cel_options,
 	 sz_ctl_cmd_cel_eval},
+	{"api", "token", false, "add|remove|list [NAME]", 1, 2,
+	 "Say who may use the daemon's local API", api_options, sz_ctl_cmd_api_token},
 	{"rebac", "model", false, "validate|convert FILE", 2, 2,
 	 "Check an authorization model, or write it in the other form", NULL,
 	 sz_ctl_cmd_rebac_model},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "control/control.h"
 #include "core/core.h"
 #include "gateway/gateway.h"
@@ -24,6 +25,8 @@ struct daemon {
 	struct sz_loop_ring *loop;
 	struct sz_gateway *gateway;
 	struct sz_metrics *metrics;
+	struct sz_api *api;
+	struct sz_control *control;
 	bool detach_on_exit;
 };
 
@@ -111,12 +114,15 @@ static int run(struct daemon *d, const char *config)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	signal(SIGPIPE, SIG_IGN);
+	d->api = sz_api_new();
 	if (!r)
 		r = sz_net_signals(d->loop, &set, on_signal, d);
 	if (!r)
 		r = sz_gateway_new(config, d->loop, &d->gateway, &e);
 	if (!r)
-		r = sz_control_listen(d->loop, d->gateway, &e);
+		r = sz_control_listen(d->loop, d->gateway, d->api, &d->control, &e);
+	if (!r)
+		r = sz_api_listen(d->api, d->loop, sz_gateway_conf(d->gateway), &e);
 	if (!r)
 		r = sz_metrics_listen(d->loop, d->gateway, &d->metrics, &e);
 	if (!r && watchdog)
@@ -189,6 +195,8 @@ int main(int argc, char **argv)
 	r = run(&d, config);
 	sz_net_free(d.loop);
 	sz_metrics_free(d.metrics);
+	sz_control_free(d.control);
+	sz_api_free(d.api);
 	sz_gateway_free(d.gateway);
 	return r;
 }

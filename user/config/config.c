@@ -134,7 +134,7 @@ static const struct sz_conf_field metrics_fields[] = {
 	{"allow_remote", sz_conf_read_bool, OFF(metrics.allow_remote)},
 };
 
-static bool is_loopback(const struct sz_addr *a)
+bool sz_conf_is_loopback(const struct sz_addr *a)
 {
 	static const u8 v4[13] = {[10] = 0xff, [11] = 0xff, [12] = 127}, v6[16] = {[15] = 1};
 
@@ -148,7 +148,7 @@ static int read_metrics(struct sz_conf_reader *r, const struct sz_conf_field *f,
 
 	if (sz_conf_map(r, f->key, v, metrics_fields, SZ_ARRAY_LEN(metrics_fields), obj))
 		return -EINVAL;
-	if (is_loopback(&c->metrics.listen.addr) || c->metrics.allow_remote)
+	if (sz_conf_is_loopback(&c->metrics.listen.addr) || c->metrics.allow_remote)
 		return 0;
 	return sz_conf_fail(r, sz_conf_line(v),
 			    "metrics would be told to other hosts, in clear and to anybody; listen "
@@ -187,6 +187,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"maps", .read = read_maps},
 	{"audit", .read = read_audit},
 	{"metrics", .read = read_metrics},
+	{"api", .read = sz_conf_read_api},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -210,6 +211,12 @@ static void fill_defaults(struct sz_conf *c)
 		c->control = sz_strdup("/run/subzero/control.sock");
 	if (!c->workers)
 		c->workers = online_cpus();
+	if (!c->api.tokens) {
+		struct sz_buf path = {0};
+
+		sz_buf_printf(&path, "%s/api-tokens.json", c->state_dir);
+		c->api.tokens = path.data;
+	}
 	if (c->audit.dir)
 		return;
 	sz_buf_printf(&dir, "%s/audit", c->state_dir);
@@ -316,6 +323,8 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->control);
 	free(c->audit.dir);
 	free(c->audit.origin);
+	free(c->api.path);
+	free(c->api.tokens);
 	free(c);
 }
 

@@ -93,6 +93,13 @@ struct sz_conf {
 		struct sz_conf_endpoint listen;
 		bool allow_remote;   /* an address that is not loopback was meant */
 	} metrics;
+	struct {
+		bool on;             /* off unless "listen" is given */
+		struct sz_conf_endpoint listen;
+		char *path;          /* of a UNIX socket; NULL: `listen` counts */
+		bool allow_remote;
+		char *tokens;        /* default <state_dir>/api-tokens.json */
+	} api;
 	struct sz_conf_issuer *issuers;
 	size_t n_issuers;
 	struct sz_conf_service *services;

@@ -38,7 +38,7 @@ struct sz_conf_field {
 	bool required;
 	u64 min, max;
 };
-#define SZ_CONF_FIELDS_MAX 16
+#define SZ_CONF_FIELDS_MAX 32
 
 /* yaml.c: text to document, and the walk over mappings and lists */
 int sz_conf_fail(struct sz_conf_reader *r, u32 line, const char *fmt, ...) SZ_PRINTF(3, 4);
@@ -82,6 +82,11 @@ int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 		      void *obj); /* struct sz_conf_rate */
 /* [A-Za-z0-9._-]{1,63} */
 bool sz_conf_is_name(const char *s);
+
+/* api.c: sections of what the daemon offers itself */
+int sz_conf_read_api(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj);
+bool sz_conf_is_loopback(const struct sz_addr *a);
 
 /* issuer.c, service.c, route.c: the lists of the file */
 int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,

@@ -11,6 +11,11 @@
 
 #include "codec/codec.h"
 
+struct sz_control {
+	struct sz_gateway *gateway;
+	struct sz_api *api;
+};
+
 /* Takes over `o`. */
 static void answer(struct sz_net_client *c, json_t *o)
 {
@@ -97,6 +102,33 @@ static void cmd_record(struct sz_gateway *g, struct sz_net_client *c, const json
 	answer(c, json_pack("{s:b}", "ok", 1));
 }
 
+/* ---- {"cmd":"api","method":"POST","path":"/stores","body":{...}} ----------------------------- */
+
+static void api_answered(int status, const char *body, size_t n, void *arg)
+{
+	struct sz_net_client *c = arg;
+	json_t *v = json_loadb(body, n, 0, NULL);
+
+	answer(c, json_pack("{s:b, s:i, s:o}", "ok", 1, "status", status, "body",
+			    v ? v : json_stringn_nocheck(body, n)));
+	sz_net_client_release(c);
+}
+
+static void cmd_api(struct sz_api *api, struct sz_net_client *c, const json_t *req)
+{
+	const char *method = json_string_value(json_object_get(req, "method"));
+	const char *path = json_string_value(json_object_get(req, "path"));
+	const char *query = json_string_value(json_object_get(req, "query"));
+	char *body = json_dumps(json_object_get(req, "body"), JSON_COMPACT);
+
+	if (!method || !path)
+		answer_error(c, "'api' needs \"method\" and \"path\"");
+	else
+		sz_api_call(api, method, path, query ? query : "", body ? body : "",
+			    body ? strlen(body) : 0, api_answered, sz_net_client_hold(c));
+	free(body);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct sz_gateway *g, struct sz_net_client *c, const json_t *req);
@@ -113,6 +145,7 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 	uid_t uid = sz_net_client_uid(c);
 	struct sz_error e = {};
 	const char *cmd;
+	struct sz_control *ctl = arg;
 	json_t *req;
 	size_t i;
 
@@ -128,16 +161,28 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 	cmd = json_string_value(json_object_get(req, "cmd"));
 	for (i = 0; cmd && i < SZ_ARRAY_LEN(commands); i++) {
 		if (!strcmp(cmd, commands[i].name)) {
-			commands[i].fn(arg, c, req);
+			commands[i].fn(ctl->gateway, c, req);
 			break;
 		}
 	}
-	if (!cmd || i == SZ_ARRAY_LEN(commands))
-		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record");
+	if (cmd && !strcmp(cmd, "api"))
+		cmd_api(ctl->api, c, req);
+	else if (!cmd || i == SZ_ARRAY_LEN(commands))
+		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, "
+				"api");
 	json_decref(req);
 }
 
-int sz_control_listen(struct sz_loop_ring *loop, struct sz_gateway *g, struct sz_error *e)
+int sz_control_listen(struct sz_loop_ring *loop, struct sz_gateway *g, struct sz_api *api,
+		      struct sz_control **ret, struct sz_error *e)
 {
-	return sz_net_listen(loop, sz_gateway_control_path(g), on_line, g, e);
+	*ret = sz_calloc(1, sizeof(**ret));
+	(*ret)->gateway = g;
+	(*ret)->api = api;
+	return sz_net_listen(loop, sz_gateway_control_path(g), on_line, *ret, e);
+}
+
+void sz_control_free(struct sz_control *c)
+{
+	free(c);
 }

@@ -273,6 +273,7 @@ int sz_ctl_cmd_token_inspect(struct sz_ctl *c);
 int sz_ctl_cmd_jws_verify(struct sz_ctl *c);
 int sz_ctl_cmd_jwk_thumbprint(struct sz_ctl *c);
 int sz_ctl_cmd_cel_eval(struct sz_ctl *c);
+int sz_ctl_cmd_api_token(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_model(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_check(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_list_objects(struct sz_ctl *c);

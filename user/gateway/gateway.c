@@ -229,6 +229,11 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 	else if (old->metrics.on != new->metrics.on ||
 		 memcmp(&old->metrics.listen, &new->metrics.listen, sizeof(new->metrics.listen)))
 		what = "metrics";
+	else if (old->api.on != new->api.on ||
+		 !same(old->api.path ? old->api.path : "", new->api.path ? new->api.path : "") ||
+		 !same(old->api.tokens, new->api.tokens) ||
+		 memcmp(&old->api.listen, &new->api.listen, sizeof(new->api.listen)))
+		what = "api";
 	return what ? sz_error_set(e, -EBUSY,
 				   "%s: '%s' changed; it needs a restart: set it back or "
 				   "run 'systemctl restart subzero'",

@@ -51,6 +51,12 @@ struct sz_http_head {
 enum sz_http_status sz_http_head_parse(const char *p, size_t n, struct sz_http_head *ret,
 				       enum sz_reason *ret_reason, struct sz_error *e);
 
+/*
+ * The value of a field, without the spaces around it; the first where there are several. `head` is
+ * one that was parsed as SZ_HTTP_OK, of `n` bytes. NULL where there is none.
+ */
+const char *sz_http_field(const char *head, size_t n, const char *name, size_t *ret_n);
+
 /* Chunked framing (RFC 9112 section 7.1), fed in pieces of any size. */
 struct sz_http_chunks {
 	u64 left;  /* data bytes of the current chunk still to come */

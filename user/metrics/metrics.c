@@ -9,7 +9,9 @@
 
 #include "metrics/metrics_priv.h"
 
-#define KEEP_NS 100000000ull
+#define KEEP_NS   100000000ull
+#define PEERS_MAX 16
+#define BODY_MAX  1024u /* of a question that should have none */
 
 struct text {
 	struct sz_buf body;
@@ -18,6 +20,7 @@ struct text {
 
 struct sz_metrics {
 	struct sz_gateway *gateway;
+	struct sz_web *web;
 	struct text text[2]; /* plain, OpenMetrics */
 };
 
@@ -26,44 +29,13 @@ static const char *const content_type[2] = {
 	"application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
 
-static const char *reason_phrase(int status)
+static const char *wrong(int status, const char *why, struct sz_buf *ret, void *arg)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 503:
-		return "Service Unavailable";
-	default:
-		return "Bad Request";
-	}
-}
-
-/* The head; a body of `n` bytes follows. */
-static void add_head(struct sz_buf *b, int status, const char *type, size_t n)
-{
-	sz_buf_printf(b,
-		      "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-		      "%sCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-		      "Connection: close\r\n\r\n",
-		      status, reason_phrase(status), type, n,
-		      status == 405 ? "Allow: GET\r\n" : "");
-}
-
-static void add_error(struct sz_buf *b, int status)
-{
-	struct sz_buf body = {};
-
-	sz_buf_printf(&body, "%d %s; the metrics are at GET /metrics\n", status,
-		      reason_phrase(status));
-	add_head(b, status, "text/plain; charset=utf-8", body.len);
-	sz_buf_add(b, body.data, body.len);
-	sz_buf_done(&body);
+	(void)why;
+	(void)arg;
+	sz_buf_printf(ret, "%d %s; the metrics are at GET /metrics\n", status,
+		      sz_web_phrase(status));
+	return "text/plain; charset=utf-8";
 }
 
 static int make_text(struct sz_metrics *m, struct text *t, bool openmetrics)
@@ -90,28 +62,38 @@ static int make_text(struct sz_metrics *m, struct text *t, bool openmetrics)
 	return 0;
 }
 
-static void on_question(const char *head, size_t n, struct sz_buf *ret, void *arg)
+static void on_request(struct sz_web_request *r, void *arg)
 {
 	struct sz_metrics *m = arg;
+	struct sz_buf body = {};
 	struct sz_question q;
 	struct text *t;
 
-	sz_question_read(head, n, &q);
+	sz_question_read(r, &q);
 	t = &m->text[q.openmetrics];
 	if (q.status == 200 && make_text(m, t, q.openmetrics))
 		q.status = 503;
-	if (q.status != 200) {
-		add_error(ret, q.status);
+	if (q.status == 200) {
+		sz_web_answer(r, 200, content_type[q.openmetrics], NULL, t->body.data, t->body.len);
 		return;
 	}
-	add_head(ret, 200, content_type[q.openmetrics], t->body.len);
-	sz_buf_add(ret, t->body.data, t->body.len);
+	wrong(q.status, NULL, &body, m);
+	sz_web_answer(r, q.status, "text/plain; charset=utf-8",
+		      q.status == 405 ? "Allow: GET\r\n" : NULL, body.data, body.len);
+	sz_buf_done(&body);
 }
 
 int sz_metrics_listen(struct sz_loop_ring *loop, struct sz_gateway *g, struct sz_metrics **ret,
 		      struct sz_error *e)
 {
 	const struct sz_conf *c = sz_gateway_conf(g);
+	struct sz_web_options o = {
+		.where = {.addr = c->metrics.listen.addr, .port = c->metrics.listen.port},
+		.peers_max = PEERS_MAX,
+		.body_max = BODY_MAX,
+		.request = on_request,
+		.wrong = wrong,
+	};
 	int r;
 
 	*ret = NULL;
@@ -119,17 +101,18 @@ int sz_metrics_listen(struct sz_loop_ring *loop, struct sz_gateway *g, struct sz
 		return 0;
 	*ret = sz_calloc(1, sizeof(**ret));
 	(*ret)->gateway = g;
+	o.arg = *ret;
 	r = sz_gateway_observe(g);
 	if (r)
 		return sz_error_set(e, r, "cannot set a timer: %s", strerror(-r));
-	return sz_net_serve(loop, &c->metrics.listen.addr, c->metrics.listen.port, on_question,
-			    *ret, e);
+	return sz_web_listen(loop, &o, &(*ret)->web, e);
 }
 
 void sz_metrics_free(struct sz_metrics *m)
 {
 	if (!m)
 		return;
+	sz_web_free(m->web);
 	sz_buf_done(&m->text[0].body);
 	sz_buf_done(&m->text[1].body);
 	free(m);

@@ -7,7 +7,7 @@
 #define SZ_METRICS_METRICS_H
 
 #include "gateway/gateway.h"
-#include "net/net.h"
+#include "web/web.h"
 
 struct sz_metrics;
 

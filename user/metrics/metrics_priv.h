@@ -28,10 +28,9 @@ void sz_metrics_render(struct sz_expo *x, const struct sz_gateway_view *v);
 /* ---- question.c: what a request asks for ----------------------------------------------------- */
 
 struct sz_question {
-	int status;       /* 200, 400, 404, 405, 431 */
+	int status;       /* 200, 404, 405 */
 	bool openmetrics; /* with 200 */
 };
-/* n bytes up to and with the empty line; 0: it was too long. */
-void sz_question_read(const char *head, size_t n, struct sz_question *ret);
+void sz_question_read(const struct sz_web_request *r, struct sz_question *ret);
 
 #endif

@@ -8,26 +8,6 @@
 
 #include "metrics/metrics_priv.h"
 
-#define PATH "/metrics"
-
-/* "METHOD SP target SP HTTP/1.x"; the answer's status. */
-static int read_line(const char *line, size_t n)
-{
-	const char *sp = memchr(line, ' ', n), *target, *version;
-	size_t method = sp ? (size_t)(sp - line) : 0, len;
-
-	if (!method)
-		return 400;
-	target = sp + 1;
-	version = memchr(target, ' ', n - method - 1);
-	if (!version || line + n - version != 9 || memcmp(version, " HTTP/1.", 8))
-		return 400;
-	if (method != 3 || memcmp(line, "GET", 3))
-		return 405;
-	len = strcspn(target, "? ");
-	return len == strlen(PATH) && !memcmp(target, PATH, len) ? 200 : 404;
-}
-
 #define ACCEPT_MAX 1024 /* bytes of an Accept line that are read */
 
 /* One element of Accept: does it ask for OpenMetrics 1.0, with a weight above zero? */
@@ -60,20 +40,17 @@ static bool wants_openmetrics(const char *value, size_t n)
 	return found;
 }
 
-void sz_question_read(const char *head, size_t n, struct sz_question *ret)
+void sz_question_read(const struct sz_web_request *r, struct sz_question *ret)
 {
-	const char *line = head, *end = head + n, *cr;
+	const char *accept;
+	size_t n;
 
-	*ret = (struct sz_question){.status = n ? 200 : 431};
-	if (!n)
-		return;
-	cr = memchr(head, '\r', n);
-	ret->status = read_line(head, (size_t)(cr - head));
-	for (line = cr + 2; line + 2 < end; line = cr + 2) {
-		cr = memmem(line, (size_t)(end - line), "\r\n", 2);
-		if (!cr)
-			return;
-		if (cr - line > 7 && !strncasecmp(line, "accept:", 7))
-			ret->openmetrics |= wants_openmetrics(line + 7, (size_t)(cr - line - 7));
-	}
+	*ret = (struct sz_question){.status = 200};
+	if (strcmp(r->method, "GET"))
+		ret->status = 405;
+	else if (strcmp(r->path, "/metrics"))
+		ret->status = 404;
+	accept = sz_http_field(r->head, r->head_len, "accept", &n);
+	if (accept)
+		ret->openmetrics = wants_openmetrics(accept, n);
 }

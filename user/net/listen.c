@@ -77,7 +77,7 @@ static int make_dir_of(const char *path, struct sz_error *e)
 	dir = sz_strndup(path, (size_t)(slash - path));
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		err = sz_error_set(e, -errno,
-				   "cannot make the directory %s of the control socket: %m", dir);
+				   "cannot make the directory %s of the socket: %m", dir);
 	free(dir);
 	return err;
 }
@@ -124,26 +124,30 @@ static int listen_on(const char *path, const struct sockaddr_un *sa, struct stat
 	return fd;
 }
 
-int sz_net_listen(struct sz_loop_ring *l, const char *path,
-		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg),
-		  void *arg, struct sz_error *e)
+int net_unix_listen(const char *path, struct stat *ret_st, struct sz_error *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct net_listener *s;
-	struct stat st = { 0 };
-	int fd, err;
+	int err;
 
 	if (!*path || strlen(path) >= sizeof(sa.sun_path))
 		return sz_error_set(e, -ENAMETOOLONG,
-				    "the control socket's path must have 1 to %zu bytes: %s",
+				    "the socket's path must have 1 to %zu bytes: %s",
 				    sizeof(sa.sun_path) - 1, path);
 	memcpy(sa.sun_path, path, strlen(path));
 	err = make_dir_of(path, e);
 	if (!err)
 		err = clear_stale(path, &sa, e);
-	if (err)
-		return err;
-	fd = listen_on(path, &sa, &st, e);
+	return err ? err : listen_on(path, &sa, ret_st, e);
+}
+
+int sz_net_listen(struct sz_loop_ring *l, const char *path,
+		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg),
+		  void *arg, struct sz_error *e)
+{
+	struct net_listener *s;
+	struct stat st = { 0 };
+	int fd = net_unix_listen(path, &st, e);
+
 	if (fd < 0)
 		return fd;
 	s = sz_calloc(1, sizeof(*s));
@@ -172,12 +176,12 @@ void net_listeners_shut(struct sz_loop_ring *l)
 }
 
 /* By now another process may have bound its own socket there: only ours is removed. */
-static void unlink_own(const struct net_listener *s)
+void net_unix_unlink(const char *path, dev_t dev, ino_t ino)
 {
 	struct stat st;
 
-	if (!lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
-		unlink(s->path);
+	if (!lstat(path, &st) && st.st_dev == dev && st.st_ino == ino)
+		unlink(path);
 }
 
 void net_listeners_free(struct sz_loop_ring *l)
@@ -188,7 +192,7 @@ void net_listeners_free(struct sz_loop_ring *l)
 		l->listeners = s->next;
 		while (s->clients)
 			net_client_detach(s->clients);
-		unlink_own(s);
+		net_unix_unlink(s->path, s->dev, s->ino);
 		close(s->fd);
 		free(s->path);
 		free(s);

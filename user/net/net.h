@@ -79,17 +79,42 @@ uid_t sz_net_client_uid(const struct sz_net_client *c);
 struct sz_net_client *sz_net_client_hold(struct sz_net_client *c);
 void sz_net_client_release(struct sz_net_client *c);
 
-/* ---- one question, one answer over TCP: the metrics endpoint -------------------------------- */
+/* ---- byte streams over TCP or UNIX: the HTTP server's ground --------------------------------- */
 
-#define SZ_NET_HEAD_MAX 8192 /* bytes of a question */
+struct sz_net_stream; /* one connected peer */
+
+struct sz_net_where {
+	const char *path; /* of a UNIX socket (mode 0600); NULL: TCP */
+	struct sz_addr addr; /* all zero: any */
+	u16 port;            /* network order */
+};
+
+struct sz_net_stream_ops {
+	/* A new peer; returns what the other two get as `user`, never NULL. */
+	void *(*open)(struct sz_net_stream *s, void *arg);
+	/* Bytes have come after sz_net_stream_read(), or the peer sends no more. */
+	void (*input)(struct sz_net_stream *s, void *user, bool eof);
+	void (*sent)(struct sz_net_stream *s, void *user); /* all that was written is on its way */
+	void (*closed)(void *user); /* the stream is no more; not called from within the others */
+};
+
 /*
- * Listens on a TCP address; all zero is any. A question ends with an empty line (CR LF CR LF); `fn`
- * gets it whole, or n = 0 where it was longer than SZ_NET_HEAD_MAX, and fills `ret` with the whole
- * answer, behind which the connection is closed. A peer that is slow is closed after a few seconds,
- * and the oldest one where there are too many, so that nobody makes the loop wait or grow.
+ * Listens. At most `max` peers: one more closes the oldest idle one, or is refused. Reading and
+ * writing take turns: a stream that reads is not written to before its input has come.
  */
-int sz_net_serve(struct sz_loop_ring *l, const struct sz_addr *addr, u16 port,
-		 void (*fn)(const char *head, size_t n, struct sz_buf *ret, void *arg), void *arg,
-		 struct sz_error *e);
+int sz_net_serve(struct sz_loop_ring *l, const struct sz_net_where *where, unsigned max,
+		 const struct sz_net_stream_ops *ops, void *arg, struct sz_error *e);
+
+void sz_net_stream_read(struct sz_net_stream *s); /* `input` will be called once */
+/* What came and was not taken; good until anything else is done with the stream. */
+const char *sz_net_stream_bytes(const struct sz_net_stream *s, size_t *ret_n);
+void sz_net_stream_take(struct sz_net_stream *s, size_t n);
+/* Takes over *b. `sent` will be called once, unless the peer is slow, which closes it. */
+void sz_net_stream_write(struct sz_net_stream *s, struct sz_buf *b);
+/* The peer gets the end of the stream, and a moment to close. */
+void sz_net_stream_end(struct sz_net_stream *s);
+void sz_net_stream_close(struct sz_net_stream *s); /* at once */
+/* Closed unless set anew within `ns` (0: no limit). idle: it may be closed for somebody else. */
+void sz_net_stream_wait(struct sz_net_stream *s, u64 ns, bool idle);
 
 #endif

@@ -8,6 +8,7 @@
 #define SZ_NET_PRIV_H
 
 #include <liburing.h>
+#include <sys/stat.h>
 
 #include "net/net.h"
 
@@ -91,7 +92,12 @@ void *net_source_new(struct sz_loop_ring *l, size_t size, const struct net_kind 
 void net_listeners_shut(struct sz_loop_ring *l);
 void net_listeners_free(struct sz_loop_ring *l);
 
-/* The same for TCP servers. */
+/* listen.c: a UNIX socket of mode 0600, a stale one removed first; its descriptor, or -errno. */
+int net_unix_listen(const char *path, struct stat *ret_st, struct sz_error *e);
+/* Removes the name where it still is that socket. */
+void net_unix_unlink(const char *path, dev_t dev, ino_t ino);
+
+/* The same for servers of streams. */
 void net_servers_shut(struct sz_loop_ring *l);
 void net_servers_free(struct sz_loop_ring *l);
 

@@ -1,145 +1,211 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A TCP server of one question and one answer a connection, for the metrics endpoint. Called by the
- * daemon at start. Everything of a peer is bounded: its memory, its time and its number. It must
- * never end the loop: what goes wrong here is a scrape that fails.
+ * A server of byte streams, TCP or UNIX, under the HTTP server. Called by the daemon at start.
+ * Everything of a peer is bounded: its memory by whoever reads, its time by a deadline, its number
+ * here. It must never end the loop: what goes wrong here is a request that fails.
  */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/net_priv.h"
 
-#define BACKLOG   64
-#define PEERS_MAX 16      /* beyond, the oldest is closed */
-#define PEERS_ALL 64      /* with those that are being closed */
+#define BACKLOG   128
 #define TICK_NS   250000000ull
-#define READ_NS   5000000000ull  /* for the whole question */
-#define SEND_NS   10000000000ull /* for the whole answer */
+#define SEND_NS   10000000000ull /* for whatever was written */
 #define DRAIN_NS  1000000000ull  /* for the peer to close */
 #define DRAIN_MAX 262144u        /* bytes read for nothing meanwhile */
+#define RECV_STEP 4096u
+#define RECV_MAX  65536u
+#define CLOSING   48 /* peers beyond the limit that are being closed */
 
 struct net_server {
 	struct net_op accept;
 	struct sz_loop_ring *loop;
 	struct net_server *next;
-	struct tcp_peer *peers; /* newest first */
-	unsigned n_peers;
+	struct sz_net_stream *streams; /* newest first */
+	unsigned n_streams, max;
 	bool paused; /* accept is tried again by the tick */
 	int fd;
-	void (*fn)(const char *head, size_t n, struct sz_buf *ret, void *arg);
+	char *path; /* of a UNIX socket */
+	dev_t dev;
+	ino_t ino;
+	struct sz_net_stream_ops ops;
 	void *arg;
 };
 
-/* One request is under way at any time, so a peer is freed where that one ends. */
-struct tcp_peer {
+/* At most one request is under way at any time. */
+struct sz_net_stream {
 	struct net_op recv, send;
 	struct net_server *server;
-	struct tcp_peer *next, **link;
+	struct sz_net_stream *next, **link;
+	void *user;
 	int fd;
 	bool shut;     /* freed as soon as its request ends */
-	bool answered; /* what comes now is read for nothing */
+	bool draining; /* what comes now is read for nothing */
+	bool idle;     /* may be closed for another one */
+	bool called;   /* its owner is being called: not freed before that returns */
 	u64 deadline_ns;
-	size_t n, sent, drained;
-	struct sz_buf out;
-	char head[SZ_NET_HEAD_MAX];
+	size_t sent, drained, step;
+	struct sz_buf in, out;
 };
 
-static void peer_free(struct tcp_peer *p)
+static void stream_free(struct sz_net_stream *s)
 {
-	close(p->fd);
-	*p->link = p->next;
-	if (p->next)
-		p->next->link = p->link;
-	p->server->n_peers--;
-	sz_buf_done(&p->out);
-	free(p);
+	if (s->user)
+		s->server->ops.closed(s->user);
+	close(s->fd);
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+	s->server->n_streams--;
+	sz_buf_done(&s->in);
+	sz_buf_done(&s->out);
+	free(s);
 }
 
-static void peer_shut(struct tcp_peer *p)
+static void stream_shut(struct sz_net_stream *s)
 {
-	p->shut = true;
-	shutdown(p->fd, SHUT_RDWR);
+	s->shut = true;
+	shutdown(s->fd, SHUT_RDWR);
 }
 
-/* ---- a peer: question, answer, end ---------------------------------------------------------- */
+/* Frees a stream that was shut and waits for nothing. */
+static void settle(struct sz_net_stream *s)
+{
+	if (s->shut && !s->called && !s->recv.armed && !s->send.armed)
+		stream_free(s);
+}
+
+/* ---- in ------------------------------------------------------------------------------------- */
 
 static void recv_prep(struct net_op *op, struct io_uring_sqe *sqe)
 {
-	struct tcp_peer *p = net_owner(op, struct tcp_peer, recv);
+	struct sz_net_stream *s = net_owner(op, struct sz_net_stream, recv);
 
-	io_uring_prep_recv(sqe, p->fd, p->head + p->n, sizeof(p->head) - p->n, 0);
+	io_uring_prep_recv(sqe, s->fd, s->in.data + s->in.len, s->step, 0);
 }
 
-static void send_prep(struct net_op *op, struct io_uring_sqe *sqe)
+void sz_net_stream_read(struct sz_net_stream *s)
 {
-	struct tcp_peer *p = net_owner(op, struct tcp_peer, send);
-
-	io_uring_prep_send(sqe, p->fd, p->out.data + p->sent, p->out.len - p->sent, MSG_NOSIGNAL);
+	if (s->shut || s->recv.armed || s->send.armed)
+		return;
+	s->step = s->in.len < RECV_STEP ? RECV_STEP : s->in.len;
+	s->step = s->step < RECV_MAX ? s->step : RECV_MAX;
+	sz_buf_reserve(&s->in, s->step);
+	net_arm(s->server->loop, &s->recv);
 }
 
-static void answer(struct tcp_peer *p, size_t n)
+const char *sz_net_stream_bytes(const struct sz_net_stream *s, size_t *ret_n)
 {
-	p->server->fn(p->head, n, &p->out, p->server->arg);
-	p->deadline_ns = sz_boot_ns() + SEND_NS;
-	if (p->out.len)
-		net_arm(p->server->loop, &p->send);
+	*ret_n = s->in.len;
+	return s->in.data ? s->in.data : "";
+}
+
+void sz_net_stream_take(struct sz_net_stream *s, size_t n)
+{
+	s->in.len -= n;
+	if (s->in.len)
+		memmove(s->in.data, s->in.data + n, s->in.len);
 	else
-		peer_free(p);
+		sz_buf_done(&s->in); /* who says nothing holds nothing */
 }
 
-/* A close with unread bytes would be a reset, which can take the answer with it. */
-static void drain(struct tcp_peer *p)
+static void drained(struct sz_net_stream *s, size_t n)
 {
-	shutdown(p->fd, SHUT_WR);
-	p->answered = true;
-	p->n = 0;
-	p->deadline_ns = sz_boot_ns() + DRAIN_NS;
-	net_arm(p->server->loop, &p->recv);
+	s->drained += n;
+	s->in.len = 0;
+	if (s->drained > DRAIN_MAX)
+		stream_shut(s);
+	else
+		sz_net_stream_read(s);
 }
 
 static void recv_done(struct sz_loop_ring *l, struct net_op *op, int res)
 {
-	struct tcp_peer *p = net_owner(op, struct tcp_peer, recv);
-	size_t from = p->n > 3 ? p->n - 3 : 0;
-	const char *end;
+	struct sz_net_stream *s = net_owner(op, struct sz_net_stream, recv);
 
-	if (res <= 0 || p->shut) {
-		peer_free(p);
+	(void)l;
+	if (res < 0 || (!res && s->draining))
+		s->shut = true;
+	if (!s->shut && s->draining) {
+		drained(s, (size_t)res);
+	} else if (!s->shut) {
+		s->in.len += (size_t)res;
+		s->called = true;
+		s->server->ops.input(s, s->user, !res);
+		s->called = false;
+	}
+	settle(s);
+}
+
+/* ---- out ------------------------------------------------------------------------------------ */
+
+static void send_prep(struct net_op *op, struct io_uring_sqe *sqe)
+{
+	struct sz_net_stream *s = net_owner(op, struct sz_net_stream, send);
+
+	io_uring_prep_send(sqe, s->fd, s->out.data + s->sent, s->out.len - s->sent, MSG_NOSIGNAL);
+}
+
+void sz_net_stream_write(struct sz_net_stream *s, struct sz_buf *b)
+{
+	if (s->shut || s->send.armed || s->recv.armed || !b->len) {
+		sz_buf_done(b);
 		return;
 	}
-	if (p->answered) {
-		p->drained += (size_t)res;
-		if (p->drained > DRAIN_MAX)
-			peer_free(p);
-		else
-			net_arm(l, op);
-		return;
-	}
-	p->n += (size_t)res;
-	end = memmem(p->head + from, p->n - from, "\r\n\r\n", 4);
-	if (end)
-		answer(p, (size_t)(end - p->head) + 4);
-	else if (p->n == sizeof(p->head))
-		answer(p, 0);
-	else
-		net_arm(l, op);
+	sz_buf_done(&s->out);
+	s->out = *b;
+	*b = (struct sz_buf){0};
+	s->sent = 0;
+	s->deadline_ns = sz_boot_ns() + SEND_NS;
+	s->idle = true;
+	net_arm(s->server->loop, &s->send);
 }
 
 static void send_done(struct sz_loop_ring *l, struct net_op *op, int res)
 {
-	struct tcp_peer *p = net_owner(op, struct tcp_peer, send);
+	struct sz_net_stream *s = net_owner(op, struct sz_net_stream, send);
 
-	if (res <= 0 || p->shut) {
-		peer_free(p);
-		return;
-	}
-	p->sent += (size_t)res;
-	if (p->sent < p->out.len)
-		net_arm(l, op);
+	if (res <= 0)
+		s->shut = true;
 	else
-		drain(p);
+		s->sent += (size_t)res;
+	if (!s->shut && s->sent < s->out.len) {
+		net_arm(l, op);
+	} else if (!s->shut) {
+		sz_buf_done(&s->out);
+		s->called = true;
+		s->server->ops.sent(s, s->user);
+		s->called = false;
+	}
+	settle(s);
+}
+
+/* A close with unread bytes would be a reset, which can take the answer with it. */
+void sz_net_stream_end(struct sz_net_stream *s)
+{
+	shutdown(s->fd, SHUT_WR);
+	s->draining = true;
+	s->in.len = 0;
+	s->idle = true;
+	s->deadline_ns = sz_boot_ns() + DRAIN_NS;
+	sz_net_stream_read(s);
+}
+
+void sz_net_stream_close(struct sz_net_stream *s)
+{
+	stream_shut(s);
+	settle(s);
+}
+
+void sz_net_stream_wait(struct sz_net_stream *s, u64 ns, bool idle)
+{
+	s->deadline_ns = ns ? sz_boot_ns() + ns : 0;
+	s->idle = idle;
 }
 
 static const struct net_kind recv_kind = {
@@ -151,43 +217,49 @@ static const struct net_kind send_kind = {
 
 /* ---- the server ----------------------------------------------------------------------------- */
 
-static void shut_oldest(struct net_server *s)
+/* Makes room for one more where somebody is idle; false where all are at work. */
+static bool make_room(struct net_server *s)
 {
-	struct tcp_peer *p, *oldest = NULL;
+	struct sz_net_stream *p, *oldest = NULL;
 	unsigned open = 0;
 
-	for (p = s->peers; p; p = p->next) {
+	for (p = s->streams; p; p = p->next) {
 		if (p->shut)
 			continue;
-		oldest = p;
+		oldest = p->idle ? p : oldest;
 		open++;
 	}
-	if (open >= PEERS_MAX)
-		peer_shut(oldest);
+	if (open < s->max)
+		return s->n_streams < s->max + CLOSING;
+	if (!oldest || s->n_streams >= s->max + CLOSING)
+		return false;
+	sz_net_stream_close(oldest);
+	return true;
 }
 
-static void peer_new(struct net_server *s, int fd)
+static void stream_new(struct net_server *s, int fd)
 {
-	struct tcp_peer *p;
+	struct sz_net_stream *p;
+	int one = 1;
 
-	shut_oldest(s);
-	if (s->n_peers >= PEERS_ALL) {
+	if (!make_room(s)) {
 		close(fd);
 		return;
 	}
+	if (!s->path)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	p = sz_calloc(1, sizeof(*p));
 	p->recv.kind = &recv_kind;
 	p->send.kind = &send_kind;
 	p->server = s;
 	p->fd = fd;
-	p->deadline_ns = sz_boot_ns() + READ_NS;
-	p->next = s->peers;
-	p->link = &s->peers;
+	p->next = s->streams;
+	p->link = &s->streams;
 	if (p->next)
 		p->next->link = &p->next;
-	s->peers = p;
-	s->n_peers++;
-	net_arm(s->loop, &p->recv);
+	s->streams = p;
+	s->n_streams++;
+	p->user = s->ops.open(p, s->arg);
 }
 
 static void accept_prep(struct net_op *op, struct io_uring_sqe *sqe)
@@ -207,7 +279,7 @@ static void accept_done(struct sz_loop_ring *l, struct net_op *op, int res)
 		return;
 	}
 	if (res >= 0)
-		peer_new(s, res);
+		stream_new(s, res);
 	if (!op->armed && res >= 0)
 		net_arm(l, op);
 	else if (!op->armed)
@@ -221,11 +293,14 @@ static const struct net_kind accept_kind = {
 static void tick(void *arg)
 {
 	struct net_server *s = arg;
+	struct sz_net_stream *p, *next;
 	u64 now = sz_boot_ns();
 
-	for (struct tcp_peer *p = s->peers; p; p = p->next)
-		if (!p->shut && now > p->deadline_ns)
-			peer_shut(p);
+	for (p = s->streams; p; p = next) {
+		next = p->next;
+		if (!p->shut && p->deadline_ns && now > p->deadline_ns)
+			sz_net_stream_close(p);
+	}
 	if (s->paused) {
 		s->paused = false;
 		net_arm(s->loop, &s->accept);
@@ -254,7 +329,7 @@ static socklen_t socket_address(const struct sz_addr *addr, u16 port, struct soc
 	return sizeof(*v6);
 }
 
-static int listen_on(const struct sz_addr *addr, u16 port, struct sz_error *e)
+static int listen_tcp(const struct sz_addr *addr, u16 port, struct sz_error *e)
 {
 	struct sockaddr_storage sa;
 	socklen_t n = socket_address(addr, port, &sa);
@@ -272,12 +347,13 @@ static int listen_on(const struct sz_addr *addr, u16 port, struct sz_error *e)
 	return err;
 }
 
-int sz_net_serve(struct sz_loop_ring *l, const struct sz_addr *addr, u16 port,
-		 void (*fn)(const char *head, size_t n, struct sz_buf *ret, void *arg), void *arg,
-		 struct sz_error *e)
+int sz_net_serve(struct sz_loop_ring *l, const struct sz_net_where *where, unsigned max,
+		 const struct sz_net_stream_ops *ops, void *arg, struct sz_error *e)
 {
 	struct net_server *s;
-	int fd = listen_on(addr, port, e), err;
+	struct stat st = {0};
+	int fd = where->path ? net_unix_listen(where->path, &st, e)
+			     : listen_tcp(&where->addr, where->port, e), err;
 
 	if (fd < 0)
 		return fd;
@@ -285,7 +361,11 @@ int sz_net_serve(struct sz_loop_ring *l, const struct sz_addr *addr, u16 port,
 	s->accept.kind = &accept_kind;
 	s->loop = l;
 	s->fd = fd;
-	s->fn = fn;
+	s->max = max;
+	s->path = where->path ? sz_strdup(where->path) : NULL;
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	s->ops = *ops;
 	s->arg = arg;
 	s->next = l->servers;
 	l->servers = s;
@@ -299,22 +379,22 @@ int sz_net_serve(struct sz_loop_ring *l, const struct sz_addr *addr, u16 port,
 void net_servers_shut(struct sz_loop_ring *l)
 {
 	for (struct net_server *s = l->servers; s; s = s->next)
-		for (struct tcp_peer *p = s->peers; p; p = p->next)
-			peer_shut(p);
+		for (struct sz_net_stream *p = s->streams; p; p = p->next)
+			stream_shut(p);
 }
 
 void net_servers_free(struct sz_loop_ring *l)
 {
 	while (l->servers) {
 		struct net_server *s = l->servers;
-		struct tcp_peer *p, *next;
 
 		l->servers = s->next;
-		for (p = s->peers; p; p = next) {
-			next = p->next;
-			peer_free(p);
-		}
+		while (s->streams)
+			stream_free(s->streams);
+		if (s->path)
+			net_unix_unlink(s->path, s->dev, s->ino);
 		close(s->fd);
+		free(s->path);
 		free(s);
 	}
 }
