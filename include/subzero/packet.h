@@ -71,7 +71,6 @@ SZ_INLINE int sz_ip6_upper(const u8 *buf, u32 n, u32 end, u32 *off, struct sz_pa
 		    next != 135 && next != 139 && next != 140)
 			return (int)next;
 		if (SZ_RULE(EXTENSION_HEADER))
-			if (SZ_RULE(EXTENSION_HEADER))
 			p->odd = p->odd == SZ_R_FRAGMENT ? SZ_R_FRAGMENT : SZ_R_IP_OPTIONS;
 		if (o + 8 > n || o + 8 > end || o + 8 > SZ_HEADERS_LEN)
 			return -1;
