@@ -48,6 +48,7 @@ struct sz_config {
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 pad[2];
+	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 };
 
 /* ---- sz_services: which address:port is protected ------------------------------------------- */
@@ -126,8 +127,24 @@ struct sz_grant {
 	struct sz_id key;            /* the key that signed it, by its thumbprint */
 	u64 issued_s;                /* wall clock, seconds; 0 where the token does not say */
 	u32 flags;                   /* SZ_GRANT_*; may be set by the CLI */
-	u32 pad;
+	u32 key_serial;              /* must equal that of the key's slot in sz_config */
 };
+
+/*
+ * Where a key's serial number stands. Keys that share a slot are withdrawn together: their tokens
+ * are only verified again.
+ */
+static inline u32 sz_key_slot(const struct sz_id *key)
+{
+	return ((u32)key->b[0] | (u32)key->b[1] << 8) & (SZ_KEY_SLOTS - 1);
+}
+
+/* Is the grant of the policy and the keys that are in force? It may be over or revoked still. */
+static inline int sz_grant_current(const struct sz_grant *g, const struct sz_config *cfg)
+{
+	return g->policy_gen == cfg->policy_gen && g->key_gen == cfg->key_gen &&
+	       g->key_serial == cfg->key_serial[sz_key_slot(&g->key)];
+}
 
 /* A token known to be bad; LRU, so a flood of bad tokens pushes out only its own kind. */
 struct sz_denied {
@@ -519,7 +536,8 @@ enum sz_miss_why {
 	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
 };
 
-_Static_assert(sizeof(struct sz_config) == 128, "ABI");
+_Static_assert(sizeof(struct sz_config) == 128 + 4 * SZ_KEY_SLOTS, "ABI");
+_Static_assert(sizeof(struct sz_config) <= 4096, "is mapped as one page");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");

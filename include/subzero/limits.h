@@ -37,6 +37,7 @@
 #define SZ_NETWORK_PREFIXES 65536 /* prefixes of all of them */
 #define SZ_SOURCE_SAMPLE 16      /* one frame in so many is looked up to count a source's packets */
 #define SZ_BUCKET_WAYS 8         /* places for one subject's bucket */
+#define SZ_KEY_SLOTS 512         /* serial numbers of signing keys: a power of two */
 #define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
 
 /* The daemon. */

@@ -118,7 +118,9 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route, struct 
 	key.token = w->token;
 	if (!grant || (SZ_RULE(GRANT_EXPIRY) && grant->expires_ns <= w->now) ||
 	    (SZ_RULE(GRANT_POLICY) && grant->policy_gen != cfg->policy_gen) ||
-	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen)) {
+	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen) ||
+	    (SZ_RULE(GRANT_KEY) &&
+	     grant->key_serial != cfg->key_serial[sz_key_slot(&grant->key)])) {
 		bad = sz_map_get(&sz_denied, &key);
 		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
 		    bad->policy_gen == cfg->policy_gen &&

@@ -156,19 +156,24 @@ TEST(miss_names_the_token_and_where_it_lies)
 
 TEST(grant_that_is_over_or_of_another_generation_is_a_miss)
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 6; i++) {
 		struct sz_grant g;
 
 		scene_begin();
 		g = scene_grant_value();
+		g.key.b[0] = 7; /* slot 0x107 */
+		g.key.b[1] = 0xff;
 		if (i == 0)
 			g.expires_ns = machine_now() - 1;
 		if (i == 1)
 			g.policy_gen--;
 		if (i == 2)
 			g.key_gen++;
+		if (i == 3 || i == 4) /* its own key was withdrawn, or another one */
+			scene.cfg.key_serial[i == 3 ? 0x107 : 0x106]++;
+		ASSERT_EQ(machine_set("sz_config", &(u32){0}, &scene.cfg), 0);
 		scene_grant(SCENE_GRANTED, &g);
-		if (i < 3)
+		if (i < 4)
 			held(first(GET_A), GET_A, SZ_MISS_TOKEN);
 		else
 			EXPECT_EQ(first(GET_A), SCENE_PASS);

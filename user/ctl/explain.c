@@ -249,7 +249,7 @@ static void explain_kernel(struct explain *x)
 		return;
 	}
 	if (!sz_map_get(x->c->kern, SZ_MAP_GRANTS, &key, &grant) && grant.expires_ns > now &&
-	    grant.policy_gen == cfg->policy_gen && grant.key_gen == cfg->key_gen) {
+	    sz_grant_current(&grant, cfg)) {
 		step(x, "kernel", grant.flags & SZ_GRANT_REVOKED ? "refused" : "ok",
 		     grant.flags & SZ_GRANT_REVOKED
 			     ? "its grant is marked as revoked: 401 (expires %s)"

@@ -33,7 +33,7 @@ static const char *grant_state(struct sz_ctl *c, const struct sz_grant *g, u64 n
 
 	if (g->expires_ns <= now)
 		return "expired";
-	if (g->policy_gen != cfg->policy_gen || g->key_gen != cfg->key_gen)
+	if (!sz_grant_current(g, cfg))
 		return "stale";
 	return g->flags & SZ_GRANT_REVOKED ? "revoked" : "active";
 }

@@ -91,6 +91,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 		.expires_ns = expiry(g, &d->token),
 		.policy_gen = g->cfg->policy_gen,
 		.key_gen = g->cfg->key_gen,
+		.key_serial = g->cfg->key_serial[sz_key_slot(&d->names.id[SZ_REVOKE_KEY])],
 		.principal = d->principal,
 		.created_ns = sz_boot_ns(),
 		.jti = d->names.id[SZ_REVOKE_JTI],

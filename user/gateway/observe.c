@@ -205,7 +205,7 @@ static enum sz_view_grant state_of(const struct sz_gateway *g, const struct sz_g
 {
 	if (grant->flags & SZ_GRANT_REVOKED)
 		return SZ_VIEW_REVOKED;
-	if (grant->policy_gen != g->cfg->policy_gen || grant->key_gen != g->cfg->key_gen)
+	if (!sz_grant_current(grant, g->cfg))
 		return SZ_VIEW_VOID;
 	return grant->expires_ns <= sz_boot_ns() ? SZ_VIEW_EXPIRED : SZ_VIEW_ACTIVE;
 }
