@@ -20,7 +20,7 @@ DEFS     := -D_GNU_SOURCE -DSZ_VERSION='"$(VERSION)"'
 CPPFLAGS := $(DEFS) -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
 ALLC     := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN)
-LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -lpthread -lm
+LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -llmdb -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)

@@ -6,6 +6,8 @@
  */
 #include "rebac_priv.h"
 
+#define STOP_STEPS 4096 /* between two looks whether to go on */
+
 static int store_failed(struct sz_rebac_work *w, int err)
 {
 	w->fatal = sz_rebac_fail(w->e, SZ_REBAC_INTERNAL, "the store of tuples failed: error %d",
@@ -119,7 +121,11 @@ bool sz_rebac_step(struct sz_rebac_work *w)
 		return false;
 	if (w->steps) {
 		w->steps--;
-		return true;
+		if (w->steps % STOP_STEPS || !w->stop || !w->stop(w->stop_arg))
+			return true;
+		w->fatal = sz_rebac_fail(w->e, SZ_REBAC_TOO_COMPLEX,
+					 "the question took longer than it may");
+		return false;
 	}
 	w->fatal = sz_rebac_fail(w->e, SZ_REBAC_TOO_COMPLEX,
 				 "the question needs more than %u steps", w->budget);

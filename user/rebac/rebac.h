@@ -135,7 +135,8 @@ struct sz_rebac_store {
 	const struct sz_rebac_store_ops *ops;
 };
 
-/* A store in memory. Any number of threads may read it while none writes. */
+/* A store in memory. Any number of threads may read it while none writes. Numbers of names are
+ * given out one after the other. */
 struct sz_rebac_store *sz_rebac_memory_new(void);
 void sz_rebac_store_free(struct sz_rebac_store *s); /* NULL is fine */
 
@@ -167,18 +168,39 @@ int sz_rebac_write(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
 int sz_rebac_delete(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
 		    struct sz_rebac_error *e) SZ_MUST_CHECK;
 
-/* ---- questions ------------------------------------------------------------------------------ */
-
-/* The memory of one thread's questions, kept from one to the next. */
 struct sz_rebac_work;
 
 /*
+ * For a store that writes many tuples at once: the same checks, and the nodes that put() and
+ * remove() take. With `w`, nothing is written: names the store does not know get numbers from
+ * SZ_REBAC_LOCAL on. Without, they are given numbers for good. The value's context is t's own.
+ */
+int sz_rebac_tuple_nodes(struct sz_rebac_graph *g, struct sz_rebac_work *w,
+			 const struct sz_rebac_tuple *t, u64 *ret_object, u64 *ret_user,
+			 struct sz_rebac_value *ret, struct sz_rebac_error *e) SZ_MUST_CHECK;
+/* Of a tuple to be deleted, which the model need not know; -ENOENT where a name is in no tuple. */
+int sz_rebac_tuple_find(struct sz_rebac_store *s, const struct sz_rebac_tuple *t, u64 *ret_object,
+			u64 *ret_user, struct sz_rebac_error *e) SZ_MUST_CHECK;
+
+/*
+ * The kinds of tuples that "type#relation" can depend on, as type << 16 | relation, each once; at
+ * most `max` are written. Their number; 0 where the model has no such relation.
+ */
+u32 sz_rebac_closure(const struct sz_rebac_graph *g, const char *type, const char *relation,
+		     u32 *ret, u32 max);
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+/*
+ * The memory of one thread's questions, kept from one to the next.
  * steps: tuples and relations that one question may look at before it is given up as too complex;
  * 0 = SZ_REBAC_STEPS. It bounds the memory, too.
  */
 struct sz_rebac_work *sz_rebac_work_new(u32 steps);
 void sz_rebac_work_free(struct sz_rebac_work *w);       /* NULL is fine */
 u32 sz_rebac_work_steps(const struct sz_rebac_work *w); /* that the last question took */
+/* `stop` is asked every few thousand steps, and ends the question as too complex; NULL: nobody. */
+void sz_rebac_work_watch(struct sz_rebac_work *w, bool (*stop)(void *arg), void *arg);
 
 /* What a request brings along. All zero: nothing. */
 struct sz_rebac_request {

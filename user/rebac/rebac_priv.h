@@ -230,6 +230,8 @@ struct sz_rebac_work {
 	const struct sz_rebac_graph *g;
 	const json_t *context;
 	u32 budget, steps; /* allowed and left */
+	bool (*stop)(void *arg);
+	void *stop_arg;
 
 	/* request.c: ids that the store does not know, and the contextual tuples, sorted */
 	const char *local[LOCAL_NAMES];

@@ -171,6 +171,15 @@ static int read_tuple(const struct sz_rebac_graph *g, struct sz_rebac_work *w,
 	return check_tuple(g, t, *ret_object, *ret_user, ret->condition, e);
 }
 
+int sz_rebac_tuple_nodes(struct sz_rebac_graph *g, struct sz_rebac_work *w,
+			 const struct sz_rebac_tuple *t, u64 *ret_object, u64 *ret_user,
+			 struct sz_rebac_value *ret, struct sz_rebac_error *e)
+{
+	if (w)
+		w->n_local = 0;
+	return read_tuple(g, w, t, ret_object, ret_user, ret, e);
+}
+
 int sz_rebac_write(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
 		   struct sz_rebac_error *e)
 {
@@ -190,14 +199,19 @@ int sz_rebac_write(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
 	return err;
 }
 
-int sz_rebac_delete(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
-		    struct sz_rebac_error *e)
+static int fail_missing(const struct sz_rebac_tuple *t, struct sz_rebac_error *e)
 {
-	const struct sz_rebac_store_ops *ops = g->store->ops;
+	sz_rebac_fail(e, SZ_REBAC_WRITE_FAILED, "there is no tuple '%.256s' '%.50s' '%.256s'",
+		      t->user, t->relation, t->object);
+	return -ENOENT;
+}
+
+int sz_rebac_tuple_find(struct sz_rebac_store *s, const struct sz_rebac_tuple *t, u64 *ret_object,
+			u64 *ret_user, struct sz_rebac_error *e)
+{
 	struct part type[2], id[2], of[2];
 	u64 node[2];
 	u32 i, r;
-	int err = 0;
 
 	if (!t->object || !t->user || !t->relation || !split(t->object, &type[0], &id[0], &of[0]) ||
 	    !split(t->user, &type[1], &id[1], &of[1]) || of[0].n)
@@ -205,20 +219,29 @@ int sz_rebac_delete(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
 	of[0] = (struct part){t->relation, strlen(t->relation)};
 	/* What the model no longer knows can still be deleted. */
 	for (i = 0; i < 2; i++) {
-		r = of[i].n ? ops->find(g->store, SZ_REBAC_RELATIONS, of[i].s, of[i].n) : 0;
-		node[i] =
-			sz_rebac_node_of(ops->find(g->store, SZ_REBAC_TYPES, type[i].s, type[i].n),
-					 r, ops->find(g->store, SZ_REBAC_IDS, id[i].s, id[i].n));
+		r = of[i].n ? s->ops->find(s, SZ_REBAC_RELATIONS, of[i].s, of[i].n) : 0;
+		node[i] = sz_rebac_node_of(s->ops->find(s, SZ_REBAC_TYPES, type[i].s, type[i].n), r,
+					   s->ops->find(s, SZ_REBAC_IDS, id[i].s, id[i].n));
 		if (!SZ_REBAC_TYPE(node[i]) || !SZ_REBAC_ID(node[i]) || (of[i].n && !r))
-			err = -ENOENT;
+			return fail_missing(t, e);
 	}
-	if (!err)
-		err = ops->remove(g->store, node[0], node[1]);
+	*ret_object = node[0];
+	*ret_user = node[1];
+	return 0;
+}
+
+int sz_rebac_delete(struct sz_rebac_graph *g, const struct sz_rebac_tuple *t,
+		    struct sz_rebac_error *e)
+{
+	u64 object, user;
+	int err = sz_rebac_tuple_find(g->store, t, &object, &user, e);
+
+	if (err)
+		return err;
+	err = g->store->ops->remove(g->store, object, user);
 	if (err == -ENOENT)
-		sz_rebac_fail(e, SZ_REBAC_WRITE_FAILED,
-			      "there is no tuple '%.256s' '%.50s' '%.256s'", t->user, t->relation,
-			      t->object);
-	else if (err)
+		return fail_missing(t, e);
+	if (err)
 		sz_rebac_fail(e, SZ_REBAC_INTERNAL, "the store failed: error %d", -err);
 	return err;
 }
@@ -312,6 +335,12 @@ void sz_rebac_work_free(struct sz_rebac_work *w)
 	free(w->later.node);
 	free(w->found.node);
 	free(w);
+}
+
+void sz_rebac_work_watch(struct sz_rebac_work *w, bool (*stop)(void *arg), void *arg)
+{
+	w->stop = stop;
+	w->stop_arg = arg;
 }
 
 u32 sz_rebac_work_steps(const struct sz_rebac_work *w)
