@@ -50,9 +50,8 @@ TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-kernels check-rules bench lint fuzz coverage asan install \
-        clean tests \
-        tools format
+.PHONY: all help demo check check-kernels check-rules bench bench-flood lint fuzz coverage asan \
+        install clean tests tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
 
@@ -177,6 +176,9 @@ demo: all tools ## the main job on real traffic in network namespaces
 
 bench: all tools ## requests/s and latency beside the unguarded service and HAProxy
 	@scripts/bench
+
+bench-flood: all tools ## what floods cost a good client, beside HAProxy and the bare service
+	@scripts/bench-flood
 
 soak: all tools ## a million ordinary requests: the rate of false refusals
 	@scripts/soak

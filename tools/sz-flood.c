@@ -33,8 +33,11 @@
 #include "flood_object.h"
 
 #define NS        1000000000ULL
-#define TICK      (NS / 10000) /* between two looks at how many frames are due */
-#define DEBT      (NS / 10)    /* what was missed longer ago is not made up for */
+#define BURST     128u         /* frames of one run, where the ticks allow for as few: a veth has */
+			       /* room for 256 on their way */
+#define TICK_MIN  (NS / 4000)  /* between two runs: each leaves behind what the kernel */
+#define TICK_MAX  (NS / 1000)  /* clears away a second later, and has room for 65,000 times */
+#define DEBT_S    0.1          /* what was missed longer ago is not made up for */
 #define BATCH     64u          /* frames of one run that are in flight at a time */
 #define RUN_MAX   16384u       /* frames of one run */
 #define TOKEN_MAX (FLOOD_PAYLOAD_MAX / 2)
@@ -144,7 +147,7 @@ static void must_be_own(void)
 
 	if (opt.owner)
 		return;
-	strncpy(r.ifr_name, opt.interface, sizeof(r.ifr_name) - 1);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", opt.interface);
 	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &r) || strcmp(info.driver, "veth"))
 		die("%s is not a veth interface, and a flood must stay in a laboratory; if the "
 		    "network behind it is yours, add --i-own-this-network",
@@ -215,9 +218,9 @@ static void fill_ethernet(void)
 	u8 *eth = opt.conf.eth;
 	int i;
 
-	if (fd < 0 || udp < 0)
+	if (fd < 0 || udp < 0 || !opt.interface)
 		die("no socket: %s", strerror(errno));
-	strncpy(r.ifr_name, opt.interface, sizeof(r.ifr_name) - 1);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", opt.interface);
 	if (ioctl(udp, SIOCGIFHWADDR, &r))
 		die("%s has no hardware address: %s", opt.interface, strerror(errno));
 	memcpy(eth + ETH_ALEN, r.ifr_hwaddr.sa_data, ETH_ALEN);
@@ -417,16 +420,18 @@ static double run(const struct counts *first)
 {
 	u64 begin = now_ns(), now = begin, shown = begin, forgiven = 0,
 	    end = begin + (u64)(opt.seconds * (double)NS);
+	u64 tick = (u64)(BURST * (double)NS / opt.rate);
 	struct counts was = *first, is;
 	unsigned int second = 0;
 
+	tick = tick < TICK_MIN ? TICK_MIN : tick > TICK_MAX ? TICK_MAX : tick;
 	while (!stopped && now < end) {
 		u64 target = (u64)(opt.rate * (double)(now - begin - forgiven) / (double)NS),
 		    made = read_sum(flood.counts_fd, FLOOD_MADE),
 		    due = target > made ? target - made : 0;
 
-		if ((double)due > opt.rate * DEBT / NS) {
-			u64 most = (u64)(opt.rate * DEBT / NS);
+		if ((double)due > opt.rate * DEBT_S) {
+			u64 most = (u64)(opt.rate * DEBT_S);
 
 			forgiven += (u64)((double)(due - most) / opt.rate * (double)NS);
 			due = most;
@@ -440,8 +445,8 @@ static double run(const struct counts *first)
 			was = is;
 			shown += NS;
 		}
-		if (now_ns() < now + TICK)
-			nanosleep(&(struct timespec){.tv_nsec = (long)(now + TICK - now_ns())},
+		if (now_ns() < now + tick)
+			nanosleep(&(struct timespec){.tv_nsec = (long)(now + tick - now_ns())},
 				  NULL);
 		now = now_ns();
 	}

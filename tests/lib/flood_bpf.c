@@ -8,8 +8,8 @@
  * anew from its first byte to its last.
  *
  * It is one program for both because the kernel waits for an RCU grace period, tens of
- * milliseconds, in each test run of a program that is attached nowhere (bpf_dispatcher_change_prog()
- * in kernel/bpf/dispatcher.c, seen on 6.18).
+ * milliseconds, in each test run of a program that is attached nowhere
+ * (bpf_dispatcher_change_prog() in kernel/bpf/dispatcher.c, seen on 6.18).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -150,7 +150,8 @@ static __always_inline int put(struct xdp_md *ctx, const struct flood_conf *c,
 static __always_inline int emit(struct xdp_md *ctx, const struct flood_conf *c,
 				const struct flood_segment *g)
 {
-	u32 len = 4 * TCP_AT(c->v6) + 18 + (g->payload ? c->len : 0) + (g->flags == TCP_SYN ? 4 : 0);
+	u32 option = g->flags == TCP_SYN ? 4 : 0,
+	    len = 4 * TCP_AT(c->v6) + 18 + option + (g->payload ? c->len : 0);
 	int d = (int)(len - (u32)bpf_xdp_get_buff_len(ctx));
 
 	if ((d && bpf_xdp_adjust_tail(ctx, d)) ||
