@@ -47,7 +47,8 @@ struct sz_config {
 	u64 revoke_epoch;      /* bumped by whoever writes sz_revoked */
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
-	u64 pad[2];
+	u64 proof_mark_s;      /* highest "iat" of a DPoP proof that was admitted; the daemon's own */
+	u64 pad;
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 };
 

@@ -35,7 +35,12 @@
 	X(22, BAD_AUDIENCE, "bad_audience", 401,                                                   \
 	  "the access token was issued for another audience")                                      \
 	X(23, UNKNOWN_KEY, "unknown_key", 401, "the access token was signed with an unknown key")  \
-	X(24, BAD_SCHEME, "bad_scheme", 401, "the Authorization header is not a Bearer token")     \
+	X(24, BAD_SCHEME, "bad_scheme", 401, "the Authorization header is no Bearer or DPoP token")\
+	X(25, DPOP_PROOF, "dpop_proof", 401, "the DPoP proof is missing or does not fit")          \
+	X(26, DPOP_NONCE, "dpop_nonce", 401, "the DPoP proof needs the nonce given here")          \
+	X(27, DPOP_REPLAY, "dpop_replay", 401, "the DPoP proof has been used before")              \
+	X(28, DPOP_BINDING, "dpop_binding", 401,                                                   \
+	  "the access token and the key or the scheme it was sent with do not belong together")    \
 	X(32, NO_SCOPE, "no_scope", 403, "the access token does not grant this route")             \
 	X(33, NO_ROUTE, "no_route", 403, "no route covers this method and path")                   \
 	X(34, UPGRADE, "upgrade", 403, "protocol upgrades are not allowed here")                   \

@@ -203,6 +203,22 @@
 	X(AT_JWT, 9, "its type is at+jwt where that is asked for")				\
 	X(SCOPES, 9, "a route needs its scopes")						\
 	X(CLAIMS, 9, "and its claims")								\
+	/* proofs of possession */								\
+	X(PROOF_TYP, 17, "a proof is of type dpop+jwt")						\
+	X(PROOF_ALG, 17, "it is signed with an asymmetric algorithm that is allowed")		\
+	X(PROOF_SIGNATURE, 17, "and its signature is right")					\
+	X(DPOP_JKT, 17, "its key is the one the token is bound to")				\
+	X(DPOP_HTM, 17, "it names the request's method")					\
+	X(DPOP_HTU, 17, "and its URI")								\
+	X(DPOP_ATH, 17, "and its token")							\
+	X(DPOP_NONCE, 17, "its nonce is one of ours and not old")				\
+	X(DPOP_IAT, 17, "without one it is of now")						\
+	X(DPOP_HORIZON, 17, "and made after the last start")					\
+	X(DPOP_REPLAY, 17, "a proof counts once")						\
+	X(DPOP_BEARER, 17, "a token that is bound to a key does not pass as a bearer token")	\
+	X(DPOP_UNBOUND, 17, "and one that is bound to none not with DPoP")			\
+	X(DPOP_ISSUER, 17, "an issuer's rule about binding is kept")				\
+	X(DPOP_ROUTE, 17, "and a route's")							\
 	/* the grant */										\
 	X(GRANT_EXPIRY, 10, "a grant ends")							\
 	X(GRANT_POLICY, 10, "a grant is void after a change of policy")				\

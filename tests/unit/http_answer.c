@@ -9,11 +9,12 @@
 #include "http_response.h"
 
 static char text[SZ_ANSWER_MAX + 1];
+static struct sz_http_dpop dpop; /* off, where a test does not say otherwise */
 
 static size_t answer(enum sz_reason why)
 {
 	char exact[SZ_ANSWER_MAX];
-	size_t n = sz_http_answer(why, exact);
+	size_t n = sz_http_answer(why, &dpop, exact);
 
 	memcpy(text, exact, n);
 	text[n] = '\0';
@@ -87,6 +88,53 @@ TEST(challenges_follow_rfc_6750)
 	}
 	answer(SZ_R_NO_SCOPE);
 	EXPECT_CONTAINS(text, REALM ", error=\"insufficient_scope\", error_description=\"");
+}
+
+TEST(challenges_follow_rfc_9449_where_bound_tokens_are_taken)
+{
+	static const struct {
+		enum sz_reason why;
+		const char *error;
+	} own[] = {{SZ_R_DPOP_PROOF, "invalid_dpop_proof"},
+		   {SZ_R_DPOP_REPLAY, "invalid_dpop_proof"},
+		   {SZ_R_DPOP_NONCE, "use_dpop_nonce"},
+		   {SZ_R_DPOP_BINDING, "invalid_token"}};
+	char line[256], brief[SZ_BRIEF_MAX];
+	size_t n;
+
+	dpop = (struct sz_http_dpop){"EdDSA ES256", "0123456789abcdef0123456789abcdef"};
+	for (size_t i = 0; i < SZ_ARRAY_LEN(own); i++) {
+		EXPECT_TRUE(answer(own[i].why) > 0);
+		snprintf(line, sizeof(line),
+			 "\r\nWWW-Authenticate: DPoP algs=\"EdDSA ES256\", error=\"%s\", ",
+			 own[i].error);
+		EXPECT_CONTAINS(text, line);
+		EXPECT_TRUE(!strstr(text, "Bearer"));
+		EXPECT_EQ(strstr(text, "\r\nDPoP-Nonce: 0123456789abcdef0123456789abcdef\r\n") != NULL,
+			  own[i].why == SZ_R_DPOP_NONCE);
+	}
+	answer(SZ_R_NO_TOKEN);
+	EXPECT_CONTAINS(text, REALM "\r\nWWW-Authenticate: DPoP algs=\"EdDSA ES256\"\r\n");
+	answer(SZ_R_EXPIRED);
+	EXPECT_CONTAINS(text, "Bearer realm=\"subzero\", error=\"invalid_token\"");
+	EXPECT_CONTAINS(text, "DPoP algs=\"EdDSA ES256\", error=\"invalid_token\"\r\n");
+	n = sz_http_answer_brief(SZ_R_DPOP_NONCE, &dpop, brief);
+	EXPECT_TRUE(n > 0 && memmem(brief, n, "\r\nDPoP-Nonce: 0123", 18));
+	n = sz_http_answer_brief(SZ_R_NO_TOKEN, &dpop, brief);
+	EXPECT_TRUE(n > 0 && memmem(brief, n, ": Bearer, DPoP\r\n", 16));
+	/* Whatever is said of DPoP, every answer still fits. */
+	dpop.algs = "EdDSA ES256 ES384 ES512 RS256 RS384 RS512 PS256 PS384 PS512";
+	for (u32 why = 0; why < SZ_REASON_MAX; why++) {
+		if (!sz_reason_http(why))
+			continue;
+		if (!EXPECT_TRUE(answer((enum sz_reason)why) > 0) ||
+		    (sz_reason_http(why) == 401 &&
+		     !EXPECT_TRUE(sz_http_answer_brief((enum sz_reason)why, &dpop, brief) > 0)))
+			printf("# %s\n", sz_reason_label(why));
+	}
+	dpop = (struct sz_http_dpop){0};
+	answer(SZ_R_DPOP_BINDING);
+	EXPECT_CONTAINS(text, REALM ", error=\"invalid_token\"");
 }
 
 TEST(no_challenge_where_no_token_would_help)

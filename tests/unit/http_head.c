@@ -24,6 +24,7 @@ static enum sz_http_status parse_n(const char *p, size_t n)
 		head.method_text = p + (head.method_text - copy);
 		head.target = p + (head.target - copy);
 		head.token = head.token ? p + (head.token - copy) : NULL;
+		head.proof = head.proof ? p + (head.proof - copy) : NULL;
 	}
 	free(copy);
 	return status;
@@ -337,6 +338,26 @@ TEST(bearer_token_is_found)
 	EXPECT_TRUE(!head.token && !head.has_auth);
 	line_refused("Authorization: Bearer a\r\nAuthorization: Bearer a", "several authorization");
 	line_refused("Authorization: Bearer\ta", "tab");
+}
+
+TEST(dpop_token_and_its_proof_are_found)
+{
+	ASSERT_EQ(with("Authorization: dPoP  a.b.c\r\nDPOP:  x.y.z "), SZ_HTTP_OK);
+	EXPECT_TRUE(head.dpop);
+	EXPECT_EQ(head.token_len, 5);
+	EXPECT_MEMEQ(head.token, "a.b.c", 5);
+	EXPECT_EQ(head.proof_len, 5);
+	EXPECT_MEMEQ(head.proof, "x.y.z", 5);
+	ASSERT_EQ(with("DPoP: x\r\nAuthorization: DPoP a\r\nDPoP: x"), SZ_HTTP_OK);
+	EXPECT_TRUE(head.dpop && head.token && !head.proof);
+	ASSERT_EQ(with("DPoP:\r\nDPoP: x"), SZ_HTTP_OK);
+	EXPECT_TRUE(!head.proof);
+	ASSERT_EQ(with("Authorization: Bearer a\r\nDPoP: x"), SZ_HTTP_OK);
+	EXPECT_TRUE(!head.dpop && head.token);
+	ASSERT_EQ(with("Authorization: DPoP"), SZ_HTTP_OK);
+	EXPECT_TRUE(!head.token && head.has_auth);
+	ASSERT_EQ(with("Authorization: DPoP a b"), SZ_HTTP_OK);
+	EXPECT_TRUE(!head.token && head.has_auth);
 }
 
 TEST(connection_upgrade_and_expect)

@@ -9,6 +9,8 @@
 
 static struct sz_error e;
 static json_t *key;
+static bool bound; /* sent with the DPoP scheme */
+static const char *issuer_has = "";
 
 static struct sz_verifier *verifier(void)
 {
@@ -27,10 +29,11 @@ static struct sz_verifier *verifier(void)
 	close(fd);
 	sz_buf_printf(&b,
 		      "interfaces: [eth0]\n"
-		      "issuers: [{issuer: i, jwks: %s, audiences: a}]\n"
+		      "issuers: [{issuer: i, jwks: %s, audiences: a%s}]\n"
 		      "services:\n- name: svc\n  address: \"*:80\"\n"
-		      "  routes: [{path: /a, scopes: [s]}, {path: /b, scopes: [t]}]\n",
-		      path);
+		      "  routes: [{path: /a, scopes: [s]}, {path: /b, scopes: [t]},\n"
+		      "    {path: /c, scopes: [s], dpop: required}]\n",
+		      path, issuer_has);
 	c = sz_conf_parse(b.data, b.len, "t.yaml", &e);
 	if (EXPECT_TRUE(c != NULL))
 		EXPECT_EQ(sz_verifier_new(c, &v, &e), 0);
@@ -55,8 +58,8 @@ static struct sz_decision decide(struct sz_verifier *v, const char *claims, stru
 	struct sz_decision d;
 
 	EXPECT_EQ(sz_token_sign(key, c, &b, &e), 0);
-	sz_verifier_decide(v, &sz_verifier_conf(v)->services[0], b.data, b.len, NOW, is_id,
-			   revoked, &d);
+	(bound ? sz_verifier_decide_bound : sz_verifier_decide)(
+		v, &sz_verifier_conf(v)->services[0], b.data, b.len, NOW, is_id, revoked, &d);
 	sz_buf_done(&b);
 	json_decref(c);
 	return d;
@@ -72,7 +75,8 @@ TEST(good_token_allows_the_routes_it_has_scopes_for)
 	struct sz_decision d = decide(v, GOOD, NULL);
 
 	EXPECT_EQ(d.reason, SZ_R_NONE);
-	EXPECT_EQ(d.routes.allow[0], 1);
+	EXPECT_EQ(d.routes.allow[0], 1 | 4);
+	EXPECT_EQ(d.routes.ask[0], 4); /* the daemon says what is missing there */
 	EXPECT_EQ(d.principal, sz_principal_id("i", "u"));
 	sz_decision_done(&d);
 	sz_verifier_unref(v);
@@ -133,4 +137,45 @@ TEST(what_was_issued_before_an_instant_is_revoked_and_what_came_later_is_not)
 	sz_decision_done(&d);
 	sz_verifier_unref(v);
 	json_decref(key);
+}
+
+static enum sz_reason reason(const char *more, bool with_dpop)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_buf text = {0};
+	struct sz_decision d;
+	enum sz_reason r;
+
+	sz_buf_printf(&text, "{\"iss\":\"i\",\"aud\":\"a\",\"exp\":1000100,\"scope\":\"s\"%s}", more);
+	bound = with_dpop;
+	d = decide(v, text.data, NULL);
+	bound = false;
+	r = d.reason;
+	EXPECT_EQ(d.routes.allow[0], r == SZ_R_NONE ? 1 | 4 : 0);
+	EXPECT_EQ(d.routes.ask[0], r == SZ_R_NONE && !with_dpop ? 4 : 0);
+	EXPECT_EQ(d.jkt != NULL, strstr(more, "jkt") != NULL);
+	sz_decision_done(&d);
+	sz_buf_done(&text);
+	sz_verifier_unref(v);
+	json_decref(key);
+	return r;
+}
+
+#define BOUND ",\"cnf\":{\"jkt\":\"x\"}"
+
+TEST(token_and_the_scheme_it_was_sent_with_belong_together)
+{
+	EXPECT_EQ(reason("", false), SZ_R_NONE);
+	EXPECT_EQ(reason("", true), SZ_R_DPOP_BINDING);
+	EXPECT_EQ(reason(BOUND, false), SZ_R_DPOP_BINDING);
+	EXPECT_EQ(reason(BOUND, true), SZ_R_NONE);
+	EXPECT_EQ(reason(",\"cnf\":{\"x5t#S256\":\"x\"}", false), SZ_R_DPOP_BINDING);
+	EXPECT_EQ(reason(",\"cnf\":[]", false), SZ_R_DPOP_BINDING);
+	issuer_has = ", dpop: off";
+	EXPECT_EQ(reason("", false), SZ_R_NONE);
+	EXPECT_EQ(reason(BOUND, true), SZ_R_DPOP_BINDING);
+	issuer_has = ", dpop: required";
+	EXPECT_EQ(reason("", false), SZ_R_DPOP_BINDING);
+	EXPECT_EQ(reason(BOUND, true), SZ_R_NONE);
+	issuer_has = "";
 }

@@ -188,6 +188,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"audit", .read = read_audit},
 	{"metrics", .read = read_metrics},
 	{"api", .read = sz_conf_read_api},
+	{"dpop", .read = sz_conf_read_dpop},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -275,6 +276,11 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 		.source_misses = RATE(50, 100),
 		.max_grants = SZ_MAX_GRANTS,
 		.max_flows = SZ_MAX_FLOWS,
+		.dpop = {.algs = SZ_CONF_ALGS_DPOP,
+			 .max_age_s = 60,
+			 .skew_s = 5,
+			 .nonce_lifetime_s = 300,
+			 .replay_entries = 1u << 20},
 		.audit = {.summary_s = 10, .rotate_bytes = 256ull << 20},
 	};
 	r.conf = c;

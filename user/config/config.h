@@ -18,6 +18,9 @@ struct sz_conf_rate {
 
 enum sz_conf_xdp { SZ_XDP_AUTO, SZ_XDP_NATIVE, SZ_XDP_GENERIC };
 
+/* Tokens that are bound to a key (RFC 9449): taken beside others, alone, or never. */
+enum sz_conf_dpop { SZ_DPOP_ALLOWED, SZ_DPOP_REQUIRED, SZ_DPOP_OFF };
+
 struct sz_conf_issuer {
 	char *issuer;
 	char *jwks;          /* absolute; the file may give it relative to itself */
@@ -27,6 +30,7 @@ struct sz_conf_issuer {
 	u32 skew_s;          /* default 30 */
 	u64 max_age_s;       /* 0 = no rule, the default */
 	bool require_at_jwt;
+	enum sz_conf_dpop dpop;
 	u32 line;
 };
 
@@ -41,6 +45,7 @@ struct sz_conf_route {
 	u32 methods;         /* mask of 1 << enum sz_method; all where none was named */
 	bool public;
 	bool each;           /* "decide: each": the daemon decides every request */
+	enum sz_conf_dpop dpop; /* REQUIRED: a token that is bound to no key does not do */
 	char **scopes;       /* all of them, from "scope" (RFC 8693) or "scp" */
 	size_t n_scopes;
 	struct sz_conf_claim *claims; /* all of them; an array claim matches by membership */
@@ -58,6 +63,8 @@ struct sz_conf_service {
 	u32 id;              /* made from the name: the same in every file that has it */
 	struct sz_conf_endpoint *endpoints;
 	size_t n_endpoints;
+	char **origins;      /* URIs clients know it by: "https://host[:port]"; may be none */
+	size_t n_origins;
 	bool monitor;        /* "mode: monitor" */
 	bool audit_requests; /* one audit record per admitted request */
 	struct sz_conf_rate source, principal, connections;
@@ -100,6 +107,14 @@ struct sz_conf {
 		bool allow_remote;
 		char *tokens;        /* default <state_dir>/api-tokens.json */
 	} api;
+	struct {
+		u32 algs;              /* mask of 1 << enum sz_alg; default: all but HMAC and RSA PKCS #1 */
+		u32 max_age_s;         /* of a proof; default 60 */
+		u32 skew_s;            /* default 5 */
+		bool require_nonce;
+		u32 nonce_lifetime_s;  /* default 300 */
+		u32 replay_entries;    /* proofs remembered; default 1048576 */
+	} dpop;
 	struct sz_conf_issuer *issuers;
 	size_t n_issuers;
 	struct sz_conf_service *services;

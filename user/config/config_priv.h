@@ -16,6 +16,8 @@
 	X(1, EdDSA)                                                                                \
 	X(2, ES256) X(3, ES384) X(4, ES512) X(5, RS256) X(6, RS384) X(7, RS512) X(8, PS256)        \
 		X(9, PS384) X(10, PS512) X(11, HS256) X(12, HS384) X(13, HS512)
+/* All but HMAC and RSA with PKCS #1 v1.5. */
+#define SZ_CONF_ALGS_DPOP (1u << 1 | 7u << 2 | 7u << 8)
 /* EdDSA, ES256, RS256, PS256. */
 #define SZ_CONF_ALGS_DEFAULT (1u << 1 | 1u << 2 | 1u << 5 | 1u << 8)
 
@@ -89,6 +91,15 @@ int sz_conf_read_api(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 bool sz_conf_is_loopback(const struct sz_addr *a);
 
 /* issuer.c, service.c, route.c: the lists of the file */
+/* Mask of algorithm names; HMAC is refused. */
+int sz_conf_read_algs(struct sz_conf_reader *r, const char *key, yaml_node_t *v, u32 *ret);
+/* dpop.c */
+int sz_conf_read_dpop(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj);
+int sz_conf_read_binding(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj); /* enum sz_conf_dpop */
+int sz_conf_read_origins(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj);
 int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			 void *obj);
 void sz_conf_issuer_done(struct sz_conf_issuer *i);

@@ -26,18 +26,16 @@ static u32 alg_bit(const char *name)
 	return 0;
 }
 
-static int read_algs(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		     void *obj)
+int sz_conf_read_algs(struct sz_conf_reader *r, const char *key, yaml_node_t *v, u32 *ret)
 {
-	struct sz_conf_issuer *iss = obj;
 	size_t n, i;
 
-	if (sz_conf_list(r, f->key, v, SZ_CONF_LIST_MAX, &n))
+	if (sz_conf_list(r, key, v, SZ_CONF_LIST_MAX, &n))
 		return -EINVAL;
-	iss->algs = 0;
+	*ret = 0;
 	for (i = 0; i < n; i++) {
 		yaml_node_t *item = sz_conf_item(r, v, i);
-		const char *s = sz_conf_scalar(r, f->key, item);
+		const char *s = sz_conf_scalar(r, key, item);
 
 		if (!s)
 			return -EINVAL;
@@ -53,9 +51,17 @@ static int read_algs(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 				"shared with the issuer and is not accepted here; let the "
 				"issuer sign with EdDSA, ES256, RS256 or PS256",
 				s);
-		iss->algs |= alg_bit(s);
+		*ret |= alg_bit(s);
 	}
 	return 0;
+}
+
+static int read_algs(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj)
+{
+	struct sz_conf_issuer *iss = obj;
+
+	return sz_conf_read_algs(r, f->key, v, &iss->algs);
 }
 
 /* Relative to the configuration file, and absolute from then on. */
@@ -94,6 +100,7 @@ static const struct sz_conf_field issuer_fields[] = {
 	{"clock_skew", sz_conf_read_s, OFF(skew_s), .max = SZ_SKEW_MAX},
 	{"max_age", sz_conf_read_age, OFF(max_age_s), .max = 366 * 86400},
 	{"require_at_jwt", sz_conf_read_bool, OFF(require_at_jwt)},
+	{"dpop", sz_conf_read_binding, OFF(dpop)},
 };
 
 static int check_unique(struct sz_conf_reader *r, const struct sz_conf_issuer *all, size_t n)

@@ -184,6 +184,7 @@ static const struct sz_conf_field route_fields[] = {
 	{"claims", .read = read_claims},
 	{"public", sz_conf_read_bool, OFF(public)},
 	{"decide", .read = read_decide},
+	{"dpop", sz_conf_read_binding, OFF(dpop)},
 	{"name", sz_conf_read_text, OFF(name), .max = SZ_NAME_MAX - 1},
 };
 
@@ -222,6 +223,14 @@ static int read_route(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_r
 	*t = (struct sz_conf_route){.methods = METHODS_ALL, .line = sz_conf_line(v)};
 	if (sz_conf_map(r, "the route", v, route_fields, SZ_ARRAY_LEN(route_fields), t))
 		return -EINVAL;
+	if (t->public && t->dpop == SZ_DPOP_REQUIRED)
+		return sz_conf_fail(r, t->line,
+				    "the route is public and asks for DPoP; remove \"public\" or "
+				    "\"dpop\"");
+	if (t->dpop == SZ_DPOP_OFF)
+		return sz_conf_fail(r, t->line,
+				    "a route cannot refuse DPoP, only an issuer can; write "
+				    "\"dpop: required\", or remove it");
 	if (t->public && (t->n_scopes || t->n_claims))
 		return sz_conf_fail(r, t->line,
 				    "the route is public and asks for %s; remove \"public\" "

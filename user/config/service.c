@@ -124,6 +124,8 @@ static int read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 static const struct sz_conf_field service_fields[] = {
 	{"name", read_name, .required = true},
 	{"address", read_address, .required = true},
+	{"origins", sz_conf_read_origins, OFF(origins), .max = SZ_CONF_LIST_MAX,
+	 .n_off = offsetof(struct sz_conf_service, n_origins)},
 	{"mode", .read = read_mode},
 	{"audit_requests", sz_conf_read_bool, OFF(audit_requests)},
 	{"limits", .read = read_limits},
@@ -179,6 +181,7 @@ void sz_conf_service_done(struct sz_conf_service *s)
 {
 	free(s->name);
 	free(s->endpoints);
+	sz_conf_texts_free(s->origins, s->n_origins);
 	for (size_t i = 0; i < s->n_routes; i++)
 		sz_conf_route_done(&s->routes[i]);
 	free(s->routes);

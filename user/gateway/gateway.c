@@ -64,6 +64,7 @@ static void on_beat(void *arg)
 	beat(g);
 	watch_clock(g);
 	sz_revocations_tick(g);
+	sz_bound_tick(g);
 	sz_guard_expire(g, now);
 	/* A wake-up that was coalesced away must not leave records lying. */
 	sz_guard_on_misses(g);
@@ -136,6 +137,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		r = open_kernel(g, e);
 	if (!r)
+		sz_bound_open(g);
+	if (!r)
 		r = sz_journal_open(g->loop, g->conf, &g->journal, e);
 	if (!r)
 		r = sz_revocations_open(g, e);
@@ -196,6 +199,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_baseline_free(g->baseline);
 	sz_observer_free(g->observer);
 	sz_revocations_free(g->revocations);
+	sz_dpop_free(g->dpop);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);
 	free(g->conf_path);
@@ -275,6 +279,7 @@ static int reload(struct sz_gateway *g, struct sz_error *e)
 	}
 	sz_guard_rebase(g, sz_verifier_conf(v));
 	use_snapshot(g, v);
+	sz_bound_configure(g);
 	return sz_publish_interfaces(g, e);
 }
 

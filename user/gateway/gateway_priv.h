@@ -6,6 +6,7 @@
 #ifndef SZ_GATEWAY_PRIV_H
 #define SZ_GATEWAY_PRIV_H
 
+#include "dpop/dpop.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "kern/kern.h"
@@ -132,6 +133,9 @@ struct sz_gateway {
 	struct sz_hist verifying, policy, reinject;
 	struct sz_baseline *baseline;
 	struct sz_revocations *revocations;
+	struct sz_dpop *dpop;
+	char nonce[SZ_DPOP_NONCE_LEN + 1]; /* that the kernel's answers hold */
+	char dpop_algs[128];               /* as challenges name them */
 	struct sz_observer *observer; /* NULL: nobody asked for metrics */
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
@@ -143,6 +147,19 @@ struct sz_gateway {
 int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e);
 /* Attaches to every interface of the snapshot; detaches from those it no longer names. */
 int sz_publish_interfaces(struct sz_gateway *g, struct sz_error *e);
+
+/* One answer anew. */
+int sz_publish_answer(struct sz_gateway *g, const struct sz_conf *c, u32 reason,
+		      struct sz_error *e);
+
+/* bound.c: tokens that are bound to a key */
+void sz_bound_open(struct sz_gateway *g);
+void sz_bound_configure(struct sz_gateway *g); /* after another configuration is in use */
+/* A whole head with a token of the DPoP scheme; ends in sz_stream_decided(). */
+void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p);
+/* What answers say of DPoP under a configuration. */
+void sz_bound_challenge(struct sz_gateway *g, const struct sz_conf *c, struct sz_http_dpop *ret);
+void sz_bound_tick(struct sz_gateway *g); /* the nonce that is handed out */
 
 /* guard.c */
 void sz_guard_on_misses(void *gateway); /* everything in the ring */
@@ -194,6 +211,7 @@ void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason re
 		      bool breaks);
 
 /* grants.c: the decision on a token into the maps, and its audit record. */
+void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d); /* of its principal */
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
 

@@ -10,7 +10,7 @@
 
 #include "subzero/rule.h"
 
-static void name_principal(struct sz_gateway *g, const struct sz_decision *d)
+void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d)
 {
 	struct sz_name_key key = {.kind = SZ_NAME_PRINCIPAL, .id = d->principal};
 	struct sz_name name = {.seen_ns = sz_boot_ns()};
@@ -105,7 +105,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 
 	memcpy(grant.allow, d->routes.allow, sizeof(grant.allow));
 	memcpy(grant.ask, d->routes.ask, sizeof(grant.ask));
-	name_principal(g, d);
+	sz_grant_name(g, d);
 	r = sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	if (r)
 		return r;

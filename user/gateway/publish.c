@@ -69,31 +69,47 @@ static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const 
 	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
 }
 
-static int put_answers(struct sz_gateway *g, struct sz_error *e)
+static int put_answer(struct sz_gateway *g, u32 reason, const struct sz_http_dpop *dpop,
+		      struct sz_error *e)
 {
-	u32 reason;
+	char text[SZ_ANSWER_MAX], brief[SZ_BRIEF_MAX];
+	struct sz_answer a = {};
+	int r;
 
-	for (reason = 0; reason < SZ_REASON_MAX; reason++) {
-		struct sz_answer a = {};
-		char text[SZ_ANSWER_MAX], brief[SZ_BRIEF_MAX];
-		int r;
-
-		if (sz_reason_http(reason)) {
-			a.len = (u32)sz_http_answer((enum sz_reason)reason, text);
-			memcpy(a.bytes, text, a.len);
-			/* An odd last byte is summed with the zero behind it. */
-			a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
-			a.brief_len = (u32)sz_http_answer_brief((enum sz_reason)reason, brief);
-			memcpy(a.brief, brief, a.brief_len);
-			a.brief_csum =
-				sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
-		}
-		r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
-		if (r)
-			return sz_error_set(e, r, "cannot write answer %u to the kernel: %s",
-					    reason, strerror(-r));
+	if (sz_reason_http(reason)) {
+		a.len = (u32)sz_http_answer((enum sz_reason)reason, dpop, text);
+		memcpy(a.bytes, text, a.len);
+		/* An odd last byte is summed with the zero behind it. */
+		a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
+		a.brief_len = (u32)sz_http_answer_brief((enum sz_reason)reason, dpop, brief);
+		memcpy(a.brief, brief, a.brief_len);
+		a.brief_csum = sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
 	}
-	return 0;
+	r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
+	return r ? sz_error_set(e, r, "cannot write answer %u to the kernel: %s", reason,
+				strerror(-r))
+		 : 0;
+}
+
+int sz_publish_answer(struct sz_gateway *g, const struct sz_conf *c, u32 reason,
+		      struct sz_error *e)
+{
+	struct sz_http_dpop dpop;
+
+	sz_bound_challenge(g, c, &dpop);
+	return put_answer(g, reason, &dpop, e);
+}
+
+static int put_answers(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
+{
+	struct sz_http_dpop dpop;
+	u32 reason;
+	int r = 0;
+
+	sz_bound_challenge(g, c, &dpop);
+	for (reason = 0; !r && reason < SZ_REASON_MAX; reason++)
+		r = put_answer(g, reason, &dpop, e);
+	return r;
 }
 
 /* ---- routes: write the new nodes, then remove those that are no longer there ------------ */
@@ -307,7 +323,7 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	cfg->miss_burst_ns = c->misses.burst_ns;
 	cfg->src_miss_interval_ns = c->source_misses.interval_ns;
 	cfg->src_miss_burst_ns = c->source_misses.burst_ns;
-	r = put_answers(g, e);
+	r = put_answers(g, c, e);
 	if (!r)
 		r = put_routes(g, c, e);
 	if (!r)

@@ -266,6 +266,11 @@ static struct verdict decide(const struct sz_pending *p, const json_t *claims, s
 	u16 raw_route = SZ_ROUTE_NONE;
 
 	v.reason = sz_policy_decide(p->svc, claims, &req, &v.route, why);
+	if (SZ_RULE(DPOP_ROUTE) && v.reason == SZ_R_TICKET && !http->dpop &&
+	    p->svc->routes[v.route].dpop == SZ_DPOP_REQUIRED) {
+		v.reason = SZ_R_DPOP_BINDING;
+		sz_error_set(why, 0, "the route needs a token that is bound to a key (DPoP)");
+	}
 	if (SZ_RULE(PATH_AS_SENT) && v.reason == SZ_R_TICKET && http->path_changed) {
 		const char *q = memchr(http->target, '?', http->target_len);
 
@@ -317,6 +322,9 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		v.reason = SZ_R_BAD_SCHEME;
 	} else if (p->http->token && p->http->token_len > SZ_TOKEN_MAX) {
 		v.reason = SZ_R_BAD_TOKEN;
+	} else if (p->http->token && p->http->dpop) {
+		sz_bound_verify(g, p);
+		return;
 	} else if (p->http->token) {
 		memset(buf, 0, sizeof(buf));
 		memcpy(buf, p->http->token, p->http->token_len);

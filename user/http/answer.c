@@ -31,7 +31,10 @@ static const char *status_phrase(int status)
 	}
 }
 
-/* The error code of RFC 6750 section 3.1; NULL where the request brought no bearer token. */
+/*
+ * The error code of RFC 6750 section 3.1 or RFC 9449 section 7.1; NULL where the request brought no
+ * token.
+ */
 static const char *challenge_code(enum sz_reason reason)
 {
 	switch (reason) {
@@ -40,15 +43,43 @@ static const char *challenge_code(enum sz_reason reason)
 		return NULL;
 	case SZ_R_NO_SCOPE:
 		return "insufficient_scope";
+	case SZ_R_DPOP_PROOF:
+	case SZ_R_DPOP_REPLAY:
+		return "invalid_dpop_proof";
+	case SZ_R_DPOP_NONCE:
+		return "use_dpop_nonce";
 	default:
 		return "invalid_token";
 	}
 }
 
-/* Fields that only some answers have. */
-static void answer_fields(enum sz_reason reason, int status, char *out, size_t max)
+/* Answers that only a client of DPoP can do something with. */
+static bool is_dpop_only(enum sz_reason reason)
 {
-	const char *code = challenge_code(reason);
+	return reason >= SZ_R_DPOP_PROOF && reason <= SZ_R_DPOP_BINDING;
+}
+
+/* One challenge; `params` is more of them, or empty. */
+static int challenge(char *out, size_t max, const char *scheme, const char *code, const char *text,
+		     const char *params)
+{
+	const char *comma = *params && code ? ", " : "";
+
+	if (!code)
+		return snprintf(out, max, "WWW-Authenticate: %s %s\r\n", scheme, params);
+	return snprintf(out, max,
+			"WWW-Authenticate: %s %s%serror=\"%s\", error_description=\"%s\"\r\n", scheme,
+			params, comma, code, text);
+}
+
+/* Fields that only some answers have. */
+static void answer_fields(enum sz_reason reason, int status, const struct sz_http_dpop *dpop,
+			  char *out, size_t max)
+{
+	const char *code = challenge_code(reason), *text = sz_reason_text(reason);
+	bool only = dpop->algs && is_dpop_only(reason);
+	char algs[256];
+	int n = 0;
 
 	*out = '\0';
 	if (status == 429 || status == 503)
@@ -56,16 +87,22 @@ static void answer_fields(enum sz_reason reason, int status, char *out, size_t m
 	/* Other tokens help neither with an unknown route nor with an upgrade: no challenge. */
 	if (status != 401 && reason != SZ_R_NO_SCOPE)
 		return;
-	if (code)
-		snprintf(out, max,
-			 "WWW-Authenticate: Bearer realm=\"subzero\", error=\"%s\", "
-			 "error_description=\"%s\"\r\n",
-			 code, sz_reason_text(reason));
+	if (!only)
+		n = challenge(out, max, "Bearer", code, text, "realm=\"subzero\"");
+	if (!dpop->algs)
+		return;
+	snprintf(algs, sizeof(algs), "algs=\"%s\"", dpop->algs);
+	if (only)
+		n += challenge(out + n, max - (size_t)n, "DPoP", code, text, algs);
 	else
-		snprintf(out, max, "WWW-Authenticate: Bearer realm=\"subzero\"\r\n");
+		n += snprintf(out + n, max - (size_t)n, "WWW-Authenticate: DPoP %s%s%s%s\r\n", algs,
+			      code ? ", error=\"" : "", code ? code : "", code ? "\"" : "");
+	if (reason == SZ_R_DPOP_NONCE && dpop->nonce)
+		snprintf(out + n, max - (size_t)n, "DPoP-Nonce: %s\r\n", dpop->nonce);
 }
 
-size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX])
+size_t sz_http_answer(enum sz_reason reason, const struct sz_http_dpop *dpop,
+		      char ret[SZ_ANSWER_MAX])
 {
 	int status = sz_reason_http(reason), body_len, len;
 	const char *phrase = status_phrase(status);
@@ -77,7 +114,7 @@ size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX])
 			    "{\"type\":\"urn:subzero:problem:%s\",\"title\":\"%s\","
 			    "\"status\":%d,\"detail\":\"%s\"}\n",
 			    sz_reason_label(reason), phrase, status, sz_reason_text(reason));
-	answer_fields(reason, status, fields, sizeof(fields));
+	answer_fields(reason, status, dpop, fields, sizeof(fields));
 	len = snprintf(ret, SZ_ANSWER_MAX,
 		       "HTTP/1.1 %d %s\r\n"
 		       "Content-Type: application/problem+json\r\n"
@@ -89,20 +126,38 @@ size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX])
 	return len > 0 && len < SZ_ANSWER_MAX ? (size_t)len : 0;
 }
 
-size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX])
+/* With a nonce there is room for nothing else. */
+static size_t brief_nonce(const char *nonce, char ret[SZ_BRIEF_MAX])
+{
+	int len = snprintf(ret, SZ_BRIEF_MAX,
+			   "HTTP/1.1 401 Unauthorized\r\n"
+			   "WWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\n"
+			   "DPoP-Nonce: %s\r\n"
+			   "Connection: close\r\n"
+			   "Content-Length: 0\r\n\r\n",
+			   nonce);
+
+	return len > 0 && len < SZ_BRIEF_MAX ? (size_t)len : 0;
+}
+
+size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dpop,
+			    char ret[SZ_BRIEF_MAX])
 {
 	int status = sz_reason_http(reason), body_len, len;
 	const char *phrase = status_phrase(status), *code = challenge_code(reason), *field = "";
-	char body[SZ_BRIEF_MAX], challenge[64];
+	char body[SZ_BRIEF_MAX], line[80];
 
 	if (!phrase)
 		return 0;
+	if (reason == SZ_R_DPOP_NONCE && dpop->nonce)
+		return brief_nonce(dpop->nonce, ret);
 	if (code) {
-		snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer error=\"%s\"\r\n",
-			 code);
-		field = challenge;
+		snprintf(line, sizeof(line), "WWW-Authenticate: %s error=\"%s\"\r\n",
+			 dpop->algs && is_dpop_only(reason) ? "DPoP" : "Bearer", code);
+		field = line;
 	} else if (status == 401) {
-		field = "WWW-Authenticate: Bearer\r\n";
+		field = dpop->algs ? "WWW-Authenticate: Bearer, DPoP\r\n"
+				   : "WWW-Authenticate: Bearer\r\n";
 	} else if (status == 429) {
 		field = "Retry-After: 1\r\n";
 	} else if (status == 503) {

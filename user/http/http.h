@@ -26,9 +26,12 @@ struct sz_http_head {
 				   NUL-terminated */
 	size_t path_len;
 	bool path_changed; /* canonical differs from what was sent: both must get one verdict */
-	const char *token; /* of "Authorization: Bearer"; NULL without */
+	const char *token; /* of "Authorization: Bearer" or "DPoP"; NULL without */
 	size_t token_len;
 	bool has_auth; /* an Authorization header is there (token may be NULL: other scheme) */
+	bool dpop;     /* its scheme is DPoP (RFC 9449 section 7.1) */
+	const char *proof; /* value of the DPoP header; NULL without, and where there are several */
+	size_t proof_len;
 	bool chunked;
 	bool upgrade;
 	bool expect_continue;
@@ -80,14 +83,25 @@ enum sz_http_status sz_http_chunks_feed(struct sz_http_chunks *c, const char *p,
 					size_t *ret_used);
 
 /*
+ * What answers say beside their reason: the DPoP challenge (RFC 9449 section 7.1) where tokens that
+ * are bound to a key are taken, and the nonce to use.
+ */
+struct sz_http_dpop {
+	const char *algs;  /* "ES256 EdDSA"; NULL: no DPoP here */
+	const char *nonce; /* for the answer that asks for one */
+};
+
+/*
  * A whole HTTP/1.1 answer for a refusal: status line, Content-Type application/problem+json (RFC
  * 9457), Content-Length, Connection: close, Cache-Control: no-store, WWW-Authenticate for 401 and
  * 403 (RFC 6750: no error code without a token, invalid_token, insufficient_scope,
  * invalid_request), Retry-After for 429 and 503. Returns its length, at most SZ_ANSWER_MAX; 0 where
  * the reason has no HTTP status.
  */
-size_t sz_http_answer(enum sz_reason reason, char ret[SZ_ANSWER_MAX]);
+size_t sz_http_answer(enum sz_reason reason, const struct sz_http_dpop *dpop,
+		      char ret[SZ_ANSWER_MAX]);
 /* The same in at most SZ_BRIEF_MAX bytes: no realm, no descriptions, title and status only. */
-size_t sz_http_answer_brief(enum sz_reason reason, char ret[SZ_BRIEF_MAX]);
+size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dpop,
+			    char ret[SZ_BRIEF_MAX]);
 
 #endif

@@ -19,6 +19,7 @@
 #define SZ_HTTP_UPGRADE 0x10u
 #define SZ_HTTP_EXPECT 0x20u
 #define SZ_HTTP_CONNECTION 0x40u /* may come twice */
+#define SZ_HTTP_DPOP 0x80u       /* likewise; a request that needs it is refused then */
 
 /* The functions below return 0, or -EBADMSG with `reason` and `*e` filled. */
 struct sz_http_reader {
@@ -27,6 +28,7 @@ struct sz_http_reader {
 	enum sz_reason reason;  /* of a refusal */
 	u32 seen;               /* SZ_HTTP_* of the lines read so far */
 	u32 lines;
+	u32 proofs;             /* DPoP headers */
 	const char *host;       /* value of Host, without the spaces around it */
 	size_t host_len;
 	const char *authority;  /* of an absolute-form target; NULL for the other forms */

@@ -31,6 +31,8 @@ enum sz_alg {
 enum sz_alg sz_alg_parse(const char *name); /* SZ_ALG_NONE where unknown */
 const char *sz_alg_name(enum sz_alg alg);
 #define SZ_ALG_BIT(a) (1u << (a))
+/* All but HMAC and "none". */
+#define SZ_ALG_ASYMMETRIC (SZ_ALG_BIT(SZ_ALG_HS256) - SZ_ALG_BIT(SZ_ALG_EDDSA))
 
 /* One prepared key. Immutable, shared by threads. */
 struct sz_jwk;
@@ -97,6 +99,24 @@ enum sz_reason sz_token_verify(const char *jws, size_t n, const struct sz_token_
 int sz_jws_verify(const char *jws, size_t n, const struct sz_jwks *keys, u32 algs,
 		  struct sz_buf *ret_payload, struct sz_error *e) SZ_MUST_CHECK;
 
+/* RFC 7519 NumericDate of at most the year 9999; a fraction is rounded down or, with `up`, up. */
+bool sz_numeric_date(const json_t *v, bool up, s64 *ret);
+
+/* ---- a JWS that brings its own key: proof.c -------------------------------------------------- */
+
+/* Taken apart; its signature is not looked at yet. */
+struct sz_proof;
+/*
+ * Shape, "typ" (exact), algorithm (in `algs`, never a symmetric one) and the public key of "jwk".
+ * -EBADMSG with *e filled for anything else. `jws` must stay until it is freed.
+ */
+int sz_proof_read(const char *jws, size_t n, const char *typ, u32 algs, struct sz_proof **ret,
+		  struct sz_error *e) SZ_MUST_CHECK;
+const char *sz_proof_thumb(const struct sz_proof *p); /* RFC 7638, of its key */
+const json_t *sz_proof_claims(const struct sz_proof *p);
+bool sz_proof_signed(const struct sz_proof *p) SZ_MUST_CHECK; /* by its own key */
+void sz_proof_free(struct sz_proof *p);                       /* NULL is fine */
+
 /* ---- for trying things out: `subzeroctl keys generate`, `token mint` ------------------------ */
 
 /* New key pair of an algorithm: private JWK (with kid = RFC 7638 thumbprint) and its public JWKS.
@@ -105,6 +125,12 @@ int sz_key_generate(enum sz_alg alg, json_t **ret_private, json_t **ret_public_j
 		    struct sz_error *e);
 /* Compact JWS over the claims with typ "at+jwt". */
 int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
+		  struct sz_error *e);
+/* The same with these members of the header beside "alg". */
+int sz_jws_sign(const json_t *private_jwk, const json_t *more, const json_t *claims,
+		struct sz_buf *ret, struct sz_error *e);
+/* A DPoP proof: typ "dpop+jwt" and the public half of the key in "jwk". */
+int sz_proof_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
 		  struct sz_error *e);
 /* RFC 7638 SHA-256 thumbprint, base64url. */
 int sz_jwk_thumbprint(const json_t *jwk, char ret[44], struct sz_error *e);

@@ -185,8 +185,8 @@ static int add_json(struct sz_buf *b, const json_t *v, struct sz_error *e)
 	return 0;
 }
 
-int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
-		  struct sz_error *e)
+int sz_jws_sign(const json_t *private_jwk, const json_t *more, const json_t *claims,
+		struct sz_buf *ret, struct sz_error *e)
 {
 	json_t *header = NULL;
 	struct sz_jwk *key;
@@ -206,8 +206,8 @@ int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf
 		return sz_error_set(e, -EINVAL, "the key must name one supported \"alg\"");
 	}
 	alg = (enum sz_alg)__builtin_ctz(key->algs);
-	header = json_pack("{s:s, s:s, s:s*}", "alg", sz_alg_name(alg), "typ", "at+jwt", "kid",
-			   key->kid);
+	header = json_pack("{s:s}", "alg", sz_alg_name(alg));
+	json_object_update(header, (json_t *)more);
 	err = add_json(ret, header, e);
 	sz_buf_add(ret, ".", 1);
 	if (!err)
@@ -225,5 +225,28 @@ int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf
 		sz_buf_reset(ret);
 	json_decref(header);
 	sz_jwk_free(key);
+	return err;
+}
+
+int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
+		  struct sz_error *e)
+{
+	json_t *more = json_pack("{s:s, s:o*}", "typ", "at+jwt", "kid",
+				 json_incref(json_object_get(private_jwk, "kid")));
+	int err = sz_jws_sign(private_jwk, more, claims, ret, e);
+
+	json_decref(more);
+	return err;
+}
+
+int sz_proof_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
+		  struct sz_error *e)
+{
+	json_t *set = public_half(private_jwk), *jwk = json_array_get(json_object_get(set, "keys"), 0);
+	json_t *more = json_pack("{s:s, s:O}", "typ", "dpop+jwt", "jwk", jwk);
+	int err = sz_jws_sign(private_jwk, more, claims, ret, e);
+
+	json_decref(more);
+	json_decref(set);
 	return err;
 }

@@ -21,8 +21,7 @@ void sz_token_done(struct sz_token *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* RFC 7519 NumericDate; a fraction is rounded down or, with `up`, up. */
-static bool numeric_date(const json_t *v, bool up, s64 *ret)
+bool sz_numeric_date(const json_t *v, bool up, s64 *ret)
 {
 	if (json_is_integer(v)) {
 		*ret = json_integer_value(v);
@@ -70,9 +69,9 @@ int sz_token_peek(const char *s, size_t n, struct sz_token *ret, struct sz_error
 	sz_jws_done(&jws);
 	ret->subject = json_string_value(json_object_get(ret->claims, "sub"));
 	ret->jti = json_string_value(json_object_get(ret->claims, "jti"));
-	numeric_date(json_object_get(ret->claims, "exp"), false, &ret->exp);
-	numeric_date(json_object_get(ret->claims, "nbf"), true, &ret->nbf);
-	numeric_date(json_object_get(ret->claims, "iat"), false, &ret->iat);
+	sz_numeric_date(json_object_get(ret->claims, "exp"), false, &ret->exp);
+	sz_numeric_date(json_object_get(ret->claims, "nbf"), true, &ret->nbf);
+	sz_numeric_date(json_object_get(ret->claims, "iat"), false, &ret->iat);
 	return 0;
 }
 
@@ -90,7 +89,7 @@ static bool date_claim(const json_t *claims, const char *name, bool up, s64 *ret
 	const json_t *v = json_object_get(claims, name);
 
 	*ret = 0;
-	return !v || numeric_date(v, up, ret);
+	return !v || sz_numeric_date(v, up, ret);
 }
 
 static enum sz_reason read_claims(struct sz_token *t, struct sz_error *e)

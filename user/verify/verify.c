@@ -161,9 +161,46 @@ static void name_token(const struct sz_token *t, const char *jws, size_t n, stru
 		  json_string_value(json_object_get(t->claims, "sid")));
 }
 
-void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
-			struct sz_decision *ret)
+/*
+ * "cnf" (RFC 7800 section 3) and how the token was sent (RFC 9449 section 7). Who can confirm no
+ * other means than "jkt" must not take such a token for a bearer token.
+ */
+static enum sz_reason check_binding(const struct sz_conf_issuer *is, bool dpop,
+				    struct sz_decision *d)
+{
+	const json_t *cnf = json_object_get(d->token.claims, "cnf");
+	const char *jkt = json_string_value(json_object_get(cnf, "jkt")), *what = NULL;
+
+	if (cnf && !jkt)
+		what = "it is bound by a means that is not understood here (\"cnf\" without \"jkt\")";
+	else if (SZ_RULE(DPOP_ISSUER) && jkt && is->dpop == SZ_DPOP_OFF)
+		what = "it is bound to a key, and DPoP is off for its issuer";
+	else if (SZ_RULE(DPOP_ISSUER) && !jkt && is->dpop == SZ_DPOP_REQUIRED)
+		what = "it is bound to no key, and its issuer's tokens must be";
+	else if (SZ_RULE(DPOP_BEARER) && jkt && !dpop)
+		what = "it is bound to a key and was sent as a bearer token";
+	else if (SZ_RULE(DPOP_UNBOUND) && !jkt && dpop)
+		what = "it is bound to no key and was sent with DPoP";
+	d->jkt = jkt;
+	if (!what)
+		return SZ_R_NONE;
+	sz_error_set(&d->detail, 0, "%s", what);
+	return SZ_R_DPOP_BINDING;
+}
+
+/* Routes that ask for a binding the token does not have: the daemon says so to each request. */
+static void ask_for_binding(const struct sz_conf_service *svc, struct sz_policy_answer *a)
+{
+	size_t i;
+
+	for (i = 0; i < svc->n_routes && i < SZ_ROUTES_MAX; i++)
+		if (SZ_RULE(DPOP_ROUTE) && svc->routes[i].dpop == SZ_DPOP_REQUIRED)
+			a->ask[i / 64] |= a->allow[i / 64] & 1ull << (i % 64);
+}
+
+static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
+		   size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+		   struct sz_decision *ret)
 {
 	const struct sz_conf_issuer *is;
 	struct sz_token_rules rules;
@@ -197,9 +234,28 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
+	ret->reason = check_binding(is, dpop, ret);
+	if (ret->reason != SZ_R_NONE)
+		return;
 	began = sz_boot_ns();
 	sz_policy_for_token(svc, ret->token.claims, &ret->routes);
 	ret->policy_ns = sz_boot_ns() - began;
+	if (!dpop)
+		ask_for_binding(svc, &ret->routes);
+}
+
+void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			struct sz_decision *ret)
+{
+	decide(v, svc, jws, n, now, false, revoked, arg, ret);
+}
+
+void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			      const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			      struct sz_decision *ret)
+{
+	decide(v, svc, jws, n, now, true, revoked, arg, ret);
 }
 
 void sz_decision_done(struct sz_decision *d)

@@ -38,6 +38,7 @@ struct sz_decision {
 	struct sz_token token;   /* verified; empty when reason is set */
 	u64 principal;
 	struct sz_names names;
+	const char *jkt; /* of the key it is bound to, in the claims; NULL where it is to none */
 	struct sz_policy_answer routes;
 	u64 policy_ns; /* time spent on the policy */
 };
@@ -50,10 +51,14 @@ struct sz_verifier_keys {
 /* `issuer` is an index in the configuration. */
 void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_verifier_keys *ret);
 
-/* Decides a token for one service at wall-clock second `now`. */
+/* Decides a bearer token for one service at wall-clock second `now`. */
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
 			struct sz_decision *ret);
+/* The same for one that was sent with the DPoP scheme: it must be bound to a key, others must not. */
+void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			      const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			      struct sz_decision *ret);
 void sz_decision_done(struct sz_decision *d);
 
 #endif
