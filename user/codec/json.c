@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "codec/codec.h"
+#include "codec/codec_priv.h"
 
 #include "subzero/rule.h"
 
@@ -52,6 +52,9 @@ json_t *sz_json_parse(const char *s, size_t n, struct sz_error *e)
 		sz_error_set(e, -EINVAL, "empty where a JSON object is expected");
 		return NULL;
 	}
+	v = json_plain(s, n);
+	if (v)
+		return v;
 	if (memchr(s, 0, n)) {
 		sz_error_set(e, -EINVAL, "not valid JSON: it contains a NUL byte");
 		return NULL;

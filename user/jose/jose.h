@@ -93,6 +93,15 @@ enum sz_reason sz_token_verify(const char *jws, size_t n, const struct sz_token_
 			       s64 now, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
 
 /*
+ * The same where the issuer that the token names, unverified, chooses the rules; NULL where there
+ * is none by this name (or no name: NULL). BAD_ISSUER then, with the caller's detail in *e.
+ */
+typedef const struct sz_token_rules *(*sz_rules_fn)(const char *issuer, void *arg,
+						    struct sz_error *e);
+enum sz_reason sz_token_verify_any(const char *jws, size_t n, sz_rules_fn choose, void *arg,
+				   s64 now, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
+
+/*
  * Signature alone (conformance tests, `subzeroctl`): the payload is returned in *ret_payload.
  * Returns 0, -EBADMSG for a bad signature or shape, -ENOKEY when no key fits.
  */

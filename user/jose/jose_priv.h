@@ -41,6 +41,7 @@ u32 sz_alg_mask(const char *kty, const char *crv);
 extern const char *const sz_rsa_members[8][2];
 
 struct sz_jwk {
+	u64 serial;        /* never used again for another key of this process; not 0 */
 	char *kid;         /* NULL where the JWK names none */
 	char thumb[44];    /* RFC 7638 */
 	u32 algs;          /* SZ_ALG_BIT of each algorithm it may be used with */
@@ -68,6 +69,18 @@ bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg alg, const void *msg,
 		     const u8 *sig, size_t sig_len) SZ_MUST_CHECK;
 int sz_signature_make(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n,
 		      u8 sig[SZ_SIG_MAX], size_t *ret_len, struct sz_error *e);
+
+/* ---- kept by each thread between two signatures: thread.c ------------------------------------- */
+
+/* By the algorithm's hash; false where OpenSSL says no. */
+bool jose_digest(const struct sz_alg_info *alg, const void *msg, size_t n, u8 out[64]);
+/* Ready for EVP_PKEY_verify() of a digest. It stays the thread's; NULL where OpenSSL says no. */
+EVP_PKEY_CTX *jose_pkey_ctx(const struct sz_jwk *key, enum sz_alg alg);
+bool jose_padding_set(EVP_PKEY_CTX *ctx, const struct sz_alg_info *alg);
+bool jose_hmac(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n, u8 out[64]);
+/* A header that this thread has read before (a new reference), by its text as it was sent. */
+json_t *jose_header_known(const char *text, size_t n);
+void jose_header_keep(const char *text, size_t n, json_t *json); /* takes a reference of its own */
 
 /* A compact JWS taken apart; nothing of it is verified. */
 struct sz_jws {

@@ -291,6 +291,8 @@ static int bound_algs(const json_t *jwk, u32 *ret, struct sz_error *e)
 	return 0;
 }
 
+static u64 serials;
+
 int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **ret,
 		   struct sz_error *e)
 {
@@ -321,6 +323,7 @@ int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **r
 	if (!algs)
 		return 0;
 	key = sz_calloc(1, sizeof(*key));
+	key->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	key->algs = algs;
 	key->kid = kid ? sz_strdup(json_string_value(kid)) : NULL;
 	alg = sz_alg_info((enum sz_alg)__builtin_ctz(algs));

@@ -21,29 +21,50 @@ static int decode_part(struct sz_jws *jws, size_t at, const char *s, size_t n, c
 	return 0;
 }
 
-static int read_header(struct sz_jws *jws, size_t len, struct sz_error *e)
+/* A member that must be a string where it is there. */
+static int string_member(const json_t *header, const char *name, const char **ret)
 {
-	const json_t *alg, *kid;
-	struct sz_error cause = {""};
+	const json_t *v = json_object_get(header, name);
 
+	*ret = json_string_value(v);
+	return v && !*ret ? -EINVAL : 0;
+}
+
+static int parse_header(struct sz_jws *jws, const char *text, size_t n, struct sz_error *e)
+{
+	struct sz_error cause = {""};
+	size_t len = 0;
+	int err = decode_part(jws, 0, text, n, "header", &len, e);
+
+	if (err)
+		return err;
 	jws->header = sz_json_parse((const char *)jws->bytes, len, &cause);
 	if (!jws->header)
 		return sz_error_set(e, -EINVAL, "the token's header: %.400s", cause.msg);
-	alg = json_object_get(jws->header, "alg");
-	kid = json_object_get(jws->header, "kid");
-	if (!json_is_string(alg))
+	jose_header_keep(text, n, jws->header);
+	return 0;
+}
+
+static int read_header(struct sz_jws *jws, const char *text, size_t n, struct sz_error *e)
+{
+	const char *alg;
+	int err;
+
+	jws->header = jose_header_known(text, n);
+	err = jws->header ? 0 : parse_header(jws, text, n, e);
+	if (err)
+		return err;
+	if (string_member(jws->header, "alg", &alg) || !alg)
 		return sz_error_set(e, -EINVAL, "the token's header has no string \"alg\"");
-	if (kid && !json_is_string(kid))
+	if (string_member(jws->header, "kid", &jws->kid))
 		return sz_error_set(e, -EINVAL, "the token's \"kid\" is not a string");
-	jws->alg = sz_alg_parse(json_string_value(alg));
-	jws->kid = json_string_value(kid);
+	jws->alg = sz_alg_parse(alg);
 	return 0;
 }
 
 int sz_jws_split(const char *s, size_t n, struct sz_jws *ret, struct sz_error *e)
 {
 	const char *dot1, *dot2;
-	size_t header_len = 0;
 	int err;
 
 	ret->header = NULL;
@@ -59,9 +80,7 @@ int sz_jws_split(const char *s, size_t n, struct sz_jws *ret, struct sz_error *e
 	ret->signing = s;
 	ret->signing_len = (size_t)(dot2 - s);
 	/* The header's bytes are done with once they are parsed; payload and signature follow. */
-	err = decode_part(ret, 0, s, (size_t)(dot1 - s), "header", &header_len, e);
-	if (!err)
-		err = read_header(ret, header_len, e);
+	err = read_header(ret, s, (size_t)(dot1 - s), e);
 	if (!err)
 		err = decode_part(ret, 0, dot1 + 1, (size_t)(dot2 - dot1 - 1), "payload",
 				  &ret->payload_len, e);

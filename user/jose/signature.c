@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Signatures over bytes: RFC 7518 section 3 by OpenSSL, RFC 8037 Ed25519 by libsodium, which also
- * refuses small-order points and non-canonical numbers. Keys are shared; each call has a context
- * of its own. A signature of any but the exact length is refused before the library sees it.
+ * refuses small-order points and non-canonical numbers. Keys are shared; each thread has contexts of
+ * its own (thread.c). A signature of any but the exact length is refused before the library sees it.
  */
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/hmac.h>
-#include <openssl/rsa.h>
 #include <sodium.h>
 
 #include "jose/jose_priv.h"
@@ -46,39 +44,19 @@ static bool der_to_raw(const u8 *der, size_t n, size_t coord, u8 *raw)
 	return ok;
 }
 
-/* RFC 7518 section 3.5: the salt is as long as the hash, MGF1 uses the same hash. */
-static bool padding_set(EVP_PKEY_CTX *ctx, const struct sz_alg_info *alg)
-{
-	if (alg->family == SZ_FAMILY_EC)
-		return true;
-	if (alg->family == SZ_FAMILY_RSA)
-		return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0;
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) > 0 &&
-	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)alg->hash_len) > 0 &&
-	       EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, alg->md()) > 0;
-}
-
-static bool pkey_verify(EVP_PKEY *pkey, const struct sz_alg_info *alg, const void *msg, size_t n,
+static bool pkey_verify(const struct sz_jwk *key, enum sz_alg a, const void *msg, size_t n,
 			const u8 *sig, size_t sig_len)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *pctx = NULL;
+	const struct sz_alg_info *alg = sz_alg_info(a);
+	EVP_PKEY_CTX *ctx = jose_pkey_ctx(key, a);
+	u8 digest[64];
 	bool ok;
 
-	ok = ctx && EVP_DigestVerifyInit(ctx, &pctx, alg->md(), NULL, pkey) > 0 &&
-	     padding_set(pctx, alg) && EVP_DigestVerify(ctx, sig, sig_len, msg, n) == 1;
-	EVP_MD_CTX_free(ctx);
-	ERR_clear_error();
+	ok = ctx && jose_digest(alg, msg, n, digest) &&
+	     EVP_PKEY_verify(ctx, sig, sig_len, digest, alg->hash_len) == 1;
+	if (!ok)
+		ERR_clear_error();
 	return ok;
-}
-
-static bool hmac_make(const struct sz_jwk *key, const struct sz_alg_info *alg, const void *msg,
-		      size_t n, u8 out[EVP_MAX_MD_SIZE])
-{
-	unsigned int len = 0;
-
-	return HMAC(alg->md(), key->octets, (int)key->octets_len, msg, n, out, &len) &&
-	       len == alg->hash_len;
 }
 
 bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg a, const void *msg, size_t n,
@@ -97,13 +75,13 @@ bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg a, const void *msg, s
 							    crypto_sign_PUBLICKEYBYTES);
 	case SZ_FAMILY_EC:
 		der_len = sig_len == 2 * alg->coord_len ? raw_to_der(sig, alg->coord_len, der) : 0;
-		return der_len && pkey_verify(key->pkey, alg, msg, n, der, (size_t)der_len);
+		return der_len && pkey_verify(key, a, msg, n, der, (size_t)der_len);
 	case SZ_FAMILY_RSA:
 	case SZ_FAMILY_PSS:
 		return sig_len == (size_t)EVP_PKEY_get_size(key->pkey) &&
-		       pkey_verify(key->pkey, alg, msg, n, sig, sig_len);
+		       pkey_verify(key, a, msg, n, sig, sig_len);
 	case SZ_FAMILY_HMAC:
-		return sig_len == alg->hash_len && hmac_make(key, alg, msg, n, mac) &&
+		return sig_len == alg->hash_len && jose_hmac(key, a, msg, n, mac) &&
 		       !CRYPTO_memcmp(mac, sig, sig_len);
 	default:
 		return false;
@@ -120,7 +98,7 @@ static bool pkey_sign(EVP_PKEY *pkey, const struct sz_alg_info *alg, const void 
 
 	*ret_len = SZ_SIG_MAX;
 	ok = ctx && EVP_DigestSignInit(ctx, &pctx, alg->md(), NULL, pkey) > 0 &&
-	     padding_set(pctx, alg) && EVP_DigestSign(ctx, sig, ret_len, msg, n) == 1;
+	     jose_padding_set(pctx, alg) && EVP_DigestSign(ctx, sig, ret_len, msg, n) == 1;
 	if (ok && alg->family == SZ_FAMILY_EC) {
 		ok = der_to_raw(sig, *ret_len, alg->coord_len, raw);
 		*ret_len = 2 * alg->coord_len;
@@ -142,7 +120,7 @@ int sz_signature_make(const struct sz_jwk *key, enum sz_alg a, const void *msg, 
 		ok = !crypto_sign_detached(sig, NULL, msg, n, key->octets);
 		*ret_len = crypto_sign_BYTES;
 	} else if (alg->family == SZ_FAMILY_HMAC) {
-		ok = hmac_make(key, alg, msg, n, sig);
+		ok = jose_hmac(key, a, msg, n, sig);
 		*ret_len = alg->hash_len;
 	} else {
 		ok = pkey_sign(key->pkey, alg, msg, n, sig, ret_len);

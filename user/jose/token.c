@@ -237,17 +237,32 @@ static enum sz_reason check(const struct sz_jws *jws, const struct sz_token_rule
 	return r;
 }
 
-enum sz_reason sz_token_verify(const char *s, size_t n, const struct sz_token_rules *rules, s64 now,
-			       struct sz_token *ret, struct sz_error *e)
+enum sz_reason sz_token_verify_any(const char *s, size_t n, sz_rules_fn choose, void *arg, s64 now,
+				   struct sz_token *ret, struct sz_error *e)
 {
+	const struct sz_token_rules *rules;
 	struct sz_jws jws;
 	enum sz_reason r;
 
 	if (token_read(s, n, &jws, ret, e))
 		return SZ_R_BAD_TOKEN;
-	r = check(&jws, rules, now, ret, e);
+	rules = choose(ret->issuer, arg, e);
+	r = rules ? check(&jws, rules, now, ret, e) : SZ_R_BAD_ISSUER;
 	if (r != SZ_R_NONE)
 		sz_token_done(ret);
 	sz_jws_done(&jws);
 	return r;
+}
+
+static const struct sz_token_rules *given(const char *issuer, void *arg, struct sz_error *e)
+{
+	(void)issuer;
+	(void)e;
+	return arg;
+}
+
+enum sz_reason sz_token_verify(const char *s, size_t n, const struct sz_token_rules *rules, s64 now,
+			       struct sz_token *ret, struct sz_error *e)
+{
+	return sz_token_verify_any(s, n, given, (void *)(uintptr_t)rules, now, ret, e);
 }

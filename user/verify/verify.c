@@ -88,29 +88,36 @@ void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_veri
 	};
 }
 
+struct choice {
+	const struct sz_verifier *v;
+	struct sz_token_rules rules;
+};
+
 /* The issuer whose "iss" the token claims, unverified: it only chooses the rules. */
-static int find_issuer(const struct sz_verifier *v, const char *jws, size_t n, size_t *ret,
-		       struct sz_decision *d)
+static const struct sz_token_rules *choose(const char *issuer, void *arg, struct sz_error *e)
 {
-	struct sz_token peek = {};
+	struct choice *c = arg;
 	size_t i;
 
-	if (sz_token_peek(jws, n, &peek, &d->detail)) {
-		d->reason = SZ_R_BAD_TOKEN;
-		return -EINVAL;
+	for (i = 0; issuer && i < c->v->conf->n_issuers; i++) {
+		const struct sz_conf_issuer *is = &c->v->conf->issuers[i];
+
+		if (strcmp(issuer, is->issuer))
+			continue;
+		c->rules = (struct sz_token_rules){
+			.issuer = is->issuer,
+			.audiences = (const char *const *)is->audiences,
+			.n_audiences = is->n_audiences,
+			.keys = c->v->keys[i],
+			.algs = is->algs,
+			.skew_s = is->skew_s,
+			.max_age_s = is->max_age_s,
+			.require_at_jwt = is->require_at_jwt,
+		};
+		return &c->rules;
 	}
-	for (i = 0; i < v->conf->n_issuers; i++) {
-		if (peek.issuer && !strcmp(peek.issuer, v->conf->issuers[i].issuer)) {
-			sz_token_done(&peek);
-			*ret = i;
-			return 0;
-		}
-	}
-	sz_error_set(&d->detail, 0, "issuer \"%.200s\" is not configured",
-		     peek.issuer ? peek.issuer : "");
-	sz_token_done(&peek);
-	d->reason = SZ_R_BAD_ISSUER;
-	return -ENOENT;
+	sz_error_set(e, 0, "issuer \"%.200s\" is not configured", issuer ? issuer : "");
+	return NULL;
 }
 
 u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg)
@@ -202,27 +209,12 @@ static void decide(const struct sz_verifier *v, const struct sz_conf_service *sv
 		   size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
 		   struct sz_decision *ret)
 {
-	const struct sz_conf_issuer *is;
-	struct sz_token_rules rules;
+	struct choice c = {.v = v};
 	u64 began;
 	u32 kind;
-	size_t i;
 
 	memset(ret, 0, sizeof(*ret));
-	if (find_issuer(v, jws, n, &i, ret))
-		return;
-	is = &v->conf->issuers[i];
-	rules = (struct sz_token_rules){
-		.issuer = is->issuer,
-		.audiences = (const char *const *)is->audiences,
-		.n_audiences = is->n_audiences,
-		.keys = v->keys[i],
-		.algs = is->algs,
-		.skew_s = is->skew_s,
-		.max_age_s = is->max_age_s,
-		.require_at_jwt = is->require_at_jwt,
-	};
-	ret->reason = sz_token_verify(jws, n, &rules, now, &ret->token, &ret->detail);
+	ret->reason = sz_token_verify_any(jws, n, choose, &c, now, &ret->token, &ret->detail);
 	if (ret->reason != SZ_R_NONE)
 		return;
 	ret->principal =
