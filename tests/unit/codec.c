@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Encodings at the door: strict base64url, hex, strict JSON, identifiers. */
-#include "codec/codec.h"
+#include "codec/codec_priv.h"
 #include "harness.h"
 
 static ssize_t decode(const char *s, u8 *out, size_t max)
@@ -220,4 +220,112 @@ TEST(revocation_ids_of_different_kinds_differ)
 
 	EXPECT_TRUE(memcmp(&a, &b, sizeof(a)) && memcmp(&a, &c, sizeof(a)) &&
 		    memcmp(&a, &d, sizeof(a)) && memcmp(&b, &c, sizeof(a)));
+}
+
+/* The quick reader took it (1) or left it to the full one (0); wrong values fail. */
+static int plain(const char *s)
+{
+	json_t *p = json_plain(s, strlen(s)), *full;
+	int taken = p != NULL;
+
+	if (!p)
+		return 0;
+	full = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
+	EXPECT_TRUE(full && json_equal(p, full));
+	json_decref(full);
+	json_decref(p);
+	return taken;
+}
+
+TEST(quick_json_reader_takes_what_tokens_are_made_of)
+{
+	static const char *const v[] = {
+		"{}",
+		" {\t\"a\" : \"b\" ,\r\n \"c\":[ ] } ",
+		"{\"a\":[],\"b\":{},\"c\":[{},[]]}",
+		"{\"n\":0,\"m\":-0,\"x\":999999999999999999,\"y\":-999999999999999999}",
+		"{\"t\":true,\"f\":false,\"z\":null}",
+		"{\"e\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t and \\\" again\"}",
+		"{\"https:\\/\\/a\":\"1234567\",\"b\":\"12345678\",\"c\":\"123456789\"}",
+		"{\"name\":\"J\xc3\xb6rg\",\"J\xc3\xb6rg\":1}",
+		"{\"\":\"\"}",
+	};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(v); i++)
+		if (!EXPECT_EQ(plain(v[i]), 1))
+			printf("# not taken: %s\n", v[i]);
+}
+
+TEST(quick_json_reader_leaves_the_unusual_to_the_full_one)
+{
+	static const char *const v[] = {
+		"",		 " ",		    "[]",
+		"1",		 "{",		    "{}}",
+		"{\"a\":1,}",	 "{\"a\":1.5}",	    "{\"a\":1e3}",
+		"{\"a\":01}",	 "{\"a\":-}",	    "{\"a\":1000000000000000000}",
+		"{\"a\":\"\\u0061\"}",	    "{\"a\":1,\"a\":2}",
+		"{\"a\":{\"b\":1,\"b\":2}}",    "{\"a\":1,\"\\u0061\":2}",
+		"{\"a\":tru}",	 "{\"a\":nul}",	    "{\"a\":\"\xff\"}",
+		"{\"\xc0\x80\":1}", "{\"a\":\"\n\"}",	    "{\"a\":\"\\\"}",
+		"{\"a\":\"b}",	 "{\"a\" \"b\"}",	    "{a:1}",
+		"{\"a\":1 \"b\":2}", "{\"a\":[1,]}",	    "{\"a\":[1 2]}",
+	};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(v); i++)
+		if (!EXPECT_EQ(plain(v[i]), 0))
+			printf("# taken: %s\n", v[i]);
+	EXPECT_TRUE(!json_plain("{\"a\":\"\0\"}", 9));
+	EXPECT_TRUE(!json_plain("{}\0", 3));
+}
+
+TEST(quick_json_reader_bounds_nesting_and_escapes)
+{
+	char s[700] = "{\"a\":";
+	size_t at = 5, i;
+
+	for (i = 0; i < SZ_JSON_DEPTH_MAX - 1; i++)
+		s[at++] = '[';
+	for (i = 0; i < SZ_JSON_DEPTH_MAX - 1; i++)
+		s[at++] = ']';
+	s[at++] = '}';
+	s[at] = 0;
+	EXPECT_EQ(plain(s), 1);
+	at = 5;
+	for (i = 0; i < SZ_JSON_DEPTH_MAX; i++)
+		s[at++] = '[';
+	for (i = 0; i < SZ_JSON_DEPTH_MAX; i++)
+		s[at++] = ']';
+	strcpy(s + at, "}");
+	EXPECT_EQ(plain(s), 0);
+	for (i = 240; i < 270; i++) { /* around what a string with escapes may have */
+		int n = snprintf(s, sizeof(s), "{\"a\":\"%*s\\n%*s\"}", (int)i - 10, "", 9, "");
+
+		EXPECT_EQ(plain(s), i <= 256);
+		EXPECT_TRUE(n > 0);
+	}
+}
+
+TEST(base64url_finds_a_wrong_digit_at_every_place)
+{
+	char text[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk";
+	u8 out[40];
+
+	for (size_t n = 2; n < sizeof(text); n++) {
+		if (n % 4 == 1)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			char was = text[i];
+
+			for (int c = 0; c < 256; c++) {
+				bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+					     (c >= '0' && c <= '9') || c == '-' || c == '_';
+
+				text[i] = (char)c;
+				if (!digit && sz_b64url_decode(text, n, out, 40) != -EINVAL)
+					EXPECT_EQ(c, -1);
+			}
+			text[i] = was;
+		}
+	}
+	EXPECT_EQ(sz_b64url_decode(text, 36, out, 40), 27);
 }
