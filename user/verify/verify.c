@@ -90,6 +90,7 @@ void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_veri
 
 struct choice {
 	const struct sz_verifier *v;
+	const struct sz_conf_issuer *issuer; /* that was found */
 	struct sz_token_rules rules;
 };
 
@@ -104,6 +105,7 @@ static const struct sz_token_rules *choose(const char *issuer, void *arg, struct
 
 		if (strcmp(issuer, is->issuer))
 			continue;
+		c->issuer = is;
 		c->rules = (struct sz_token_rules){
 			.issuer = is->issuer,
 			.audiences = (const char *const *)is->audiences,
@@ -226,7 +228,7 @@ static void decide(const struct sz_verifier *v, const struct sz_conf_service *sv
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
-	ret->reason = check_binding(is, dpop, ret);
+	ret->reason = check_binding(c.issuer, dpop, ret);
 	if (ret->reason != SZ_R_NONE)
 		return;
 	began = sz_boot_ns();
