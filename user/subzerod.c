@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "control/control.h"
 #include "core/core.h"
+#include "fga/fga.h"
 #include "gateway/gateway.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
@@ -26,6 +27,7 @@ struct daemon {
 	struct sz_gateway *gateway;
 	struct sz_metrics *metrics;
 	struct sz_api *api;
+	struct sz_fga *fga;
 	struct sz_control *control;
 	bool detach_on_exit;
 };
@@ -102,6 +104,15 @@ static void on_watchdog(void *arg)
 	sz_notify("WATCHDOG=1");
 }
 
+static int offer_relations(struct daemon *d, struct sz_error *e)
+{
+	const struct sz_conf *c = sz_gateway_conf(d->gateway);
+	struct sz_fga_options o = {.workers = c->workers, .deadline_ms = c->rebac.deadline_ms};
+	struct sz_stores *stores = sz_gateway_stores(d->gateway);
+
+	return stores ? sz_fga_new(d->api, d->loop, stores, &o, &d->fga, e) : 0;
+}
+
 static int run(struct daemon *d, const char *config)
 {
 	struct sz_error e = {};
@@ -121,6 +132,8 @@ static int run(struct daemon *d, const char *config)
 		r = sz_gateway_new(config, d->loop, &d->gateway, &e);
 	if (!r)
 		r = sz_control_listen(d->loop, d->gateway, d->api, &d->control, &e);
+	if (!r)
+		r = offer_relations(d, &e);
 	if (!r)
 		r = sz_api_listen(d->api, d->loop, sz_gateway_conf(d->gateway), &e);
 	if (!r)
@@ -193,6 +206,7 @@ int main(int argc, char **argv)
 	if (check)
 		return check_config(config);
 	r = run(&d, config);
+	sz_fga_free(d.fga);
 	sz_net_free(d.loop);
 	sz_metrics_free(d.metrics);
 	sz_control_free(d.control);

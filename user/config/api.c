@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The "api" section: where the local API listens and whose tokens count. Called by the top of the
- * file. Never opens the tokens file: it changes while the daemon runs.
+ * The sections "api" and "rebac": where the local API listens and whose tokens count; where
+ * relationships are kept. Called by the top of the file. Never opens what they name: the tokens file
+ * changes while the daemon runs, and the store is another process's until it starts.
  */
 #include <string.h>
 
@@ -52,4 +53,19 @@ int sz_conf_read_api(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 	return sz_conf_fail(r, sz_conf_line(v),
 			    "the API would be open to other hosts, its secrets in clear on the wire; "
 			    "listen on 127.0.0.1, or add \"allow_remote: true\"");
+}
+
+static const struct sz_conf_field rebac_fields[] = {
+	{"dir", sz_conf_read_path, OFF(rebac.dir)},
+	{"deadline", sz_conf_read_ms, OFF(rebac.deadline_ms), .min = 10, .max = 60000},
+	{"changes", sz_conf_read_u64, OFF(rebac.changes), .min = 1000, .max = 1ull << 40},
+};
+
+int sz_conf_read_rebac(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj)
+{
+	struct sz_conf *c = obj;
+
+	c->rebac.on = true;
+	return sz_conf_map(r, f->key, v, rebac_fields, SZ_ARRAY_LEN(rebac_fields), obj);
 }

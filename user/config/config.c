@@ -188,6 +188,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"audit", .read = read_audit},
 	{"metrics", .read = read_metrics},
 	{"api", .read = sz_conf_read_api},
+	{"rebac", .read = sz_conf_read_rebac},
 	{"dpop", .read = sz_conf_read_dpop},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
@@ -212,6 +213,12 @@ static void fill_defaults(struct sz_conf *c)
 		c->control = sz_strdup("/run/subzero/control.sock");
 	if (!c->workers)
 		c->workers = online_cpus();
+	if (!c->rebac.dir) {
+		struct sz_buf path = {0};
+
+		sz_buf_printf(&path, "%s/rebac", c->state_dir);
+		c->rebac.dir = path.data;
+	}
 	if (!c->api.tokens) {
 		struct sz_buf path = {0};
 
@@ -281,6 +288,7 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 			 .skew_s = 5,
 			 .nonce_lifetime_s = 300,
 			 .replay_entries = 1u << 20},
+		.rebac = {.deadline_ms = 1000, .changes = 1000000},
 		.audit = {.summary_s = 10, .rotate_bytes = 256ull << 20},
 	};
 	r.conf = c;
@@ -329,6 +337,7 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->control);
 	free(c->audit.dir);
 	free(c->audit.origin);
+	free(c->rebac.dir);
 	free(c->api.path);
 	free(c->api.tokens);
 	free(c);

@@ -108,6 +108,12 @@ struct sz_conf {
 		char *tokens;        /* default <state_dir>/api-tokens.json */
 	} api;
 	struct {
+		bool on;             /* off unless the section is there */
+		char *dir;           /* default <state_dir>/rebac */
+		u32 deadline_ms;     /* of one question; default 1000 */
+		u64 changes;         /* kept of each store; default 1,000,000 */
+	} rebac;
+	struct {
 		u32 algs;              /* mask of 1 << enum sz_alg; default: all but HMAC and RSA PKCS #1 */
 		u32 max_age_s;         /* of a proof; default 60 */
 		u32 skew_s;            /* default 5 */

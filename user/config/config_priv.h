@@ -88,6 +88,8 @@ bool sz_conf_is_name(const char *s);
 /* api.c: sections of what the daemon offers itself */
 int sz_conf_read_api(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		     void *obj);
+int sz_conf_read_rebac(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj);
 bool sz_conf_is_loopback(const struct sz_addr *a);
 
 /* issuer.c, service.c, route.c: the lists of the file */

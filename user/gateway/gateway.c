@@ -125,6 +125,16 @@ static int open_kernel(struct sz_gateway *g, struct sz_error *e)
 	return r;
 }
 
+/* Before the kernel is touched: what is large takes its time to read. */
+static int open_stores(struct sz_gateway *g, struct sz_error *e)
+{
+	struct sz_stores_options o = {
+		.dir = g->conf->rebac.dir, .changes_kept = g->conf->rebac.changes,
+	};
+
+	return g->conf->rebac.on ? sz_stores_open(&o, &g->stores, e) : 0;
+}
+
 static int start(struct sz_gateway *g, struct sz_error *e)
 {
 	char detail[256];
@@ -134,6 +144,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		return r;
 	g->conf = sz_verifier_conf(g->verifier);
 	r = make_state_dir(g->conf->state_dir, e);
+	if (!r)
+		r = open_stores(g, e);
 	if (!r)
 		r = open_kernel(g, e);
 	if (!r)
@@ -202,6 +214,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_dpop_free(g->dpop);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);
+	sz_stores_close(g->stores);
 	free(g->conf_path);
 	free(g);
 }
@@ -238,6 +251,10 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 		 !same(old->api.tokens, new->api.tokens) ||
 		 memcmp(&old->api.listen, &new->api.listen, sizeof(new->api.listen)))
 		what = "api";
+	else if (old->rebac.on != new->rebac.on || !same(old->rebac.dir, new->rebac.dir) ||
+		 old->rebac.deadline_ms != new->rebac.deadline_ms ||
+		 old->rebac.changes != new->rebac.changes)
+		what = "rebac";
 	return what ? sz_error_set(e, -EBUSY,
 				   "%s: '%s' changed; it needs a restart: set it back or "
 				   "run 'systemctl restart subzero'",
@@ -350,6 +367,11 @@ void sz_gateway_stop(struct sz_gateway *g, bool detach)
 			  detach ? "stopped and detached"
 				 : "stopped; enforcement stays in the kernel");
 	sz_gateway_flush(g, stopped, g);
+}
+
+struct sz_stores *sz_gateway_stores(const struct sz_gateway *g)
+{
+	return g->stores;
 }
 
 /* ---- status -------------------- */

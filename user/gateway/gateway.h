@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "core/core.h"
 #include "net/net.h"
+#include "store/store.h"
 #include "telemetry/telemetry.h"
 
 struct sz_gateway;
@@ -45,6 +46,9 @@ void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char
 
 /* The daemon's state as JSON (a new reference): see docs/operations.md. */
 json_t *sz_gateway_status(const struct sz_gateway *g);
+
+/* The stores of relationships; NULL where the configuration has none. */
+struct sz_stores *sz_gateway_stores(const struct sz_gateway *g);
 
 const char *sz_gateway_control_path(const struct sz_gateway *g);
 

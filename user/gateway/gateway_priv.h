@@ -123,6 +123,7 @@ struct sz_gateway {
 	const struct sz_conf *conf;   /* of the current snapshot */
 	char *conf_path;
 	struct sz_pool *pool;
+	struct sz_stores *stores; /* NULL without relationships */
 	struct sz_journal *journal;
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
 	struct sz_job *jobs[SZ_JOB_BUCKETS];

@@ -291,9 +291,14 @@ int sz_stores_open(const struct sz_stores_options *o, struct sz_stores **ret, st
 void sz_stores_close(struct sz_stores *s)
 {
 	struct sz_store *store, *next;
+	struct listener *l;
 
 	if (!s)
 		return;
+	while ((l = s->listeners)) {
+		s->listeners = l->next;
+		free(l);
+	}
 	for (store = s->first; store; store = next) {
 		next = store->next;
 		sz_store_free(store);

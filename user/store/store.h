@@ -113,6 +113,14 @@ u64 sz_store_view_generation(const struct sz_store_view *v, const char *type,
 /* The same without a view, by the latest model; that of the store where there is none. */
 u64 sz_store_relation_generation(struct sz_store *s, const char *type, const char *relation);
 
+/*
+ * Whoever keeps answers is told of each store that was written to, or deleted, before the writer is
+ * told that it is done. In the loop's thread; the store is held for the call.
+ */
+void sz_stores_on_write(struct sz_stores *s, void (*fn)(struct sz_store *s, void *arg), void *arg);
+/* Called by who lets the writer work, in the loop's thread. */
+void sz_stores_written(struct sz_stores *s, struct sz_store *store);
+
 /* ---- tuples --------------------------------------------------------------------------------- */
 
 struct sz_store_op {
@@ -164,6 +172,8 @@ struct sz_store_stats {
 	u64 tuples, models, changes, generation;
 };
 void sz_store_stats(struct sz_store *s, struct sz_store_stats *ret);
+/* A time as the answers have it: RFC 3339 with milliseconds. */
+json_t *sz_store_time(s64 ms);
 /* Bytes of the file that are in use. */
 u64 sz_stores_bytes(struct sz_stores *s);
 

@@ -91,6 +91,12 @@ struct sz_store {
 	struct sz_rebac_work *work;
 };
 
+struct listener {
+	struct listener *next;
+	void (*fn)(struct sz_store *s, void *arg);
+	void *arg;
+};
+
 struct sz_stores {
 	MDB_env *env;
 	MDB_dbi table[TABLES];
@@ -99,6 +105,7 @@ struct sz_stores {
 	pthread_mutex_t lock;
 	struct sz_store *first, **last; /* in the order of their ids */
 	u32 n, next_number;
+	struct listener *listeners;
 	u64 ulid_ms;
 	u8 ulid_random[10];
 };
@@ -135,8 +142,6 @@ int sz_store_remove_all(struct sz_stores *s, MDB_txn *txn, enum table t, const s
 s64 sz_store_now_ms(void);
 void sz_store_ulid(struct sz_stores *s, char ret[SZ_STORE_ID_LEN + 1]); /* the writer's */
 bool sz_store_is_ulid(const char *s);
-/* RFC 3339 with milliseconds. */
-json_t *sz_store_time(s64 ms);
 
 /* ---- load.c, stores.c, models.c ------------------------------------------------------------- */
 

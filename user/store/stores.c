@@ -274,6 +274,22 @@ void sz_store_put(struct sz_store *s)
 		sz_store_free(s);
 }
 
+void sz_stores_on_write(struct sz_stores *s, void (*fn)(struct sz_store *s, void *arg), void *arg)
+{
+	struct listener *l = sz_calloc(1, sizeof(*l));
+
+	*l = (struct listener){.next = s->listeners, .fn = fn, .arg = arg};
+	s->listeners = l;
+}
+
+void sz_stores_written(struct sz_stores *s, struct sz_store *store)
+{
+	struct listener *l;
+
+	for (l = s->listeners; l; l = l->next)
+		l->fn(store, l->arg);
+}
+
 const struct sz_store_info *sz_store_info(const struct sz_store *s)
 {
 	return &s->info;
