@@ -163,10 +163,49 @@ OPTIONS(api_options) = {
 	{"file", 0, "FILE", "the tokens file (default: the configuration's)"},
 	END,
 };
+#define STORE_OPTION                                                                               \
+	{"store", 0, "STORE", "the daemon's store, by name or id (default: the only one)"}
 OPTIONS(rebac_options) = {
-	{"model", 0, "FILE", "authorization model, in the language or as JSON"},
-	{"tuples", 0, "FILE", "relationship tuples, JSON, JSONL or YAML; may be repeated"},
+	{"model", 0, "FILE", "ask this model instead of the daemon's, in the language or JSON"},
+	{"tuples", 0, "FILE", "tuples, JSON, JSONL or YAML: all of them, or beside the daemon's"},
 	{"context", 0, "JSON", "for conditions: an object"},
+	STORE_OPTION,
+	{"model-id", 0, "ID", "one of the daemon's models (default: the latest)"},
+	END,
+};
+OPTIONS(rebac_model_options) = {
+	STORE_OPTION,
+	END,
+};
+OPTIONS(rebac_read_options) = {
+	{"user", 0, "USER", "user:anne, or group:x#member"},
+	{"relation", 0, "RELATION", "of the object"},
+	{"object", 0, "OBJECT", "document:1, or document: for all of a user's"},
+	STORE_OPTION,
+	END,
+};
+OPTIONS(rebac_write_options) = {
+	{"condition", 0, "NAME", "of the model"},
+	{"context", 0, "JSON", "what the condition is told by this tuple: an object"},
+	{"ignore", 0, NULL, "no error where the tuple is there already"},
+	STORE_OPTION,
+	END,
+};
+OPTIONS(rebac_delete_options) = {
+	{"ignore", 0, NULL, "no error where there is no such tuple"},
+	STORE_OPTION,
+	END,
+};
+OPTIONS(rebac_watch_options) = {
+	{"type", 0, "TYPE", "of the objects"},
+	{"from", 0, "TOKEN", "go on where an earlier one ended (default: all that is kept)"},
+	{"once", 0, NULL, "end instead of waiting for more"},
+	STORE_OPTION,
+	END,
+};
+OPTIONS(rebac_bulk_options) = {
+	{"quiet", 'q', NULL, "no progress"},
+	STORE_OPTION,
 	END,
 };
 
@@ -233,9 +272,12 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_cel_eval},
 	{"api", "token", false, "add|remove|list [NAME]", 1, 2,
 	 "Say who may use the daemon's local API", api_options, sz_ctl_cmd_api_token},
-	{"rebac", "model", false, "validate|convert FILE", 2, 2,
-	 "Check an authorization model, or write it in the other form", NULL,
-	 sz_ctl_cmd_rebac_model},
+	{"rebac", "model", false, "validate|convert|write FILE | read [ID] | list", 1, 2,
+	 "Check an authorization model, write it in the other form, or let the daemon have it",
+	 rebac_model_options, sz_ctl_cmd_rebac_model},
+	{"rebac", "store", false, "create|delete NAME | list", 1, 2,
+	 "Make, delete or list the daemon's stores of relationships", NULL,
+	 sz_ctl_cmd_rebac_store},
 	{"rebac", "check", false, "USER RELATION OBJECT", 3, 3,
 	 "Say whether a user has a relation to an object", rebac_options, sz_ctl_cmd_rebac_check},
 	{"rebac", "list-objects", false, "USER RELATION TYPE", 3, 3,
@@ -246,6 +288,20 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_rebac_list_users},
 	{"rebac", "expand", false, "OBJECT RELATION", 2, 2, "Show where a relation comes from",
 	 rebac_options, sz_ctl_cmd_rebac_expand},
+	{"rebac", "batch-check", false, "FILE", 1, 1, "Answer many checks, one JSON object a line",
+	 rebac_options, sz_ctl_cmd_rebac_batch},
+	{"rebac", "read", false, "", 0, 0, "Show the daemon's tuples", rebac_read_options,
+	 sz_ctl_cmd_rebac_read},
+	{"rebac", "write", false, "USER RELATION OBJECT", 3, 3, "Add a tuple", rebac_write_options,
+	 sz_ctl_cmd_rebac_write},
+	{"rebac", "delete", false, "USER RELATION OBJECT", 3, 3, "Take a tuple away",
+	 rebac_delete_options, sz_ctl_cmd_rebac_delete},
+	{"rebac", "watch", false, "", 0, 0, "Show changes of tuples as they come",
+	 rebac_watch_options, sz_ctl_cmd_rebac_watch},
+	{"rebac", "import", false, "FILE|-", 1, 1, "Add all tuples of a file", rebac_bulk_options,
+	 sz_ctl_cmd_rebac_import},
+	{"rebac", "export", false, "[FILE|-]", 0, 1, "Write all tuples, one JSON object a line",
+	 rebac_bulk_options, sz_ctl_cmd_rebac_export},
 	{"rebac", "test", false, "FILE...", 1, SZ_CTL_WORDS_MAX, "Run OpenFGA store tests", NULL,
 	 sz_ctl_cmd_rebac_test},
 	{"reload", NULL, false, "", 0, 0, "Let the daemon read its configuration anew", NULL,

@@ -65,4 +65,110 @@ else
 	skip "OpenFGA's client" "it is missing; run: sudo scripts/setup node"
 fi
 
+# ---- subzeroctl ---------------------------------------------------------------------------------
+rebac() {
+	guard_ctl rebac "$@"
+}
+cat >"$LAB_DIR/model.fga" <<'END'
+model
+  schema 1.1
+type user
+type team
+  relations
+    define member: [user, team#member]
+type repo
+  relations
+    define owner: [user]
+    define reader: [user, team#member, user with hours] or owner
+condition hours(hour: int, until: int) {
+  hour < until
+}
+END
+expect_contains "$(rebac check user:a reader repo:x 2>&1)" "stores may be meant" \
+	"with several stores one must be named"
+store=$(rebac store create cli)
+expect_contains "$(rebac store list)" "$store" "a store is made and listed"
+model=$(rebac model write "$LAB_DIR/model.fga" --store cli)
+expect_eq "$(rebac model list --store cli)" "$model" "a model is written and listed"
+expect_contains "$(rebac model read --store cli)" "define owner: [user]" "and read in the language"
+expect_ok "a tuple is written" rebac write --store cli user:anne member team:core
+expect_ok "one with a set of users" rebac write --store "$store" team:core#member reader repo:x
+expect_ok "one with a condition" rebac write --store cli user:bob reader repo:x \
+	--condition hours --context '{"until": 12}'
+expect_fail "not twice" rebac write --store cli user:anne member team:core
+expect_ok "but where that is ignored" rebac write --store cli --ignore user:anne member team:core
+expect_eq "$(rebac check --store cli user:anne reader repo:x)" yes "check: yes"
+expect_eq "$(rebac check --store cli user:zoe reader repo:x)" no "no"
+expect_eq "$(rebac check --store cli --context '{"hour": 9}' user:bob reader repo:x)" yes \
+	"with a context"
+echo '[{"user": "user:zoe", "relation": "member", "object": "team:core"}]' >"$LAB_DIR/also.json"
+expect_eq "$(rebac check --store cli --tuples "$LAB_DIR/also.json" user:zoe reader repo:x)" yes \
+	"with contextual tuples"
+cat >"$LAB_DIR/batch.jsonl" <<'END'
+{"user": "user:anne", "relation": "reader", "object": "repo:x"}
+{"user": "user:zoe", "relation": "reader", "object": "repo:x"}
+{"user": "user:zoe", "relation": "nothing", "object": "repo:x"}
+END
+batch=$(rebac batch-check --store cli "$LAB_DIR/batch.jsonl")
+expect_eq "$(cut -d' ' -f1 <<<"$batch" | paste -sd' ')" "yes no error" "many checks at once"
+expect_eq "$(rebac list-objects --store cli user:anne reader repo)" repo:x "objects are listed"
+expect_eq "$(rebac list-users --store cli --context '{"hour": 23}' repo:x reader user)" user:anne \
+	"users are listed"
+expect_eq "$(rebac list-users --store cli repo:x reader team#member)" "team:core#member" \
+	"and sets of users"
+expect_contains "$(rebac expand --store cli repo:x reader)" "team:core#member" "expand"
+expect_eq "$(rebac read --store cli --object team:core)" "user:anne member team:core" "read"
+expect_contains "$(rebac read --store cli)" 'with hours {"until":12}' "with conditions"
+expect_ok "a tuple is deleted" rebac delete --store cli user:anne member team:core
+expect_fail "not twice" rebac delete --store cli user:anne member team:core
+changes=$(rebac watch --store cli --type team --once 2>"$LAB_DIR/watch")
+expect_eq "$(grep -c '^[+-] user:anne member team:core' <<<"$changes")" 2 "changes are told"
+from=$(sed -n 's/.*--from //p' "$LAB_DIR/watch")
+lab_start watch "$GUARD_BUILD/subzeroctl" --config "$GUARD_DIR/guard.yaml" \
+	--pin-dir "$GUARD_PINS" rebac watch --store cli --type team --from "$from"
+rebac write --store cli user:carol member team:core
+expect_ok "and followed" wait_until 15 grep -q '^+ user:carol member team:core' "$LAB_DIR/watch.log"
+expect_lacks "$(cat "$LAB_DIR/watch.log")" anne "from the token on"
+lab_stop watch
+
+seq 12000 | awk '{ printf "{\"user\":\"user:u%d\",\"relation\":\"owner\",\"object\":\"repo:r%d\"}\n",
+	$1 % 700, $1 }' >"$LAB_DIR/in.jsonl"
+expect_contains "$(rebac import --store cli "$LAB_DIR/in.jsonl" 2>&1)" "imported 12000 tuples" \
+	"twelve thousand tuples are imported, with progress"
+expect_contains "$(rebac import --store cli "$LAB_DIR/in.jsonl" 2>&1)" "imported 12000 tuples" \
+	"and again, which changes nothing"
+expect_eq "$(rebac check --store cli user:u7 reader repo:r707)" yes "they count"
+rebac export --store cli "$LAB_DIR/out.jsonl" 2>/dev/null
+expect_eq "$(wc -l <"$LAB_DIR/out.jsonl")" 12003 "all are exported"
+expect_eq "$(grep -o '"repo:r[0-9]*"' "$LAB_DIR/out.jsonl" | sort -u | wc -l)" 12000 "each once"
+expect_eq "$(rebac list-objects --store cli user:u7 owner repo | wc -l)" 18 "and found backwards"
+echo '{"user":"user:x","relation":"no","object":"repo:r"}' >"$LAB_DIR/bad.jsonl"
+expect_fail "what the model does not know is refused" rebac import --store cli "$LAB_DIR/bad.jsonl"
+
+# ---- kill -9 while writing ----------------------------------------------------------------------
+lab_start writer bash -c 'for ((i = 0; ; i++)); do
+		"$@" rebac write --store cli user:k member "team:k$i" >/dev/null 2>&1 || exit 0
+		echo "$i"
+	done' writer "$GUARD_BUILD/subzeroctl" --config "$GUARD_DIR/guard.yaml" --pin-dir "$GUARD_PINS"
+acked() {
+	[ "$(wc -l <"$LAB_DIR/writer.log")" -ge 20 ]
+}
+wait_until 20 acked
+guard_stop KILL
+lab_wait_gone() {
+	! kill -0 "$(lab_pid writer)" 2>/dev/null
+}
+wait_until 20 lab_wait_gone
+lab_stop writer 2>/dev/null
+guard_start || exit 1
+told=$(wc -l <"$LAB_DIR/writer.log")
+kept=$(rebac list-objects --store cli user:k member team | wc -l)
+expect_ge "$kept" "$told" "after kill -9 all $told writes that were acknowledged are there"
+expect_le "$kept" $((told + 1)) "and at most the one that was under way"
+expect_eq "$(rebac check --store cli user:u7 reader repo:r707)" yes "and all from before"
+expect_eq "$(status /stores -H "Authorization: Bearer $reader")" 200 "tokens count as before"
+sed -i 's/^rebac: {}/rebac: {deadline: 50ms}/' "$GUARD_DIR/guard.yaml"
+expect_contains "$(guard_ctl reload 2>&1)" "needs a restart" "what cannot be reloaded is said"
+expect_ok "the daemon lives" guard_alive
+
 done_testing

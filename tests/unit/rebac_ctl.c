@@ -108,8 +108,10 @@ TEST(check_says_yes_no_or_why_not)
 	EXPECT_CONTAINS(out, "\"allowed\": true");
 	EXPECT_EQ(RUN("check", "--model", m, "user:bob", "viewer", "doc:1", "--context", "3"),
 		  SZ_CTL_USAGE);
-	EXPECT_EQ(RUN("check", "user:bob", "viewer", "doc:1"), SZ_CTL_USAGE);
-	EXPECT_CONTAINS(err, "--model");
+	/* Without a model it is the daemon's to say, and there is none. */
+	EXPECT_EQ(RUN("check", "--control", "/nonexistent/x", "user:bob", "viewer", "doc:1"),
+		  SZ_CTL_FAILED);
+	EXPECT_CONTAINS(err, "/nonexistent/x");
 }
 
 TEST(lists_are_one_name_a_line)

@@ -13,7 +13,7 @@
 
 #include "ctl/ctl.h"
 
-#define ANSWER_MAX (1u << 20)
+#define ANSWER_MAX (16u << 20)
 #define SHORT_S    2
 #define LONG_S     60 /* a reload reads every file anew */
 

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "core/core.h"
 #include "kern/kern.h"
+#include "rebac/rebac.h"
 
 #define SZ_CTL_CONFIG "/etc/subzero/subzero.yaml"
 
@@ -144,6 +145,8 @@ void sz_ctl_table_render(const struct sz_ctl_table *t, unsigned width, bool colo
 
 /* ---- context.c: what every command starts from ---------------------------------------------- */
 
+#define SZ_CTL_STORE_ID 27 /* a ULID and its NUL */
+
 struct sz_ctl {
 	struct sz_ctl_args args;
 	bool json, colour;
@@ -152,6 +155,7 @@ struct sz_ctl {
 	struct sz_error conf_error;
 	bool conf_tried;
 	struct sz_kern *kern;
+	char store[SZ_CTL_STORE_ID]; /* of relationships that the command is about; "" until asked */
 };
 
 void sz_ctl_init(struct sz_ctl *c); /* from c->args */
@@ -222,6 +226,22 @@ int sz_ctl_rebac_tuples(struct sz_ctl_rebac *r, const json_t *list, const char *
 void sz_ctl_rebac_remove(struct sz_ctl_rebac *r, const json_t *list);
 void sz_ctl_rebac_done(struct sz_ctl_rebac *r);
 
+/* ---- rebac_daemon.c: relationships that the daemon keeps ------------------------------------ */
+
+/*
+ * One request of the daemon's API over its control socket; takes over `body`, which may be NULL. A
+ * new reference to the answer's body, or NULL with *e filled, also where the daemon refused.
+ */
+json_t *sz_ctl_api(struct sz_ctl *c, const char *method, const char *path, const char *query,
+		   json_t *body, struct sz_error *e);
+/* The same below the store that --store names; the only one there is without. */
+json_t *sz_ctl_store_api(struct sz_ctl *c, const char *method, const char *what, const char *query,
+			 json_t *body, struct sz_error *e);
+/* The body of a question with what --context, --tuples and --model-id say; NULL with *ret. */
+json_t *sz_ctl_question(struct sz_ctl *c, int *ret);
+/* rebac model write, read, list. */
+int sz_ctl_rebac_stored_model(struct sz_ctl *c, const char *what, const char *arg);
+
 /* ---- the audit log's files: audit.c, audit_key.c, audit_query.c, audit_ocsf.c ---------------- */
 
 struct sz_audit_vkey;
@@ -274,6 +294,14 @@ int sz_ctl_cmd_jws_verify(struct sz_ctl *c);
 int sz_ctl_cmd_jwk_thumbprint(struct sz_ctl *c);
 int sz_ctl_cmd_cel_eval(struct sz_ctl *c);
 int sz_ctl_cmd_api_token(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_store(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_read(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_write(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_delete(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_watch(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_import(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_export(struct sz_ctl *c);
+int sz_ctl_cmd_rebac_batch(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_model(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_check(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_list_objects(struct sz_ctl *c);

@@ -32,10 +32,13 @@ bool fga_optional(struct fga_call *c, const json_t *o, const char *name, const c
 
 bool fga_page_size(struct fga_call *c, json_int_t given, bool there, u32 *ret)
 {
+	/* root, on the control socket, may read as much at once as it may import */
+	int max = strcmp(c->q->client, "root") ? SZ_STORE_PAGE_MAX : SZ_STORE_BULK_MAX;
+
 	*ret = there ? (u32)given : PAGE_DEFAULT;
-	if (!there || (given >= 1 && given <= SZ_STORE_PAGE_MAX))
+	if (!there || (given >= 1 && given <= max))
 		return true;
-	fga_fail(c, 400, "page_size_invalid", "a page has 1 to %d entries", SZ_STORE_PAGE_MAX);
+	fga_fail(c, 400, "page_size_invalid", "a page has 1 to %d entries", max);
 	return false;
 }
 
@@ -49,7 +52,10 @@ bool fga_query_page(struct fga_call *c, u32 *ret)
 	if (err == -ENOENT)
 		return fga_page_size(c, 0, false, ret);
 	n = err ? 0 : strtol(s, &end, 10);
-	return fga_page_size(c, err || !*s || *end ? 0 : n, true, ret);
+	if (!fga_page_size(c, err || !*s || *end ? 0 : n, true, ret))
+		return false;
+	*ret = *ret < SZ_STORE_PAGE_MAX ? *ret : SZ_STORE_PAGE_MAX;
+	return true;
 }
 
 bool fga_token(struct fga_call *c, const char *given, char ret[SZ_STORE_TOKEN_MAX])

@@ -9,8 +9,8 @@
 #include "net/net_priv.h"
 
 #define NET_CLIENTS_MAX 64
-#define NET_LINE_MAX 65536u  /* bytes of a line without its newline */
-#define NET_QUEUE_MAX 1048576u /* bytes waiting for a peer; more and it is dropped */
+#define NET_LINE_MAX 1048576u  /* bytes of a line without its newline */
+#define NET_QUEUE_MAX 16777216u /* bytes waiting for a peer; more and it is dropped */
 
 struct net_listener {
 	struct net_op accept, pause;

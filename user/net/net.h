@@ -67,7 +67,7 @@ int sz_net_append(struct sz_loop_ring *l, int fd, const void *p, size_t n, u64 o
 
 struct sz_net_client; /* one connected peer */
 /* Listens on a UNIX stream socket (mode 0600, directory made 0700 where missing; a stale socket is
- * removed). `fn` gets one whole line without its newline (at most 64 KiB; more closes the peer). */
+ * removed). `fn` gets one whole line without its newline (at most 1 MiB; more closes the peer). */
 int sz_net_listen(struct sz_loop_ring *l, const char *path,
 		  void (*fn)(struct sz_net_client *c, const char *line, size_t n, void *arg),
 		  void *arg, struct sz_error *e);
