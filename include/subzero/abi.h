@@ -49,6 +49,9 @@ struct sz_config {
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 proof_mark_s;      /* highest "iat" of a DPoP proof that was admitted; the daemon's own */
 	u64 pad;
+	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
+	u64 event_burst_ns;
+	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 };
 
@@ -537,7 +540,7 @@ enum sz_miss_why {
 	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
 };
 
-_Static_assert(sizeof(struct sz_config) == 128 + 4 * SZ_KEY_SLOTS, "ABI");
+_Static_assert(sizeof(struct sz_config) == 144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS, "ABI");
 _Static_assert(sizeof(struct sz_config) <= 4096, "is mapped as one page");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 64, "ABI");

@@ -8,6 +8,7 @@
 #define SZ_PARTS_H
 
 #include "subzero/answer.h"
+#include "subzero/bucket.h"
 #include "subzero/digest.h"
 #include "subzero/head.h"
 #include "subzero/packet.h"
@@ -85,6 +86,29 @@ SZ_PART int sz_part_token(u32 at, u32 len)
 	return 0;
 }
 
+/* A record that is not made, for lack of room or because there are too many: counted. */
+SZ_INLINE int sz_report_lost(u32 reason)
+{
+	u64 *lost = sz_map_get(&sz_lost, &reason);
+
+	if (lost)
+		(*lost)++;
+	return 0;
+}
+
+/*
+ * May a refusal for this reason have a record of its own? A flood must not spend the daemon's time
+ * and the disk on records that all say the same, nor hide refusals for another reason among them.
+ */
+SZ_INLINE bool sz_may_report(u32 reason, u64 now)
+{
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	return !cfg || sz_bucket_take(&cfg->event_tat[reason & (SZ_REASON_MAX - 1)], now,
+				      cfg->event_interval_ns, cfg->event_burst_ns);
+}
+
 /* One record for the audit log, about w.report. */
 SZ_PART int sz_part_report(u32 service, u32 reason)
 {
@@ -95,6 +119,8 @@ SZ_PART int sz_part_report(u32 service, u32 reason)
 
 	if (!s)
 		return -1;
+	if (reason >= SZ_R_NO_TOKEN && !sz_may_report(reason, s->w.now))
+		return sz_report_lost(reason);
 	a = &s->w.report;
 	e = &s->event;
 	n = a->path_len;
@@ -118,12 +144,8 @@ SZ_PART int sz_part_report(u32 service, u32 reason)
 		v = sz_load64(s->frame + ((a->path_off + i) & SZ_FRAME_MASK));
 		sz_memcpy(e->path + i, &v, 8);
 	}
-	if (sz_ring_put(&sz_events, e, sizeof(*e), sizeof(*e))) {
-		u64 *lost = sz_map_get(&sz_lost, &reason);
-
-		if (lost)
-			(*lost)++;
-	}
+	if (sz_ring_put(&sz_events, e, sizeof(*e), sizeof(*e)))
+		return sz_report_lost(reason);
 	return 0;
 }
 

@@ -181,6 +181,34 @@ TEST(denials_that_find_the_ring_full_are_counted_exactly)
 	EXPECT_EQ(told + machine_sum("sz_lost", SZ_R_NO_TOKEN), n);
 }
 
+/* Each reason has a budget of its own, and it comes back with time. */
+TEST(denials_beyond_their_reasons_budget_are_counted_without_a_record)
+{
+	u32 told[2] = {}, n = 40;
+	struct sz_event e;
+
+	scene_begin();
+	scene.cfg.event_interval_ns = 3600 * SECOND;
+	scene.cfg.event_burst_ns = 5 * scene.cfg.event_interval_ns;
+	scene_config();
+	for (u32 i = 0; i < n; i++) {
+		handshake(client(i));
+		ASSERT_EQ(says(client(i), 0, GET_NO_TOKEN), SCENE_REPLY);
+	}
+	handshake(client(n));
+	ASSERT_EQ(says(client(n), 0, "GET /a HTTP/1.1\nHost: h\r\n\r\n"), SCENE_REPLY);
+	while (scene_event(&e)) {
+		told[0] += e.reason == SZ_R_NO_TOKEN;
+		told[1] += e.reason == SZ_R_BAD_REQUEST;
+	}
+	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), n);
+	EXPECT_EQ(told[0], 5);
+	EXPECT_EQ(machine_sum("sz_lost", SZ_R_NO_TOKEN), n - 5);
+	EXPECT_EQ(scene_count(SZ_R_BAD_REQUEST), 1);
+	EXPECT_EQ(told[1], 1);
+	EXPECT_EQ(machine_sum("sz_lost", SZ_R_BAD_REQUEST), 0);
+}
+
 /* Rows of others fill the map: the request is counted in the row without a name of its route. */
 TEST(requests_are_counted_when_no_row_is_left_for_them)
 {

@@ -44,6 +44,8 @@ TEST(smallest_file_gets_every_default)
 	EXPECT_STREQ(c->audit.dir, "/var/lib/subzero/audit");
 	EXPECT_EQ(c->audit.summary_s, 10);
 	EXPECT_EQ(c->audit.rotate_bytes, 256 << 20);
+	EXPECT_EQ(c->audit.denials.interval_ns, 1000000);
+	EXPECT_EQ(c->audit.denials.burst_ns, 10000000000);
 	EXPECT_EQ(c->audit.on_full, SZ_AUDIT_ON_FULL_STOP);
 	EXPECT_TRUE(!c->audit.origin);
 	EXPECT_EQ(c->n_issuers, 0);
@@ -73,7 +75,8 @@ static const char full[] = "interfaces: [eth0, eth1]\n"
 			   "  misses: {rate: 100/m, burst: 5}\n"
 			   "  source_misses: none\n"
 			   "maps: {grants: 5000, flows: 6000}\n"
-			   "audit: {summary: 1m, rotate: 1GiB, on_full: shed, origin: log.test/a}\n"
+			   "audit: {summary: 1m, rotate: 1GiB, on_full: shed, origin: log.test/a, "
+			   "denials: {rate: 20/s, burst: 40}}\n"
 			   "issuers:\n"
 			   "  - issuer: https://login.example.com/\n"
 			   "    jwks: keys/jwks.json\n"
@@ -142,6 +145,8 @@ TEST(top_of_a_full_file_is_read_as_written)
 	EXPECT_EQ(c->max_flows, 6000);
 	EXPECT_STREQ(c->audit.dir, "/srv/sz/audit");
 	EXPECT_EQ(c->audit.summary_s, 60);
+	EXPECT_EQ(c->audit.denials.interval_ns, 50000000);
+	EXPECT_EQ(c->audit.denials.burst_ns, 2000000000);
 	EXPECT_EQ(c->audit.rotate_bytes, 1 << 30);
 	EXPECT_EQ(c->audit.on_full, SZ_AUDIT_ON_FULL_SHED);
 	EXPECT_STREQ(c->audit.origin, "log.test/a");

@@ -210,3 +210,48 @@ TEST(name_that_was_revoked_during_verification_marks_the_grant)
 		EXPECT_EQ(grant.flags, i < SZ_REVOKE_KIND_COUNT ? SZ_GRANT_REVOKED : 0);
 	}
 }
+
+/* ---- the audit log's batches ---------------------------------------------------------------- */
+
+#define RECORDS 60
+#define REST_MS 10
+
+static struct {
+	u64 synced, last;
+	u32 added, batches;
+	bool over;
+} trickle;
+
+static void every_ms(void *arg)
+{
+	struct sz_audit_record r = {.type = SZ_AUDIT_DENIAL, .reason = SZ_R_NO_TOKEN};
+
+	(void)arg;
+	if (trickle.over)
+		return;
+	if (sz_journal_synced(g.journal) != trickle.synced) {
+		trickle.synced = sz_journal_synced(g.journal);
+		trickle.batches++;
+	}
+	if (trickle.added < RECORDS) {
+		trickle.last = sz_journal_add(g.journal, &r);
+		trickle.added++;
+	} else if (trickle.synced >= trickle.last) {
+		trickle.over = true;
+		sz_net_stop(g.loop);
+	}
+}
+
+TEST(trickle_of_records_is_written_in_few_batches_and_nobody_has_to_ask)
+{
+	u64 begin;
+
+	gateway_begin();
+	begin = sz_boot_ns();
+	ASSERT_EQ(sz_net_every(g.loop, 1000000, every_ms, NULL), 0);
+	ASSERT_EQ(sz_net_run(g.loop), 0);
+	EXPECT_EQ(trickle.added, RECORDS);
+	EXPECT_EQ(sz_journal_synced(g.journal), trickle.last);
+	/* The first needs no rest, and one more may have been under way before. */
+	EXPECT_TRUE(trickle.batches <= 2 + (sz_boot_ns() - begin) / (REST_MS * 1000000));
+}

@@ -108,6 +108,7 @@ static const struct sz_conf_field audit_fields[] = {
 	{"dir", sz_conf_read_path, OFF(audit.dir)},
 	{"summary", sz_conf_read_s, OFF(audit.summary_s), .min = 1, .max = 3600},
 	{"rotate", sz_conf_read_bytes, OFF(audit.rotate_bytes), .min = 1 << 16, .max = 1ull << 40},
+	{"denials", sz_conf_read_rate, OFF(audit.denials)},
 	{"on_full", .read = read_on_full},
 	{"origin", read_origin, OFF(audit.origin), .max = 127},
 };
@@ -289,7 +290,9 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 			 .nonce_lifetime_s = 300,
 			 .replay_entries = 1u << 20},
 		.rebac = {.deadline_ms = 1000, .changes = 1000000},
-		.audit = {.summary_s = 10, .rotate_bytes = 256ull << 20},
+		.audit = {.summary_s = 10,
+			  .rotate_bytes = 256ull << 20,
+			  .denials = RATE(1000, 10000)},
 	};
 	r.conf = c;
 	err = read_top(&r, c);

@@ -93,6 +93,7 @@ struct sz_conf {
 		u32 summary_s;       /* period of the hit summaries; default 10 */
 		u64 rotate_bytes;    /* default 256 MiB */
 		enum sz_conf_on_full on_full; /* while it cannot be written; default stop */
+		struct sz_conf_rate denials; /* records of refusals for one reason */
 		char *origin;        /* name of the log in its checkpoints; NULL: HOST/subzero */
 	} audit;
 	struct {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The audit log on disk. One batch is under way at a time: while it is written and synced the next
- * one gathers, so the batch grows with the load and every record is on disk after at most two
- * syncs. What is on disk is closed by a signed checkpoint, at most one a second. Segments rotate by
+ * one gathers, and goes on gathering for a moment where there is little of it, so that a flood of
+ * records costs few syncs. Every record is on disk after at most two syncs and that moment. What is on disk is closed by a signed checkpoint, at most one a second. Segments rotate by
  * size. A batch that cannot be written is kept and tried again; nothing is left out of the chain.
  */
 #include "gateway/gateway_priv.h"
@@ -18,6 +18,8 @@
 #include "gateway/seal.h"
 
 #define SEAL_NS    1000000000ull
+#define REST_NS    10000000ull  /* between two batches, unless */
+#define REST_MAX   (256u << 10) /* so many bytes wait, or somebody does */
 #define GATHER_MAX (8u << 20) /* bytes in memory from which no more is taken on */
 
 struct waiter {
@@ -44,6 +46,8 @@ struct sz_journal {
 	struct sz_buf batch;    /* under way, or to be tried again; must not move */
 	struct head batch_head; /* the tree up to its last record */
 	bool busy;
+	u64 rest_ns;                /* no small batch before this */
+	struct sz_net_timer *timer; /* NULL: there is no rest */
 	bool rotating; /* the open batch belongs to the next segment, `tail` to this one */
 	struct sz_buf tail;
 	struct head tail_head;
@@ -224,6 +228,7 @@ static void batch_done(int res, void *arg)
 	struct sz_journal *j = arg;
 
 	j->busy = false;
+	j->rest_ns = j->timer ? sz_boot_ns() + REST_NS : 0;
 	if (res) {
 		failed(j, &j->write_error, res, "records");
 		return;
@@ -258,12 +263,23 @@ static int next_segment(struct sz_journal *j)
 	return 0;
 }
 
+/* Little has gathered since the last batch, and nobody waits for it: the timer looks again. */
+static bool resting(struct sz_journal *j)
+{
+	if (j->batch.len || j->waiters || j->rotating ||
+	    sz_audit_pending(j->audit) >= REST_MAX || sz_boot_ns() >= j->rest_ns)
+		return false;
+	if (sz_audit_pending(j->audit))
+		sz_net_timer_set(j->timer, j->rest_ns);
+	return true;
+}
+
 /* Writes what has gathered, or could not be written before, unless a batch is under way. */
 static void start_batch(struct sz_journal *j)
 {
 	int r;
 
-	if (j->busy)
+	if (j->busy || resting(j))
 		return;
 	if (!j->batch.len && j->rotating && j->tail.len) {
 		sz_buf_add(&j->batch, j->tail.data, j->tail.len);
@@ -279,6 +295,14 @@ static void start_batch(struct sz_journal *j)
 	r = sz_net_append(j->loop, j->fd, j->batch.data, j->batch.len, j->size, batch_done, j);
 	if (r)
 		batch_done(r, j);
+}
+
+static void on_timer(void *arg)
+{
+	struct sz_journal *j = arg;
+
+	if (!j->write_error)
+		start_batch(j);
 }
 
 void sz_journal_tick(struct sz_journal *j, const struct sz_conf *c)
@@ -319,6 +343,7 @@ int sz_journal_open(struct sz_loop_ring *loop, const struct sz_conf *c, struct s
 	j->first = st.next_seq;
 	j->segment = st.segment ? st.segment : 1;
 	j->fd = -1;
+	j->timer = sz_net_timer_new(loop, on_timer, j);
 	r = sz_seal_open(loop, c, &st, &tree, &j->seal, e);
 	if (!r)
 		r = open_segment(j, st.segment ? st.size : 0, e);

@@ -323,6 +323,8 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	cfg->miss_burst_ns = c->misses.burst_ns;
 	cfg->src_miss_interval_ns = c->source_misses.interval_ns;
 	cfg->src_miss_burst_ns = c->source_misses.burst_ns;
+	cfg->event_interval_ns = c->audit.denials.interval_ns;
+	cfg->event_burst_ns = c->audit.denials.burst_ns;
 	r = put_answers(g, c, e);
 	if (!r)
 		r = put_routes(g, c, e);
