@@ -14,6 +14,7 @@
 #include "core/core.h"
 #include "fga/fga.h"
 #include "gateway/gateway.h"
+#include "idp/idp.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
 #include "telemetry/telemetry.h"
@@ -57,8 +58,13 @@ static int check_config(const char *path)
 	struct sz_error e = {};
 	struct sz_conf *c = sz_conf_load(path, &e);
 	struct sz_verifier *v = NULL;
+	int err = c ? sz_idp_check(c, &e) : -EINVAL;
 
-	if (!c || sz_verifier_new(c, &v, &e)) {
+	if (err)
+		sz_conf_free(c);
+	else
+		err = sz_verifier_new(c, &v, &e);
+	if (err) {
 		fprintf(stderr, "subzerod: %s\n", e.msg);
 		return 1;
 	}

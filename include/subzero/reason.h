@@ -41,6 +41,7 @@
 	X(27, DPOP_REPLAY, "dpop_replay", 401, "the DPoP proof has been used before")              \
 	X(28, DPOP_BINDING, "dpop_binding", 401,                                                   \
 	  "the access token and the key or the scheme it was sent with do not belong together")    \
+	X(30, INACTIVE, "inactive", 401, "the issuer says that the access token is not active")    \
 	X(32, NO_SCOPE, "no_scope", 403, "the access token does not grant this route")             \
 	X(33, NO_ROUTE, "no_route", 403, "no route covers this method and path")                   \
 	X(34, UPGRADE, "upgrade", 403, "protocol upgrades are not allowed here")                   \
@@ -58,6 +59,9 @@
 	  "the verifier is not running; known tokens keep working")                                \
 	X(57, OVERLOAD, "overload", 503, "too many undecided requests are waiting")                \
 	X(58, STATE_FULL, "state_full", 503, "no room left for another connection or grant")       \
+	X(59, KEYS_DOWN, "keys_unavailable", 503, "the issuer's keys cannot be fetched now")       \
+	X(60, INTROSPECTION_DOWN, "introspection_unavailable", 503,                                \
+	  "the issuer cannot be asked about the access token now")                                 \
 	/* refused in silence or by RST */                                                         \
 	X(64, BANNED, "banned", 0, "the source address is banned")                                 \
 	X(65, UNKNOWN_FLOW, "unknown_flow", 0,                                                     \

@@ -191,6 +191,7 @@
 	X(JWS_KEY_ALG, 9, "the key decides the algorithm")					\
 	X(JWS_KID, 9, "the key is the one that is named")					\
 	X(JWS_SIGNATURE, 9, "the signature is right")						\
+	X(KEYS_STALE, 9, "keys that could not be refreshed are used for a while only")		\
 	X(RSA_SIZE, 9, "RSA keys have at least 2048 bits")					\
 	X(ISSUER, 9, "the issuer is the one whose keys verify")					\
 	X(AUDIENCE, 9, "the audience is configured")						\
@@ -201,6 +202,7 @@
 	X(MAX_AGE, 9, "it is not too old")							\
 	X(SKEW_MAX, 9, "clock skew is at most 300 s")						\
 	X(AT_JWT, 9, "its type is at+jwt where that is asked for")				\
+	X(INACTIVE, 9, "the issuer says that it is active, where it is asked")			\
 	X(SCOPES, 9, "a route needs its scopes")						\
 	X(CLAIMS, 9, "and its claims")								\
 	/* proofs of possession */								\

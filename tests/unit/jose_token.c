@@ -393,3 +393,84 @@ TEST(a_token_that_would_be_too_large_is_not_signed)
 	sz_buf_done(&b);
 	json_decref(claims);
 }
+
+/* ---- what an issuer answers about a token it alone can read (RFC 7662) ----------------------- */
+
+static enum sz_reason answered_at(const char *answer, bool need_audience, s64 now, int *ret_err,
+				  struct sz_token *ret)
+{
+	struct sz_token_rules r = rules_of();
+
+	r.skew_s = 5;
+	r.max_age_s = 1000;
+	err.msg[0] = 0;
+	return sz_token_introspected(answer, strlen(answer), &r, need_audience, now, ret, ret_err,
+				     &err);
+}
+
+TEST(what_an_issuer_answers_is_taken_as_the_token_s_claims)
+{
+	static const struct {
+		const char *answer;
+		enum sz_reason reason;
+		int err;
+	} cases[] = {
+		{"{\"active\":true,\"aud\":\"api\",\"iat\":999900}", SZ_R_NONE, 0},
+		{"{\"active\":true," BASE ",\"exp\":1000100,\"iat\":999900}", SZ_R_NONE, 0},
+		{"{\"active\":false}", SZ_R_INACTIVE, 0},
+		{"{\"active\":false,\"aud\":7}", SZ_R_INACTIVE, 0},
+		{"{\"active\":true,\"iat\":999900}", SZ_R_BAD_AUDIENCE, 0},
+		{"{\"active\":true,\"aud\":\"other\",\"iat\":999900}", SZ_R_BAD_AUDIENCE, 0},
+		{"{\"active\":true,\"iss\":\"https://j\",\"aud\":\"api\"}", SZ_R_BAD_ISSUER, 0},
+		{"{\"active\":true," BASE ",\"exp\":999990,\"iat\":999900}", SZ_R_EXPIRED, 0},
+		{"{\"active\":true," BASE ",\"exp\":0,\"iat\":999900}", SZ_R_EXPIRED, 0},
+		{"{\"active\":true," BASE ",\"nbf\":1000010,\"iat\":999900}", SZ_R_NOT_YET, 0},
+		{"{\"active\":true," BASE ",\"iat\":990000}", SZ_R_EXPIRED, 0},
+		{"{\"active\":true," BASE "}", SZ_R_BAD_TOKEN, 0}, /* max_age, but no iat */
+		{"{\"active\":\"true\"," BASE "}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{\"active\":1}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{" BASE "}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"[true]", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{\"active\":true,\"active\":false}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{\"active\":true,\"sub\":7," BASE "}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{\"active\":true,\"exp\":\"x\"," BASE "}", SZ_R_INTROSPECTION_DOWN, -EBADMSG},
+		{"{\"active\":true,\"iss\":7,\"aud\":\"api\"}", SZ_R_INTROSPECTION_DOWN,
+		 -EBADMSG},
+	};
+	size_t i;
+
+	for (i = 0; i < SZ_ARRAY_LEN(cases); i++) {
+		struct sz_token t;
+		int bad;
+
+		if (!EXPECT_EQ(answered_at(cases[i].answer, true, NOW, &bad, &t),
+			       cases[i].reason) ||
+		    !EXPECT_EQ(bad, cases[i].err) ||
+		    !EXPECT_EQ(cases[i].reason == SZ_R_NONE, t.claims != NULL))
+			printf("# %s: %s\n", cases[i].answer, err.msg);
+		sz_token_done(&t);
+	}
+}
+
+TEST(an_answer_names_the_issuer_and_whom_the_token_is_of)
+{
+	struct sz_token t;
+	int bad;
+
+	EXPECT_EQ(answered_at("{\"active\":true,\"sub\":\"u\",\"client_id\":\"c\",\"iat\":999900,"
+			      "\"jti\":\"j\",\"exp\":1000100}", false, NOW, &bad, &t), SZ_R_NONE);
+	EXPECT_STREQ(t.issuer, "https://i");
+	EXPECT_STREQ(json_string_value(json_object_get(t.claims, "iss")), "https://i");
+	EXPECT_STREQ(t.subject, "u");
+	EXPECT_STREQ(t.jti, "j");
+	EXPECT_EQ(t.exp, 1000100);
+	EXPECT_TRUE(!t.key && !t.kid);
+	sz_token_done(&t);
+	/* A client that acts for itself is its own subject; without an end there is none. */
+	EXPECT_EQ(answered_at("{\"active\":true,\"client_id\":\"c\",\"iat\":999900}", false, NOW,
+			      &bad, &t), SZ_R_NONE);
+	EXPECT_STREQ(t.subject, "c");
+	EXPECT_EQ(t.exp, 0);
+	sz_token_done(&t);
+}

@@ -178,4 +178,185 @@ TEST(token_and_the_scheme_it_was_sent_with_belong_together)
 	EXPECT_EQ(reason("", false), SZ_R_DPOP_BINDING);
 	EXPECT_EQ(reason(BOUND, true), SZ_R_NONE);
 	issuer_has = "";
+/* ---- issuers that are asked over the network ------------------------------------------------- */
+
+#define REMOTE                                                                                     \
+	"interfaces: [eth0]\n"                                                                     \
+	"state_dir: /nonexistent\n"                                                                \
+	"issuers:\n"                                                                               \
+	"- {issuer: i, jwks_uri: \"https://i.test/k\", audiences: a}\n"                            \
+	"- issuer: o\n  audiences: a\n"                                                            \
+	"  introspection: {endpoint: \"https://o.test/i\", client_id: c, client_secret_file: s}\n" \
+	"services:\n- name: svc\n  address: \"*:80\"\n"                                            \
+	"  routes: [{path: /a, scopes: [s]}, {path: /b, scopes: [t]}]\n"
+
+static struct sz_verifier *remote(void)
+{
+	struct sz_conf *c = sz_conf_parse(REMOTE, strlen(REMOTE), "t.yaml", &e);
+	struct sz_verifier *v = NULL;
+	json_t *set;
+
+	ASSERT_TRUE(c);
+	ASSERT_EQ(sz_verifier_new(c, &v, &e), 0);
+	ASSERT_EQ(sz_key_generate(SZ_ALG_EDDSA, &key, &set, &e), 0);
+	json_decref(set);
+	return v;
+}
+
+/* The verifier with `key` in force for its first issuer, to be used before until_s. */
+static struct sz_verifier *with_key(struct sz_verifier *old, s64 until_s)
+{
+	struct sz_idp_keys keys = {.fetched_s = 1, .changed_s = 1, .until_s = until_s};
+	json_t *set = json_pack("{s:[o]}", "keys", json_deep_copy(key));
+	struct sz_verifier *v;
+	char *text;
+
+	json_object_del(json_array_get(json_object_get(set, "keys"), 0), "d");
+	text = json_dumps(set, 0);
+	EXPECT_EQ(sz_jwks_parse(text, strlen(text), ~0u, &keys.set, &e), 0);
+	v = sz_verifier_with_keys(old, 0, &keys);
+	sz_jwks_free(keys.set);
+	sz_verifier_unref(old);
+	json_decref(set);
+	free(text);
+	return v;
+}
+
+TEST(keys_that_are_too_old_or_missing_are_asked_for)
+{
+	struct sz_verifier *v = remote();
+	u64 without = sz_verifier_keys_id(v);
+	struct sz_decision d = decide(v, GOOD, NULL);
+
+	EXPECT_EQ(d.reason, SZ_R_KEYS_DOWN);
+	EXPECT_EQ(d.wants, SZ_WANTS_KEYS);
+	EXPECT_EQ(d.issuer, 0);
+	EXPECT_EQ(d.kid, 0);
+	sz_decision_done(&d);
+	v = with_key(v, NOW + 1);
+	EXPECT_TRUE(sz_verifier_keys_id(v) != without);
+	d = decide(v, GOOD, NULL);
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	EXPECT_EQ(d.wants, SZ_WANTS_NOTHING);
+	sz_decision_done(&d);
+	v = with_key(v, NOW);
+	d = decide(v, GOOD, NULL);
+	EXPECT_EQ(d.reason, SZ_R_KEYS_DOWN);
+	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(a_key_that_a_provider_may_have_by_now_is_asked_for)
+{
+	struct sz_verifier *v = with_key(remote(), INT64_MAX);
+	struct sz_decision d, same;
+	json_t *old = json_deep_copy(key);
+
+	json_object_set_new(key, "kid", json_string("new"));
+	d = decide(v, GOOD, NULL);
+	EXPECT_EQ(d.reason, SZ_R_UNKNOWN_KEY);
+	EXPECT_EQ(d.wants, SZ_WANTS_KEYS);
+	EXPECT_TRUE(d.kid != 0);
+	same = decide(v, GOOD, NULL);
+	EXPECT_EQ(same.kid, d.kid);
+	sz_decision_done(&same);
+	json_object_set_new(key, "kid", json_string("newer"));
+	same = decide(v, GOOD, NULL);
+	EXPECT_TRUE(same.kid != d.kid);
+	sz_decision_done(&same);
+	sz_decision_done(&d);
+	json_decref(key);
+	/* A key set in a file is all there is. */
+	sz_verifier_unref(v);
+	key = old;
+	json_decref(key);
+	v = verifier();
+	json_object_set_new(key, "kid", json_string("new"));
+	d = decide(v, GOOD, NULL);
+	EXPECT_EQ(d.reason, SZ_R_UNKNOWN_KEY);
+	EXPECT_EQ(d.wants, SZ_WANTS_NOTHING);
+	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+static struct sz_decision decide_text(struct sz_verifier *v, const char *token)
+{
+	struct sz_decision d;
+
+	sz_verifier_decide(v, &sz_verifier_conf(v)->services[0], token, strlen(token), NOW, is_id,
+			   NULL, &d);
+	return d;
+}
+
+TEST(opaque_tokens_are_asked_about_and_those_that_can_be_verified_are_not)
+{
+	static const struct {
+		const char *token;
+		enum sz_wants wants;
+		enum sz_reason reason;
+	} cases[] = {
+		{"0123456789abcdef", SZ_WANTS_ANSWER, SZ_R_INTROSPECTION_DOWN},
+		{"a.b.c", SZ_WANTS_ANSWER, SZ_R_INTROSPECTION_DOWN},
+		{"eyJhbGciOiJFZERTQSJ9", SZ_WANTS_ANSWER, SZ_R_INTROSPECTION_DOWN},
+		{"eyJh.a.b.c.d", SZ_WANTS_ANSWER, SZ_R_INTROSPECTION_DOWN},
+		{"", SZ_WANTS_ANSWER, SZ_R_INTROSPECTION_DOWN},
+		{"eyJh.e30.", SZ_WANTS_NOTHING, SZ_R_BAD_TOKEN},
+		/* {"alg":"EdDSA"} . {"iss":"o"}: its issuer publishes no keys. */
+		{"eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJvIn0.AA", SZ_WANTS_ANSWER,
+		 SZ_R_INTROSPECTION_DOWN},
+	};
+	struct sz_verifier *v = with_key(remote(), INT64_MAX), *file;
+	struct sz_decision d;
+	size_t i;
+
+	for (i = 0; i < SZ_ARRAY_LEN(cases); i++) {
+		d = decide_text(v, cases[i].token);
+		if (!EXPECT_EQ(d.wants, cases[i].wants) || !EXPECT_EQ(d.reason, cases[i].reason))
+			printf("# %s\n", cases[i].token);
+		if (d.wants == SZ_WANTS_ANSWER)
+			EXPECT_EQ(d.issuer, 1);
+		sz_decision_done(&d);
+	}
+	sz_verifier_unref(v);
+	json_decref(key);
+	file = verifier(); /* nobody can be asked */
+	d = decide_text(file, "0123456789abcdef");
+	EXPECT_EQ(d.reason, SZ_R_BAD_TOKEN);
+	EXPECT_EQ(d.wants, SZ_WANTS_NOTHING);
+	sz_decision_done(&d);
+	sz_verifier_unref(file);
+	json_decref(key);
+}
+
+TEST(an_answer_goes_through_revocation_and_policy_like_any_token)
+{
+	static const char text[] = "{\"active\":true,\"aud\":\"a\",\"sub\":\"u\",\"scope\":\"t\"}";
+	struct sz_idp_answer a = {.text = text, .len = strlen(text), .until_s = NOW + 60};
+	struct sz_verifier *v = remote();
+	const struct sz_conf_service *svc = &sz_verifier_conf(v)->services[0];
+	struct sz_decision d;
+	struct sz_id subject;
+
+	sz_verifier_decide_answer(v, svc, 1, &a, "opaque", 6, NOW, false, is_id, NULL, &d);
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	EXPECT_EQ(d.routes.allow[0], 2);
+	EXPECT_EQ(d.principal, sz_principal_id("o", "u"));
+	EXPECT_EQ(d.until_s, NOW + 60);
+	EXPECT_TRUE(d.names.present & 1u << SZ_REVOKE_TOKEN);
+	EXPECT_TRUE(!(d.names.present & 1u << SZ_REVOKE_KEY));
+	subject = d.names.id[SZ_REVOKE_SUBJECT];
+	sz_decision_done(&d);
+	sz_verifier_decide_answer(v, svc, 1, &a, "opaque", 6, NOW, false, is_id, &subject, &d);
+	EXPECT_EQ(d.reason, SZ_R_REVOKED);
+	sz_decision_done(&d);
+	a.text = "{}";
+	a.len = 2;
+	sz_verifier_decide_answer(v, svc, 1, &a, "opaque", 6, NOW, false, is_id, NULL, &d);
+	EXPECT_EQ(d.reason, SZ_R_INTROSPECTION_DOWN);
+	EXPECT_EQ(d.answer_err, -EBADMSG);
+	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
 }

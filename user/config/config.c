@@ -265,7 +265,7 @@ static int read_top(struct sz_conf_reader *r, struct sz_conf *c)
 
 	if (sz_conf_map(r, "the file", root, top_fields, SZ_ARRAY_LEN(top_fields), c))
 		return -EINVAL;
-	return check_routes(r, c);
+	return check_routes(r, c) || sz_conf_resolve_opaque(r, c) ? -EINVAL : 0;
 }
 
 struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e)

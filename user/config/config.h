@@ -20,10 +20,55 @@ enum sz_conf_xdp { SZ_XDP_AUTO, SZ_XDP_NATIVE, SZ_XDP_GENERIC };
 
 /* Tokens that are bound to a key (RFC 9449): taken beside others, alone, or never. */
 enum sz_conf_dpop { SZ_DPOP_ALLOWED, SZ_DPOP_REQUIRED, SZ_DPOP_OFF };
+/* Where to look for what a provider says about itself. */
+enum sz_conf_discovery {
+	SZ_DISCOVERY_NONE,
+	SZ_DISCOVERY_OIDC,  /* OpenID Connect Discovery 1.0: behind the issuer's path */
+	SZ_DISCOVERY_OAUTH, /* RFC 8414: in front of it */
+};
+
+/* How a provider is asked over the network. */
+struct sz_conf_provider {
+	char *ca_file;      /* PEM; NULL: what the system trusts */
+	bool loopback_http; /* http:// is allowed, to this host */
+	u32 timeout_ms;     /* of one request; default 5 s */
+	u32 refresh_min_s;  /* keys are asked for again no sooner, default 1 min, */
+	u32 refresh_max_s;  /* and no later, default 1 h */
+	u64 max_stale_s;    /* keys that cannot be refreshed are used this long; default 1 day */
+	u32 refetch_ms;     /* at least so long between two looks for an unknown key; default 5 s */
+	u32 max_waiting;    /* tokens that wait for a look at once; default 1024 */
+};
+
+enum sz_conf_client_auth {
+	SZ_CLIENT_SECRET_BASIC,
+	SZ_CLIENT_SECRET_POST,
+	SZ_CLIENT_PRIVATE_KEY_JWT, /* RFC 7523 */
+};
+
+/* Token introspection, RFC 7662. */
+struct sz_conf_introspection {
+	bool on;
+	char *endpoint;        /* NULL: from discovery */
+	char *client_id;
+	enum sz_conf_client_auth auth;
+	char *secret_file;     /* of a client secret, or NULL */
+	char *key_file;        /* of a private JWK, or NULL */
+	u32 max_ttl_s;         /* an answer is good no longer; default 60 s */
+	u32 inactive_ttl_s;    /* nor one that a token is not active; default 10 s */
+	u32 timeout_ms;        /* default 3 s */
+	u32 max_waiting;       /* tokens that wait for an answer at once; default 1024 */
+	u32 failures;          /* in a row, until it is not asked for a while; default 5 */
+	u32 pause_ms;          /* so long at first; default 5 s */
+	bool require_audience; /* an answer without "aud" is refused; default true */
+};
 
 struct sz_conf_issuer {
 	char *issuer;
 	char *jwks;          /* absolute; the file may give it relative to itself */
+	char *jwks_uri;      /* at most one of jwks, jwks_uri and discovery is given */
+	enum sz_conf_discovery discovery;
+	struct sz_conf_provider provider;
+	struct sz_conf_introspection introspection;
 	char **audiences;
 	size_t n_audiences;
 	u32 algs;            /* mask of 1 << enum sz_alg; default EdDSA ES256 RS256 PS256 */
@@ -67,6 +112,8 @@ struct sz_conf_service {
 	size_t n_origins;
 	bool monitor;        /* "mode: monitor" */
 	bool audit_requests; /* one audit record per admitted request */
+	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one there is */
+	const struct sz_conf_issuer *opaque; /* who is asked about opaque tokens; NULL: nobody */
 	struct sz_conf_rate source, principal, connections;
 	struct sz_conf_route *routes; /* route id = index */
 	size_t n_routes;
@@ -139,6 +186,11 @@ void sz_conf_free(struct sz_conf *c); /* NULL is fine */
  * reference, or NULL with *e filled as "NAME:LINE: ...".
  */
 json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_error *e);
+
+/* Are its keys fetched over the network? */
+bool sz_conf_keys_remote(const struct sz_conf_issuer *i);
+/* Has it no keys at all: only introspection tells whether its tokens are good? */
+bool sz_conf_keys_none(const struct sz_conf_issuer *i);
 
 const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id);
 const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name);

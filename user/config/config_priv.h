@@ -82,6 +82,8 @@ int sz_conf_read_bytes(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 		       void *obj); /* u64 bytes */
 int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		      void *obj); /* struct sz_conf_rate */
+int sz_conf_read_file(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj); /* a path relative to the configuration file, made absolute */
 /* [A-Za-z0-9._-]{1,63} */
 bool sz_conf_is_name(const char *s);
 
@@ -105,6 +107,21 @@ int sz_conf_read_origins(struct sz_conf_reader *r, const struct sz_conf_field *f
 int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			 void *obj);
 void sz_conf_issuer_done(struct sz_conf_issuer *i);
+/* provider.c: what belongs to an issuer that is asked over the network */
+int sz_conf_read_url(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj);
+int sz_conf_read_discovery(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			   void *obj);
+int sz_conf_read_provider(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj);
+int sz_conf_read_introspection(struct sz_conf_reader *r, const struct sz_conf_field *f,
+			       yaml_node_t *v, void *obj);
+void sz_conf_provider_defaults(struct sz_conf_issuer *i);
+/* Do the ways to an issuer's keys and answers go together? */
+int sz_conf_check_provider(struct sz_conf_reader *r, const struct sz_conf_issuer *i);
+/* Sets every service's `opaque`. */
+int sz_conf_resolve_opaque(struct sz_conf_reader *r, struct sz_conf *c);
+void sz_conf_provider_done(struct sz_conf_issuer *i);
 int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			  void *obj);
 void sz_conf_service_done(struct sz_conf_service *s);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The "issuers" list: whose tokens are believed, for which audiences, under which algorithms.
- * Called by the top of the file. Never opens the JWKS file; only its path is made absolute here.
+ * Called by the top of the file. Never opens a file
+ * that it names.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "config/config_priv.h"
 
@@ -64,36 +64,13 @@ static int read_algs(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 	return sz_conf_read_algs(r, f->key, v, &iss->algs);
 }
 
-/* Relative to the configuration file, and absolute from then on. */
-static int read_jwks(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		     void *obj)
-{
-	const char *s = sz_conf_scalar(r, f->key, v), *slash = strrchr(r->name, '/');
-	struct sz_conf_issuer *iss = obj;
-	struct sz_buf path = {0};
-	char *cwd = NULL;
-
-	if (!s)
-		return -EINVAL;
-	if (s[0] != '/' && r->name[0] != '/') {
-		cwd = getcwd(NULL, 0);
-		if (!cwd)
-			return sz_conf_fail(r, sz_conf_line(v),
-					    "the working directory cannot be told; "
-					    "write jwks as an absolute path");
-		sz_buf_printf(&path, "%s/", cwd);
-		free(cwd);
-	}
-	if (s[0] != '/' && slash)
-		sz_buf_add(&path, r->name, (size_t)(slash - r->name) + 1);
-	sz_buf_printf(&path, "%s", s);
-	iss->jwks = path.data;
-	return 0;
-}
-
 static const struct sz_conf_field issuer_fields[] = {
 	{"issuer", sz_conf_read_text, OFF(issuer), .required = true},
-	{"jwks", read_jwks, .required = true},
+	{"jwks", sz_conf_read_file, OFF(jwks)},
+	{"jwks_uri", sz_conf_read_url, OFF(jwks_uri)},
+	{"discovery", sz_conf_read_discovery, OFF(discovery)},
+	{"provider", .read = sz_conf_read_provider},
+	{"introspection", .read = sz_conf_read_introspection},
 	{"audiences", sz_conf_read_texts, OFF(audiences), .max = SZ_CONF_LIST_MAX,
 	 .n_off = offsetof(struct sz_conf_issuer, n_audiences), .required = true},
 	{"algorithms", .read = read_algs},
@@ -130,9 +107,10 @@ int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f
 
 		*iss = (struct sz_conf_issuer){
 			.algs = SZ_CONF_ALGS_DEFAULT, .skew_s = 30, .line = sz_conf_line(item)};
+		sz_conf_provider_defaults(iss);
 		if (sz_conf_map(r, "the issuer", item, issuer_fields, SZ_ARRAY_LEN(issuer_fields),
 				iss) ||
-		    check_unique(r, c->issuers, i))
+		    check_unique(r, c->issuers, i) || sz_conf_check_provider(r, iss))
 			return -EINVAL;
 	}
 	return 0;
@@ -142,5 +120,6 @@ void sz_conf_issuer_done(struct sz_conf_issuer *i)
 {
 	free(i->issuer);
 	free(i->jwks);
+	sz_conf_provider_done(i);
 	sz_conf_texts_free(i->audiences, i->n_audiences);
 }

@@ -128,6 +128,7 @@ static const struct sz_conf_field service_fields[] = {
 	 .n_off = offsetof(struct sz_conf_service, n_origins)},
 	{"mode", .read = read_mode},
 	{"audit_requests", sz_conf_read_bool, OFF(audit_requests)},
+	{"introspection", sz_conf_read_text, OFF(introspection)},
 	{"limits", .read = read_limits},
 	{"routes", sz_conf_read_routes, .required = true},
 };
@@ -180,6 +181,7 @@ int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *
 void sz_conf_service_done(struct sz_conf_service *s)
 {
 	free(s->name);
+	free(s->introspection);
 	free(s->endpoints);
 	sz_conf_texts_free(s->origins, s->n_origins);
 	for (size_t i = 0; i < s->n_routes; i++)

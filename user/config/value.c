@@ -5,6 +5,7 @@
  * be held exactly is an error.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config_priv.h"
 
@@ -94,6 +95,32 @@ int sz_conf_read_path(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 				    "%s \"%.64s\" is not an absolute path; begin it with \"/\"",
 				    f->key, s);
 	return sz_conf_read_text(r, f, v, obj);
+}
+
+int sz_conf_read_file(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj)
+{
+	const char *s = sz_conf_scalar(r, f->key, v), *slash = strrchr(r->name, '/');
+	struct sz_buf path = {0};
+	char *cwd = NULL;
+
+	if (!s)
+		return -EINVAL;
+	if (s[0] != '/' && r->name[0] != '/') {
+		cwd = getcwd(NULL, 0);
+		if (!cwd)
+			return sz_conf_fail(r, sz_conf_line(v),
+					    "the working directory cannot be told; "
+					    "write %s as an absolute path",
+					    f->key);
+		sz_buf_printf(&path, "%s/", cwd);
+		free(cwd);
+	}
+	if (s[0] != '/' && slash)
+		sz_buf_add(&path, r->name, (size_t)(slash - r->name) + 1);
+	sz_buf_printf(&path, "%s", s);
+	*MEMBER(char *, obj, f) = path.data;
+	return 0;
 }
 
 int sz_conf_read_texts(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,

@@ -176,11 +176,16 @@ void sz_fetch_cancel(struct sz_fetch_call *c)
 	sz_fetch_call_free(c);
 }
 
+void sz_fetch_shut(struct sz_fetch *f)
+{
+	f->closing = true;
+}
+
 void sz_fetch_free(struct sz_fetch *f)
 {
 	if (!f)
 		return;
-	f->closing = true;
+	sz_fetch_shut(f);
 	while (f->calls)
 		sz_fetch_cancel(f->calls);
 	curl_multi_cleanup(f->multi);

@@ -14,6 +14,8 @@
 struct sz_fetch; /* the client: connections that are kept, requests under way */
 
 int sz_fetch_new(struct sz_loop_ring *l, struct sz_fetch **ret, struct sz_error *e);
+/* The loop is gone: from here on requests may only be cancelled. */
+void sz_fetch_shut(struct sz_fetch *f);
 /* Behind sz_net_free: ends what is under way without a call. NULL is fine. */
 void sz_fetch_free(struct sz_fetch *f);
 

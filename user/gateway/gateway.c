@@ -65,6 +65,7 @@ static void on_beat(void *arg)
 	watch_clock(g);
 	sz_revocations_tick(g);
 	sz_bound_tick(g);
+	sz_idp_tick(g->idp);
 	sz_guard_expire(g, now);
 	/* A wake-up that was coalesced away must not leave records lying. */
 	sz_guard_on_misses(g);
@@ -100,7 +101,7 @@ static int load_snapshot(const char *path, struct sz_verifier **ret, struct sz_e
 	return c ? sz_verifier_new(c, ret, e) : -EINVAL;
 }
 
-static void use_snapshot(struct sz_gateway *g, struct sz_verifier *v)
+void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v)
 {
 	sz_verifier_unref(g->verifier);
 	g->verifier = v;
@@ -157,6 +158,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		r = sz_publish(g, g->verifier, e);
 	if (!r)
+		r = sz_issuers_open(g, e);
+	if (!r)
 		r = sz_baseline_open(g, e);
 	if (!r)
 		r = sz_pool_new(g->loop, &(struct sz_pool_options){.workers = g->conf->workers},
@@ -206,6 +209,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	if (!g)
 		return;
 	sz_pool_free(g->pool);
+	sz_idp_free(g->idp);
 	sz_guard_done(g);
 	sz_journal_free(g->journal);
 	sz_baseline_free(g->baseline);
@@ -282,12 +286,14 @@ static int publish_or_return(struct sz_gateway *g, struct sz_verifier *v, struct
 
 static int reload(struct sz_gateway *g, struct sz_error *e)
 {
-	struct sz_verifier *v;
+	struct sz_verifier *v, *old;
 	int r = load_snapshot(g->conf_path, &v, e);
 
 	if (r)
 		return r;
 	r = check_fixed(g->conf, sz_verifier_conf(v), e);
+	if (!r)
+		r = sz_idp_check(sz_verifier_conf(v), e);
 	if (!r)
 		r = publish_or_return(g, v, e);
 	if (r) {
@@ -295,9 +301,13 @@ static int reload(struct sz_gateway *g, struct sz_error *e)
 		return r;
 	}
 	sz_guard_rebase(g, sz_verifier_conf(v));
-	use_snapshot(g, v);
+	/* Providers know the old configuration until they are given the new one. */
+	old = sz_verifier_ref(g->verifier);
+	sz_gateway_use(g, v);
+	r = sz_issuers_reload(g, e);
+	sz_verifier_unref(old);
 	sz_bound_configure(g);
-	return sz_publish_interfaces(g, e);
+	return r ? r : sz_publish_interfaces(g, e);
 }
 
 int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)

@@ -33,6 +33,13 @@ struct sz_job {
 	u64 verify_ns;           /* what the worker needed for it */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
+	struct sz_idp_wait wait; /* for its issuer: issuers.c */
+	bool looked;             /* its key was looked for */
+	struct {
+		char *text; /* of introspection; NULL: none */
+		size_t len, issuer;
+		s64 until_s;
+	} answer;
 	size_t len;
 	char token[];
 };
@@ -40,6 +47,8 @@ struct sz_job {
 /* To the pool; it comes back by sz_guard_on_job(). Its class is set by the caller. */
 void sz_job_submit(struct sz_job *j);
 void sz_job_free(struct sz_job *j);
+/* It is as if nobody had been asked for it yet. */
+void sz_job_forget_answer(struct sz_job *j);
 
 /* ---- the audit log on disk: journal.c ----------------------------------------------------------
  */
@@ -104,7 +113,17 @@ struct sz_pending {
 #define SZ_JOB_BUCKETS     1024
 
 struct sz_baseline;    /* summary.c */
-struct sz_revocations; /* Removes what time has ended; walks the whole map. */
+struct sz_revocations; /* issuers.c: what only an identity provider can say. */
+int sz_issuers_open(struct sz_gateway *g, struct sz_error *e);
+int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e); /* the new snapshot is in use */
+/* The decision lacks something: true where the job waits for it or is with a worker again; else it
+ * is final as it stands now. */
+bool sz_issuers_want(struct sz_gateway *g, struct sz_job *j);
+
+/* gateway.c: the snapshot in force from now on; its reference is taken over. */
+void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
+
+/* Removes what time has ended; walks the whole map. */
 void sz_grants_expire(struct sz_gateway *g);
 void sz_bans_expire(struct sz_gateway *g);
 
@@ -124,6 +143,7 @@ struct sz_gateway {
 	char *conf_path;
 	struct sz_pool *pool;
 	struct sz_stores *stores; /* NULL without relationships */
+	struct sz_idp *idp;
 	struct sz_journal *journal;
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
 	struct sz_job *jobs[SZ_JOB_BUCKETS];

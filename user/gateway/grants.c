@@ -21,9 +21,10 @@ void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d)
 }
 
 /* When the token stops being valid by every rule of its issuer, as sz_token_verify applies them. */
-static u64 expiry(const struct sz_gateway *g, const struct sz_token *t)
+static u64 expiry(const struct sz_gateway *g, const struct sz_decision *d)
 {
-	s64 end = t->exp;
+	const struct sz_token *t = &d->token;
+	s64 end = t->exp ? t->exp : d->until_s;
 	size_t i;
 
 	for (i = 0; i < g->conf->n_issuers; i++) {
@@ -35,6 +36,8 @@ static u64 expiry(const struct sz_gateway *g, const struct sz_token *t)
 			end = t->iat + (s64)is->max_age_s;
 		end += is->skew_s;
 	}
+	if (d->until_s && d->until_s < end)
+		end = d->until_s;
 	return sz_wall_to_boot_ns(end);
 }
 
@@ -88,7 +91,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 {
 	const struct sz_decision *d = &j->decision;
 	struct sz_grant grant = {
-		.expires_ns = expiry(g, &d->token),
+		.expires_ns = expiry(g, d),
 		.policy_gen = g->cfg->policy_gen,
 		.key_gen = g->cfg->key_gen,
 		.key_serial = g->cfg->key_serial[sz_key_slot(&d->names.id[SZ_REVOKE_KEY])],
@@ -135,6 +138,11 @@ int sz_grant_write(struct sz_gateway *g, const struct sz_job *j)
 	/* What time will heal is remembered for a second only. */
 	if (j->decision.reason == SZ_R_NOT_YET)
 		bad.expires_ns = sz_boot_ns() + 1000000000ull;
+	/* A key may be published any time, and what an issuer says of a token may change. */
+	if (j->decision.wants == SZ_WANTS_KEYS)
+		bad.expires_ns = sz_boot_ns() + SZ_NO_KEY_NS;
+	if (j->decision.until_s && sz_wall_to_boot_ns(j->decision.until_s) < bad.expires_ns)
+		bad.expires_ns = sz_wall_to_boot_ns(j->decision.until_s);
 	sz_map_del(g->kern, SZ_MAP_GRANTS, &j->key);
 	return sz_map_put(g->kern, SZ_MAP_DENIED, &j->key, &bad);
 }

@@ -345,6 +345,8 @@ static bool ask_again(struct sz_gateway *g, struct sz_job *j)
 	if (!svc)
 		return false;
 	sz_decision_done(&j->decision);
+	if (sz_verifier_conf(j->verifier) != g->conf)
+		sz_job_forget_answer(j);
 	sz_verifier_unref(j->verifier);
 	j->verifier = sz_verifier_ref(g->verifier);
 	j->svc = svc;
@@ -357,11 +359,12 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 	struct sz_gateway *g = arg;
 	struct sz_pending *p, *next;
 	u64 now = sz_boot_ns();
+	bool down; /* it is not the token that is refused, and nothing is remembered of it */
 	int r;
 
 	/* What came meanwhile belongs behind what is put back now. */
 	sz_guard_on_misses(g);
-	if (ask_again(g, j))
+	if (ask_again(g, j) || (j->verifier == g->verifier && sz_issuers_want(g, j)))
 		return;
 	sz_observe_job(g, j);
 	job_unlink(g, j);
@@ -377,7 +380,8 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		g->stats.verified++;
 	else
 		g->stats.refused++;
-	r = sz_grant_write(g, j);
+	down = sz_reason_http(j->decision.reason) == 503;
+	r = down ? 0 : sz_grant_write(g, j);
 	sz_grant_audit(g, j, now);
 	if (r)
 		sz_log(SZ_LOG_WARNING, "a verdict could not be written to the kernel: %s%s",
@@ -386,9 +390,11 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		next = p->job_next;
 		if (p->orphaned) {
 			sz_pending_free(g, p);
-		} else if (r) {
+		} else if (r || down) {
 			if (p->first)
-				sz_stream_refuse(g, p->first, SZ_R_STATE_FULL, p->chain, false);
+				sz_stream_refuse(g, p->first,
+						 down ? j->decision.reason : SZ_R_STATE_FULL,
+						 p->chain, false);
 			sz_pending_free(g, p);
 		} else if (p->state == SZ_PENDING_REQUEST) {
 			sz_stream_decided(g, p, &j->decision);

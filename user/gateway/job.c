@@ -15,9 +15,19 @@ static void run(struct sz_work *w)
 {
 	struct sz_job *j = job_of(w);
 
-	sz_verifier_decide(j->verifier, j->svc, j->token, j->len,
-			   (s64)(sz_wall_ns() / 1000000000ull), sz_revocations_check, j->gateway,
-			   &j->decision);
+	s64 now = (s64)(sz_wall_ns() / 1000000000ull);
+
+	if (j->answer.text) {
+		struct sz_idp_answer a = {.text = j->answer.text, .len = j->answer.len,
+					  .until_s = j->answer.until_s};
+
+		sz_verifier_decide_answer(j->verifier, j->svc, j->answer.issuer, &a, j->token,
+					  j->len, now, false, sz_revocations_check,
+					  j->gateway, &j->decision);
+		return;
+	}
+	sz_verifier_decide(j->verifier, j->svc, j->token, j->len, now, sz_revocations_check,
+			   j->gateway, &j->decision);
 }
 
 static void done(struct sz_work *w)
@@ -44,6 +54,7 @@ void sz_job_submit(struct sz_job *j)
 void sz_job_free(struct sz_job *j)
 {
 	sz_decision_done(&j->decision);
+	sz_job_forget_answer(j);
 	sz_verifier_unref(j->verifier);
 	free(j);
 }

@@ -38,11 +38,10 @@ static u64 finish_id(crypto_generichash_state *h)
 	return id ? id : 1;
 }
 
-/* What policy and keys the files hold now. */
-static int ids(const struct sz_conf *c, u64 *ret_policy, u64 *ret_keys, struct sz_error *e)
+/* What policy the file holds now. */
+static int policy_id(const struct sz_conf *c, u64 *ret_policy, struct sz_error *e)
 {
 	crypto_generichash_state h;
-	size_t i;
 	int r;
 
 	crypto_generichash_init(&h, NULL, 0, 16);
@@ -50,13 +49,6 @@ static int ids(const struct sz_conf *c, u64 *ret_policy, u64 *ret_keys, struct s
 	if (r)
 		return r;
 	*ret_policy = finish_id(&h);
-	crypto_generichash_init(&h, NULL, 0, 16);
-	for (i = 0; i < c->n_issuers; i++) {
-		r = file_id(&h, c->issuers[i].jwks, e);
-		if (r)
-			return r;
-	}
-	*ret_keys = finish_id(&h);
 	return 0;
 }
 
@@ -302,10 +294,11 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	const struct sz_conf *c = sz_verifier_conf(v);
 	struct sz_config *cfg = g->cfg;
 	u64 policy, keys;
-	int r = ids(c, &policy, &keys, e);
+	int r = policy_id(c, &policy, e);
 
 	if (r)
 		return r;
+	keys = sz_verifier_keys_id(v);
 	if (!cfg->abi)
 		randombytes_buf(cfg->key, sizeof(cfg->key));
 	/* An interrupted publish leaves policy_id at 0: the next one starts a generation of its

@@ -46,12 +46,15 @@ struct sz_jwks;
  */
 int sz_jwks_parse(const char *json, size_t n, u32 allow, struct sz_jwks **ret, struct sz_error *e);
 int sz_jwks_load(const char *path, u32 allow, struct sz_jwks **ret, struct sz_error *e);
-void sz_jwks_free(struct sz_jwks *set);
+struct sz_jwks *sz_jwks_ref(struct sz_jwks *set);
+void sz_jwks_free(struct sz_jwks *set); /* gives one reference back; NULL is fine */
 size_t sz_jwks_count(const struct sz_jwks *set);
+const struct sz_jwk *sz_jwks_key(const struct sz_jwks *set, size_t i);
 
 /* RFC 7638 SHA-256 thumbprint, base64url. */
 const char *sz_jwk_thumb(const struct sz_jwk *key);
 const char *sz_jwk_kid(const struct sz_jwk *key); /* NULL where it names none */
+u32 sz_jwk_algs(const struct sz_jwk *key);        /* mask of SZ_ALG_BIT it may be used with */
 
 /* What a verified token says. Strings live as long as `claims`. */
 struct sz_token {
@@ -100,6 +103,18 @@ typedef const struct sz_token_rules *(*sz_rules_fn)(const char *issuer, void *ar
 						    struct sz_error *e);
 enum sz_reason sz_token_verify_any(const char *jws, size_t n, sz_rules_fn choose, void *arg,
 				   s64 now, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
+
+/*
+ * The same for what a provider answered about a token (RFC 7662 section 2.2, a JSON object of `n`
+ * bytes), whose signature nobody checks: it came from the issuer itself. "iss" and "exp" may be
+ * missing, and "aud" unless `need_audience`; *ret names the issuer all the same, exp is then 0, and
+ * "client_id" stands for a "sub" that is missing (RFC 9068 section 2.2). INACTIVE where "active" is
+ * false. -EBADMSG in *ret_err where it is no such answer: the provider failed, not the token.
+ */
+enum sz_reason sz_token_introspected(const char *answer, size_t n,
+				     const struct sz_token_rules *rules, bool need_audience,
+				     s64 now, struct sz_token *ret, int *ret_err,
+				     struct sz_error *e) SZ_MUST_CHECK;
 
 /*
  * Signature alone (conformance tests, `subzeroctl`): the payload is returned in *ret_payload.

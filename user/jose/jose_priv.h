@@ -51,6 +51,7 @@ struct sz_jwk {
 };
 
 struct sz_jwks {
+	unsigned refs;
 	size_t n;
 	struct sz_jwk **keys;
 };

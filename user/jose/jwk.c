@@ -362,6 +362,11 @@ const char *sz_jwk_kid(const struct sz_jwk *key)
 	return key->kid;
 }
 
+u32 sz_jwk_algs(const struct sz_jwk *key)
+{
+	return key->algs;
+}
+
 void sz_jwk_free(struct sz_jwk *key)
 {
 	if (!key)

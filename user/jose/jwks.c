@@ -70,6 +70,7 @@ int sz_jwks_parse(const char *json, size_t n, u32 allow, struct sz_jwks **ret, s
 	if (!root)
 		return -EINVAL;
 	set = sz_calloc(1, sizeof(*set));
+	set->refs = 1;
 	keys = json_object_get(root, "keys");
 	if (!keys && json_object_get(root, "kty"))
 		err = sz_error_set(e, -EINVAL, "this is a single key; a key set is "
@@ -115,12 +116,23 @@ void sz_jwks_free(struct sz_jwks *set)
 {
 	size_t i;
 
-	if (!set)
+	if (!set || __atomic_sub_fetch(&set->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (i = 0; i < set->n; i++)
 		sz_jwk_free(set->keys[i]);
 	free(set->keys);
 	free(set);
+}
+
+struct sz_jwks *sz_jwks_ref(struct sz_jwks *set)
+{
+	__atomic_add_fetch(&set->refs, 1, __ATOMIC_RELAXED);
+	return set;
+}
+
+const struct sz_jwk *sz_jwks_key(const struct sz_jwks *set, size_t i)
+{
+	return set->keys[i];
 }
 
 size_t sz_jwks_count(const struct sz_jwks *set)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Key pairs and tokens for trying things out: `subzeroctl keys generate` and `token mint`, and the
- * tests. The daemon never calls any of this: it holds no private key.
+ * tests; and the assertions by which the daemon tells a provider who it is.
  */
 #include <string.h>
 

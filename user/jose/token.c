@@ -266,3 +266,84 @@ enum sz_reason sz_token_verify(const char *s, size_t n, const struct sz_token_ru
 {
 	return sz_token_verify_any(s, n, given, (void *)(uintptr_t)rules, now, ret, e);
 }
+
+/* ---- what a provider answered --------------------------------------------------------------- */
+
+/* RFC 7662 section 2.2: members that are there have their types; the others may be missing. */
+static const char *read_answer(struct sz_token *t, const struct sz_token_rules *rules)
+{
+	const char *client = NULL;
+
+	if (!date_claim(t->claims, "exp", false, &t->exp) ||
+	    !date_claim(t->claims, "nbf", true, &t->nbf) ||
+	    !date_claim(t->claims, "iat", false, &t->iat))
+		return "a time is not in seconds since 1970";
+	if (!string_claim(t->claims, "sub", &t->subject) ||
+	    !string_claim(t->claims, "jti", &t->jti) ||
+	    !string_claim(t->claims, "client_id", &client) ||
+	    !string_claim(t->claims, "iss", &t->issuer))
+		return "a member is not a string";
+	if (!t->subject)
+		t->subject = client;
+	if (!t->issuer) {
+		/* For policies that look at it; the answer is the issuer's own. */
+		json_object_set_new(t->claims, "iss", json_string(rules->issuer));
+		t->issuer = json_string_value(json_object_get(t->claims, "iss"));
+	}
+	return NULL;
+}
+
+static enum sz_reason check_answer(struct sz_token *t, const struct sz_token_rules *rules,
+				   bool need_audience, s64 now, struct sz_error *e)
+{
+	enum sz_reason r = check_issuer(t, rules, e);
+
+	if (r == SZ_R_NONE && (need_audience || json_object_get(t->claims, "aud")))
+		r = check_audience(t->claims, rules, e);
+	if (r != SZ_R_NONE)
+		return r;
+	if (t->exp || json_object_get(t->claims, "exp"))
+		return check_times(t, rules, now, e);
+	/* Without an end the rest of the times still holds. */
+	t->exp = DATE_MAX;
+	r = check_times(t, rules, now, e);
+	t->exp = 0;
+	return r;
+}
+
+enum sz_reason sz_token_introspected(const char *answer, size_t n,
+				     const struct sz_token_rules *rules, bool need_audience,
+				     s64 now, struct sz_token *ret, int *ret_err,
+				     struct sz_error *e)
+{
+	struct sz_error cause = {""};
+	const json_t *active;
+	const char *bad;
+	enum sz_reason r;
+
+	memset(ret, 0, sizeof(*ret));
+	*ret_err = 0;
+	ret->claims = sz_json_parse(answer, n, &cause);
+	active = json_object_get(ret->claims, "active");
+	if (!ret->claims || !json_is_boolean(active)) {
+		*ret_err = sz_error_set(e, -EBADMSG, "the answer about the token: %.400s",
+					ret->claims ? "\"active\" is not true or false" : cause.msg);
+		sz_token_done(ret);
+		return SZ_R_INTROSPECTION_DOWN;
+	}
+	if (SZ_RULE(INACTIVE) && !json_is_true(active)) {
+		sz_error_set(e, -EINVAL, "the issuer says that the token is not active");
+		sz_token_done(ret);
+		return SZ_R_INACTIVE;
+	}
+	bad = read_answer(ret, rules);
+	if (bad) {
+		*ret_err = sz_error_set(e, -EBADMSG, "the answer about the token: %s", bad);
+		r = SZ_R_INTROSPECTION_DOWN;
+	} else {
+		r = check_answer(ret, rules, need_audience, now, e);
+	}
+	if (r != SZ_R_NONE)
+		sz_token_done(ret);
+	return r;
+}

@@ -1,96 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The snapshot of configuration and keys, and the decision on one token. Called by worker threads
- * at the same time: nothing here is written after sz_verifier_new.
+ * The decision on one token: which issuer, by its keys or by what it answered, revocation, policy.
+ * Called by worker threads at the same time: nothing of the snapshot is written here.
  */
-#include "verify/verify.h"
-
+#include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "codec/codec.h"
+#include "verify/verify_priv.h"
 
 #include "subzero/rule.h"
 
-struct sz_verifier {
-	struct sz_conf *conf;
-	struct sz_jwks **keys; /* one set for each issuer of conf */
-	s64 *changed_s;        /* of its file, likewise */
-	unsigned refs;
-};
-
-int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_error *e)
+/* The name of a key, for those who look for it; never 0. */
+static u64 kid_id(const struct sz_conf_issuer *is, const char *kid)
 {
-	struct sz_verifier *v = sz_calloc(1, sizeof(*v));
-	size_t i;
-	int r;
+	crypto_generichash_state h;
+	u8 out[16];
+	u64 id;
 
-	v->conf = conf;
-	v->refs = 1;
-	v->keys = sz_calloc(conf->n_issuers + 1, sizeof(*v->keys));
-	v->changed_s = sz_calloc(conf->n_issuers + 1, sizeof(*v->changed_s));
-	for (i = 0; i < conf->n_issuers; i++) {
-		const struct sz_conf_issuer *is = &conf->issuers[i];
-		struct sz_error why = {};
-		struct stat st;
-
-		if (!stat(is->jwks, &st))
-			v->changed_s[i] = st.st_mtim.tv_sec;
-		r = sz_jwks_load(is->jwks, is->algs, &v->keys[i], &why);
-		if (!r && !sz_jwks_count(v->keys[i])) {
-			sz_error_set(&why, -ENOKEY,
-				     "%s: no key fits the configured algorithms; add one or widen "
-				     "'algorithms'",
-				     is->jwks);
-			r = -ENOKEY;
-		}
-		if (r) {
-			sz_error_set(e, r, "%s:%u: keys of issuer %s: %s", conf->path, is->line,
-				     is->issuer, why.msg);
-			sz_verifier_unref(v);
-			return r;
-		}
-	}
-	*ret = v;
-	return 0;
+	crypto_generichash_init(&h, NULL, 0, sizeof(out));
+	crypto_generichash_update(&h, (const u8 *)is->issuer, strlen(is->issuer) + 1);
+	crypto_generichash_update(&h, (const u8 *)(kid ? "k" : "-"), 2);
+	if (kid)
+		crypto_generichash_update(&h, (const u8 *)kid, strlen(kid));
+	crypto_generichash_final(&h, out, sizeof(out));
+	memcpy(&id, out, sizeof(id));
+	return id ? id : 1;
 }
 
-struct sz_verifier *sz_verifier_ref(struct sz_verifier *v)
+/* Nobody here can say more about the token: its issuer must be asked. */
+static void want_answer(const struct sz_verifier *v, const struct sz_conf_issuer *is,
+		       struct sz_decision *d)
 {
-	__atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
-	return v;
+	d->reason = SZ_R_INTROSPECTION_DOWN;
+	d->wants = SZ_WANTS_ANSWER;
+	d->issuer = (size_t)(is - v->conf->issuers);
+	sz_error_set(&d->detail, 0, "issuer %.200s has to be asked about it", is->issuer);
 }
 
-void sz_verifier_unref(struct sz_verifier *v)
+/* Three parts, of which the first begins like a JSON object: others cannot be verified here. */
+static bool looks_like_jws(const char *s, size_t n)
 {
-	size_t i;
+	const char *dot = memchr(s, '.', n);
+	size_t rest = dot ? n - (size_t)(dot + 1 - s) : 0;
+	const char *dot2 = rest ? memchr(dot + 1, '.', rest) : NULL;
 
-	if (!v || __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL))
-		return;
-	for (i = 0; i < v->conf->n_issuers; i++)
-		sz_jwks_free(v->keys[i]);
-	free(v->keys);
-	free(v->changed_s);
-	sz_conf_free(v->conf);
-	free(v);
+	/* "{" and a space, a line's end or a quotation mark */
+	return dot2 && !memchr(dot2 + 1, '.', n - (size_t)(dot2 + 1 - s)) && s[0] == 'e' &&
+	       s[1] >= 'w' && s[1] <= 'z';
 }
 
-const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v)
+static struct sz_token_rules rules_of(const struct sz_verifier *v, size_t issuer)
 {
-	return v->conf;
-}
+	const struct sz_conf_issuer *is = &v->conf->issuers[issuer];
 
-void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_verifier_keys *ret)
-{
-	*ret = (struct sz_verifier_keys){
-		.count = sz_jwks_count(v->keys[issuer]),
-		.changed_s = v->changed_s[issuer],
+	return (struct sz_token_rules){
+		.issuer = is->issuer,
+		.audiences = (const char *const *)is->audiences,
+		.n_audiences = is->n_audiences,
+		.keys = v->keys[issuer].set,
+		.algs = is->algs,
+		.skew_s = is->skew_s,
+		.max_age_s = is->max_age_s,
+		.require_at_jwt = is->require_at_jwt,
 	};
 }
 
 struct choice {
 	const struct sz_verifier *v;
 	const struct sz_conf_issuer *issuer; /* that was found */
+	s64 now;
+	bool without_keys; /* it has none that may be used now */
 	struct sz_token_rules rules;
 };
 
@@ -101,21 +81,18 @@ static const struct sz_token_rules *choose(const char *issuer, void *arg, struct
 	size_t i;
 
 	for (i = 0; issuer && i < c->v->conf->n_issuers; i++) {
-		const struct sz_conf_issuer *is = &c->v->conf->issuers[i];
+		const struct sz_idp_keys *keys = &c->v->keys[i];
 
-		if (strcmp(issuer, is->issuer))
+		if (strcmp(issuer, c->v->conf->issuers[i].issuer))
 			continue;
-		c->issuer = is;
-		c->rules = (struct sz_token_rules){
-			.issuer = is->issuer,
-			.audiences = (const char *const *)is->audiences,
-			.n_audiences = is->n_audiences,
-			.keys = c->v->keys[i],
-			.algs = is->algs,
-			.skew_s = is->skew_s,
-			.max_age_s = is->max_age_s,
-			.require_at_jwt = is->require_at_jwt,
-		};
+		c->issuer = &c->v->conf->issuers[i];
+		c->without_keys = !keys->set || (SZ_RULE(KEYS_STALE) && c->now >= keys->until_s);
+		if (c->without_keys) {
+			sz_error_set(e, 0, "the keys of issuer %.200s %s", issuer,
+				     keys->set ? "are too old to be used" : "are not known yet");
+			return NULL;
+		}
+		c->rules = rules_of(c->v, i);
 		return &c->rules;
 	}
 	sz_error_set(e, 0, "issuer \"%.200s\" is not configured", issuer ? issuer : "");
@@ -151,7 +128,7 @@ static void name_pair(struct sz_names *n, enum sz_revoke_kind kind, const char *
 
 static void name_token(const struct sz_token *t, const char *jws, size_t n, struct sz_names *ret)
 {
-	const char *kid = sz_jwk_kid(t->key);
+	const char *kid = t->key ? sz_jwk_kid(t->key) : NULL;
 
 	ret->id[SZ_REVOKE_TOKEN] = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
 	ret->present = 1u << SZ_REVOKE_TOKEN;
@@ -161,7 +138,7 @@ static void name_token(const struct sz_token *t, const char *jws, size_t n, stru
 	name(ret, SZ_REVOKE_SUBJECT_BEFORE, t->subject);
 	name(ret, SZ_REVOKE_ISSUER, t->issuer);
 	name(ret, SZ_REVOKE_ISSUER_BEFORE, t->issuer);
-	name(ret, SZ_REVOKE_KEY, sz_jwk_thumb(t->key));
+	name(ret, SZ_REVOKE_KEY, t->key ? sz_jwk_thumb(t->key) : NULL);
 	name_pair(ret, SZ_REVOKE_KID, t->issuer, kid ? kid : t->kid);
 	name_pair(ret, SZ_REVOKE_ISSUER_JTI, t->issuer, t->jti);
 	name_pair(ret, SZ_REVOKE_PRINCIPAL, t->issuer, t->subject);
@@ -207,28 +184,24 @@ static void ask_for_binding(const struct sz_conf_service *svc, struct sz_policy_
 			a->ask[i / 64] |= a->allow[i / 64] & 1ull << (i % 64);
 }
 
-static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
-		   size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+/* What is said of a token that is good: who it is of, whether it was revoked, what it may do. */
+static void accept(const struct sz_conf_service *svc, const struct sz_conf_issuer *is,
+		   const char *token, size_t n, bool dpop, sz_revoked_fn revoked, void *arg,
 		   struct sz_decision *ret)
 {
-	struct choice c = {.v = v};
 	u64 began;
 	u32 kind;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->reason = sz_token_verify_any(jws, n, choose, &c, now, &ret->token, &ret->detail);
-	if (ret->reason != SZ_R_NONE)
-		return;
 	ret->principal =
 		sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
-	name_token(&ret->token, jws, n, &ret->names);
+	name_token(&ret->token, token, n, &ret->names);
 	kind = SZ_RULE(D_REVOKED) ? sz_names_revoked(&ret->names, revoked, arg) : 0;
 	if (kind) {
 		sz_error_set(&ret->detail, 0, "revoked by its %s", sz_revoke_kind_name(kind));
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
-	ret->reason = check_binding(c.issuer, dpop, ret);
+	ret->reason = check_binding(is, dpop, ret);
 	if (ret->reason != SZ_R_NONE)
 		return;
 	began = sz_boot_ns();
@@ -236,6 +209,45 @@ static void decide(const struct sz_verifier *v, const struct sz_conf_service *sv
 	ret->policy_ns = sz_boot_ns() - began;
 	if (!dpop)
 		ask_for_binding(svc, &ret->routes);
+}
+
+/* Could somebody say more about a token that was refused? */
+static void look_further(const struct choice *c, const char *jws, size_t n, struct sz_decision *d)
+{
+	struct sz_token peek;
+	struct sz_error ignored;
+
+	if (c->without_keys && sz_conf_keys_none(c->issuer)) {
+		want_answer(c->v, c->issuer, d);
+	} else if (c->without_keys) {
+		d->reason = SZ_R_KEYS_DOWN;
+		d->wants = SZ_WANTS_KEYS;
+	} else if (d->reason == SZ_R_UNKNOWN_KEY && sz_conf_keys_remote(c->issuer) &&
+		   !sz_token_peek(jws, n, &peek, &ignored)) {
+		d->wants = SZ_WANTS_KEYS;
+		d->kid = kid_id(c->issuer, peek.kid);
+		sz_token_done(&peek);
+	}
+}
+
+static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
+		   size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+		   struct sz_decision *ret)
+{
+	struct choice c = {.v = v, .now = now};
+
+	memset(ret, 0, sizeof(*ret));
+	if (svc->opaque && !looks_like_jws(jws, n)) {
+		want_answer(v, svc->opaque, ret);
+		return;
+	}
+	ret->reason = sz_token_verify_any(jws, n, choose, &c, now, &ret->token, &ret->detail);
+	if (c.issuer)
+		ret->issuer = (size_t)(c.issuer - v->conf->issuers);
+	if (ret->reason != SZ_R_NONE)
+		look_further(&c, jws, n, ret);
+	else
+		accept(svc, c.issuer, jws, n, dpop, revoked, arg, ret);
 }
 
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
@@ -250,6 +262,24 @@ void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_
 			      struct sz_decision *ret)
 {
 	decide(v, svc, jws, n, now, true, revoked, arg, ret);
+}
+
+void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
+			       size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+			       struct sz_decision *ret)
+{
+	const struct sz_conf_issuer *is = &v->conf->issuers[issuer];
+	struct sz_token_rules rules = rules_of(v, issuer);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->issuer = issuer;
+	ret->until_s = answer->until_s;
+	ret->reason = sz_token_introspected(answer->text, answer->len, &rules,
+					    is->introspection.require_audience, now, &ret->token,
+					    &ret->answer_err, &ret->detail);
+	if (ret->reason == SZ_R_NONE)
+		accept(svc, is, token, n, dpop, revoked, arg, ret);
 }
 
 void sz_decision_done(struct sz_decision *d)

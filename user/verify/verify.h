@@ -9,13 +9,20 @@
 
 #include "config/config.h"
 #include "core/core.h"
+#include "idp/idp.h"
 #include "jose/jose.h"
 #include "policy/policy.h"
 
 struct sz_verifier;
 
-/* Takes over `conf` (also on error: freed). Reads every issuer's JWKS file. */
+/*
+ * Takes over `conf` (also on error: freed). Reads every issuer's JWKS file, and of those whose keys
+ * are fetched what was kept of them.
+ */
 int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_error *e);
+/* The same configuration with other keys of one issuer. */
+struct sz_verifier *sz_verifier_with_keys(const struct sz_verifier *old, size_t issuer,
+					  const struct sz_idp_keys *keys);
 struct sz_verifier *sz_verifier_ref(struct sz_verifier *v);
 void sz_verifier_unref(struct sz_verifier *v); /* NULL is fine */
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v);
@@ -32,7 +39,19 @@ struct sz_names {
 /* The first of its names that is revoked, as enum sz_revoke_kind; 0 where none is. */
 u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg);
 
+/* What a decision lacks that somebody may be able to get. Its reason holds until then. */
+enum sz_wants {
+	SZ_WANTS_NOTHING,
+	SZ_WANTS_KEYS,   /* of the issuer; `kid` is the one it needs, 0: any */
+	SZ_WANTS_ANSWER, /* of the issuer, to introspection */
+};
+
 struct sz_decision {
+	enum sz_wants wants;
+	size_t issuer;  /* index in the configuration, where it was found out */
+	u64 kid;        /* digest of issuer and key name */
+	s64 until_s;    /* wall clock: holds no longer than that; 0: no such bound */
+	int answer_err; /* -EBADMSG: the provider's answer made no sense */
 	enum sz_reason reason;   /* SZ_R_NONE: the token is valid */
 	struct sz_error detail;  /* in words */
 	struct sz_token token;   /* verified; empty when reason is set */
@@ -46,10 +65,12 @@ struct sz_decision {
 /* One issuer's keys as this snapshot has them. */
 struct sz_verifier_keys {
 	size_t count;
-	s64 changed_s; /* wall clock: when the file was last changed before it was read */
+	s64 changed_s; /* wall clock: when the set, or its file, was last changed; 0: not known */
 };
 /* `issuer` is an index in the configuration. */
 void sz_verifier_keys(const struct sz_verifier *v, size_t issuer, struct sz_verifier_keys *ret);
+/* A digest of all keys with their names and algorithms; never 0. */
+u64 sz_verifier_keys_id(const struct sz_verifier *v);
 
 /* Decides a bearer token for one service at wall-clock second `now`. */
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
@@ -59,6 +80,12 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			      const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
 			      struct sz_decision *ret);
+/* The same for a token about which an issuer (an index in the configuration) has answered; `dpop`:
+ * it was sent with that scheme. */
+void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
+			       size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+			       struct sz_decision *ret);
 void sz_decision_done(struct sz_decision *d);
 
 #endif
