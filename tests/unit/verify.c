@@ -178,6 +178,8 @@ TEST(token_and_the_scheme_it_was_sent_with_belong_together)
 	EXPECT_EQ(reason("", false), SZ_R_DPOP_BINDING);
 	EXPECT_EQ(reason(BOUND, true), SZ_R_NONE);
 	issuer_has = "";
+}
+
 /* ---- issuers that are asked over the network ------------------------------------------------- */
 
 #define REMOTE                                                                                     \

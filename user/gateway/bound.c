@@ -22,6 +22,8 @@ struct bound {
 	const struct sz_conf_service *svc;
 	struct sz_dpop_request req; /* its text lies in bytes[] */
 	struct sz_decision decision;
+	struct sz_question question;
+	struct sz_digest digest; /* of the token */
 	struct sz_dpop_proof proof;
 	u64 place;
 	char bytes[];
@@ -57,9 +59,7 @@ static void run(struct sz_work *w)
 {
 	struct bound *b = bound_of(w);
 
-	sz_verifier_decide_bound(b->verifier, b->svc, b->req.token, b->req.token_len,
-				 (s64)(sz_wall_ns() / 1000000000ull), sz_revocations_check, b->g,
-				 &b->decision);
+	sz_question_decide(&b->question, b->verifier, b->svc, true);
 	if (b->decision.reason == SZ_R_NONE)
 		prove(b);
 }
@@ -69,6 +69,7 @@ static void drop(struct sz_work *w)
 	struct bound *b = bound_of(w);
 
 	sz_decision_done(&b->decision);
+	sz_question_forget(&b->question);
 	sz_verifier_unref(b->verifier);
 	free(b);
 }
@@ -84,6 +85,17 @@ static bool submit(struct bound *b)
 	return true;
 }
 
+/* The same once more; what an issuer was asked is by its number, which may be another's now. */
+static bool renew(struct bound *b)
+{
+	if (b->verifier && sz_verifier_conf(b->verifier) != b->g->conf)
+		sz_question_forget(&b->question);
+	sz_decision_done(&b->decision);
+	sz_verifier_unref(b->verifier);
+	b->verifier = NULL;
+	return submit(b);
+}
+
 static void done(struct sz_work *w)
 {
 	struct bound *b = bound_of(w);
@@ -96,12 +108,11 @@ static void done(struct sz_work *w)
 	if (p->orphaned) {
 		sz_pending_free(g, p);
 	} else if (b->verifier != g->verifier) {
-		sz_decision_done(d);
-		sz_verifier_unref(b->verifier);
-		b->verifier = NULL;
-		if (submit(b))
+		if (renew(b))
 			return;
 		sz_pending_free(g, p);
+	} else if (sz_issuers_want(&b->question)) {
+		return;
 	} else {
 		if (d->reason == SZ_R_NONE)
 			d->reason = sz_dpop_admit(g->dpop, &b->proof, b->place, sz_boot_ns(),
@@ -115,6 +126,44 @@ static void done(struct sz_work *w)
 		sz_stream_decided(g, p, d);
 	}
 	drop(w);
+}
+
+static struct bound *of_question(struct sz_question *q)
+{
+	return (struct bound *)((char *)q - offsetof(struct bound, question));
+}
+
+static void again(struct sz_question *q)
+{
+	struct bound *b = of_question(q);
+
+	if (!b->p->orphaned && renew(b))
+		return;
+	sz_pending_free(b->g, b->p);
+	drop(&b->work);
+}
+
+static void final(struct sz_question *q)
+{
+	done(&of_question(q)->work);
+}
+
+static void drop_question(struct sz_question *q)
+{
+	drop(&of_question(q)->work);
+}
+
+static void prepare_question(struct bound *b)
+{
+	sz_stream_token_digest(b->g, b->req.token, b->req.token_len, &b->digest);
+	b->question = (struct sz_question){.gateway = b->g,
+					   .decision = &b->decision,
+					   .digest = &b->digest,
+					   .token = b->req.token,
+					   .len = b->req.token_len,
+					   .again = again,
+					   .final = final,
+					   .drop = drop_question};
 }
 
 /* Names the request's place in its connection's stream. */
@@ -166,6 +215,7 @@ void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p)
 	b->p = p;
 	b->place = place_of(p);
 	b->work = (struct sz_work){.run = run, .done = done, .drop = drop, .class = SZ_WORK_NORMAL};
+	prepare_question(b);
 	if (submit(b))
 		return;
 	sz_pending_free(g, p);

@@ -18,6 +18,34 @@
 
 struct sz_pending;
 
+/*
+ * What an identity provider is asked for a token that a worker could not decide alone: issuers.c.
+ * Embedded in what decides; `wait` belongs to the providers while they are asked.
+ */
+struct sz_question {
+	struct sz_idp_wait wait;
+	struct sz_gateway *gateway;
+	struct sz_decision *decision;
+	const struct sz_digest *digest; /* of the token */
+	const char *token;
+	size_t len;
+	/* In the loop: decide anew under the snapshot in force; the decision stands; only free. */
+	void (*again)(struct sz_question *q);
+	void (*final)(struct sz_question *q);
+	void (*drop)(struct sz_question *q);
+	bool looked; /* its key was looked for */
+	struct {
+		char *text; /* of introspection; NULL: none */
+		size_t len, issuer;
+		s64 until_s;
+	} answer;
+};
+/* In a worker, under the snapshot `v`: by the answer where there is one, else by the token alone. */
+void sz_question_decide(const struct sz_question *q, const struct sz_verifier *v,
+			const struct sz_conf_service *svc, bool dpop);
+/* It is as if nobody had been asked for it yet. */
+void sz_question_forget(struct sz_question *q);
+
 /* One token being verified for one service, and everybody who waits for it. */
 struct sz_job {
 	struct sz_work work;
@@ -33,13 +61,7 @@ struct sz_job {
 	u64 verify_ns;           /* what the worker needed for it */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
-	struct sz_idp_wait wait; /* for its issuer: issuers.c */
-	bool looked;             /* its key was looked for */
-	struct {
-		char *text; /* of introspection; NULL: none */
-		size_t len, issuer;
-		s64 until_s;
-	} answer;
+	struct sz_question question;
 	size_t len;
 	char token[];
 };
@@ -47,8 +69,8 @@ struct sz_job {
 /* To the pool; it comes back by sz_guard_on_job(). Its class is set by the caller. */
 void sz_job_submit(struct sz_job *j);
 void sz_job_free(struct sz_job *j);
-/* It is as if nobody had been asked for it yet. */
-void sz_job_forget_answer(struct sz_job *j);
+/* Gives it the snapshot in force; false: it has it, or its service is gone. */
+bool sz_job_renew(struct sz_job *j);
 
 /* ---- the audit log on disk: journal.c ----------------------------------------------------------
  */
@@ -116,9 +138,9 @@ struct sz_baseline;    /* summary.c */
 struct sz_revocations; /* issuers.c: what only an identity provider can say. */
 int sz_issuers_open(struct sz_gateway *g, struct sz_error *e);
 int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e); /* the new snapshot is in use */
-/* The decision lacks something: true where the job waits for it or is with a worker again; else it
- * is final as it stands now. */
-bool sz_issuers_want(struct sz_gateway *g, struct sz_job *j);
+/* Does the decision lack something? True: it is asked for, or decided anew already; else the
+ * decision is final as it stands now. */
+bool sz_issuers_want(struct sz_question *q);
 
 /* gateway.c: the snapshot in force from now on; its reference is taken over. */
 void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
@@ -222,6 +244,9 @@ void sz_stream_more(struct sz_gateway *g, struct sz_pending *p, const struct sz_
 /* Framing behind a chunk's data; p is NULL or inside this connection's chunked body. */
 void sz_stream_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const u8 *frame, const struct sz_conf_service *svc);
+/* A token's digest as the kernel makes it; at most SZ_TOKEN_MAX bytes. */
+void sz_stream_token_digest(const struct sz_gateway *g, const char *token, size_t n,
+			    struct sz_digest *ret);
 /* The head's token has been decided: d is NULL where there was none to decide. */
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
 /*

@@ -334,22 +334,12 @@ void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	j->last_waiter = p;
 }
 
-/* The configuration changed while the worker was at it: the same question to the new snapshot. */
-static bool ask_again(struct sz_gateway *g, struct sz_job *j)
+/* The configuration or the keys changed meanwhile: the same question to the new snapshot. */
+static bool ask_again(struct sz_job *j)
 {
-	const struct sz_conf_service *svc;
-
-	if (j->verifier == g->verifier)
-		return false;
-	svc = sz_conf_service_by_id(g->conf, j->key.service);
-	if (!svc)
+	if (!sz_job_renew(j))
 		return false;
 	sz_decision_done(&j->decision);
-	if (sz_verifier_conf(j->verifier) != g->conf)
-		sz_job_forget_answer(j);
-	sz_verifier_unref(j->verifier);
-	j->verifier = sz_verifier_ref(g->verifier);
-	j->svc = svc;
 	sz_job_submit(j);
 	return true;
 }
@@ -364,7 +354,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 
 	/* What came meanwhile belongs behind what is put back now. */
 	sz_guard_on_misses(g);
-	if (ask_again(g, j) || (j->verifier == g->verifier && sz_issuers_want(g, j)))
+	if (ask_again(j) || (j->verifier == g->verifier && sz_issuers_want(&j->question)))
 		return;
 	sz_observe_job(g, j);
 	job_unlink(g, j);
@@ -390,14 +380,14 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		next = p->job_next;
 		if (p->orphaned) {
 			sz_pending_free(g, p);
+		} else if (p->state == SZ_PENDING_REQUEST && !r) {
+			sz_stream_decided(g, p, &j->decision);
 		} else if (r || down) {
 			if (p->first)
 				sz_stream_refuse(g, p->first,
 						 down ? j->decision.reason : SZ_R_STATE_FULL,
 						 p->chain, false);
 			sz_pending_free(g, p);
-		} else if (p->state == SZ_PENDING_REQUEST) {
-			sz_stream_decided(g, p, &j->decision);
 		} else {
 			sz_pending_inject(g, p);
 			sz_pending_done(g, p);

@@ -1,143 +1,146 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a worker could not decide alone: a key that is not known, a token that only its issuer can
- * read. The job waits here for the provider, in the loop, and goes to a worker again. A provider
- * that cannot be asked is never held against the token: the client is told 503.
+ * read. The provider is asked in the loop, and the token goes to a worker again. A provider that
+ * cannot be asked is never held against the token: the client is told 503.
  */
 #include "gateway/gateway_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static struct sz_job *job_of(struct sz_idp_wait *w)
+static struct sz_question *question_of(struct sz_idp_wait *w)
 {
-	return (struct sz_job *)((char *)w - offsetof(struct sz_job, wait));
+	return (struct sz_question *)((char *)w - offsetof(struct sz_question, wait));
 }
 
-void sz_job_forget_answer(struct sz_job *j)
+void sz_question_forget(struct sz_question *q)
 {
-	free(j->answer.text);
-	j->answer.text = NULL;
-	j->looked = false;
+	free(q->answer.text);
+	q->answer.text = NULL;
+	q->looked = false;
 }
 
-static void keep_answer(struct sz_job *j, const struct sz_idp_answer *a)
+void sz_question_decide(const struct sz_question *q, const struct sz_verifier *v,
+			const struct sz_conf_service *svc, bool dpop)
 {
-	sz_job_forget_answer(j);
-	j->answer.text = sz_strndup(a->text, a->len);
-	j->answer.len = a->len;
-	j->answer.until_s = a->until_s;
-	j->answer.issuer = j->decision.issuer;
+	s64 now = (s64)(sz_wall_ns() / 1000000000ull);
+	struct sz_idp_answer a = {.text = q->answer.text, .len = q->answer.len,
+				  .until_s = q->answer.until_s};
+
+	if (a.text)
+		sz_verifier_decide_answer(v, svc, q->answer.issuer, &a, q->token, q->len, now, dpop,
+					  sz_revocations_check, q->gateway, q->decision);
+	else if (dpop)
+		sz_verifier_decide_bound(v, svc, q->token, q->len, now, sz_revocations_check,
+					 q->gateway, q->decision);
+	else
+		sz_verifier_decide(v, svc, q->token, q->len, now, sz_revocations_check, q->gateway,
+				   q->decision);
 }
 
-/* To a worker again, under the snapshot in force where that has the service still. */
-static void decide_again(struct sz_job *j)
+static void keep_answer(struct sz_question *q, const struct sz_idp_answer *a)
 {
-	struct sz_gateway *g = j->gateway;
-	const struct sz_conf_service *svc = sz_conf_service_by_id(g->conf, j->key.service);
-
-	if (svc && j->verifier != g->verifier) {
-		if (sz_verifier_conf(j->verifier) != g->conf)
-			sz_job_forget_answer(j); /* issuers have other numbers now */
-		sz_verifier_unref(j->verifier);
-		j->verifier = sz_verifier_ref(g->verifier);
-		j->svc = svc;
-	}
-	sz_decision_done(&j->decision);
-	sz_job_submit(j);
+	sz_question_forget(q);
+	q->answer.text = sz_strndup(a->text, a->len);
+	q->answer.len = a->len;
+	q->answer.until_s = a->until_s;
+	q->answer.issuer = q->decision->issuer;
 }
 
-static void unavailable(struct sz_job *j, const char *why)
+static void unavailable(struct sz_question *q, const char *why)
 {
-	j->decision.reason = j->decision.wants == SZ_WANTS_KEYS ? SZ_R_KEYS_DOWN :
-								  SZ_R_INTROSPECTION_DOWN;
+	struct sz_decision *d = q->decision;
+
+	d->reason = d->wants == SZ_WANTS_KEYS ? SZ_R_KEYS_DOWN : SZ_R_INTROSPECTION_DOWN;
 	if (why)
-		sz_error_set(&j->decision.detail, 0, "%s", why);
-	j->decision.wants = SZ_WANTS_NOTHING;
+		sz_error_set(&d->detail, 0, "%s", why);
+	d->wants = SZ_WANTS_NOTHING;
 }
 
 static void on_outcome(struct sz_idp_wait *w, enum sz_idp_outcome o, const struct sz_idp_answer *a,
 		       const struct sz_error *e)
 {
-	struct sz_job *j = job_of(w);
+	struct sz_question *q = question_of(w);
 
 	switch (o) {
 	case SZ_IDP_AGAIN:
-		j->looked = true;
-		decide_again(j);
+		q->looked = true;
+		q->again(q);
 		break;
 	case SZ_IDP_ANSWER:
-		keep_answer(j, a);
-		decide_again(j);
+		keep_answer(q, a);
+		q->again(q);
 		break;
 	case SZ_IDP_FAILED:
-		unavailable(j, e->msg);
-		sz_guard_on_job(j, j->gateway);
+		unavailable(q, e->msg);
+		q->final(q);
 		break;
 	case SZ_IDP_ENDED:
-		sz_job_free(j);
+		q->drop(q);
 		break;
 	}
 }
 
-static bool want_keys(struct sz_gateway *g, struct sz_job *j)
+static bool want_keys(struct sz_question *q)
 {
-	const struct sz_decision *d = &j->decision;
+	const struct sz_decision *d = q->decision;
 	bool unknown = d->reason == SZ_R_UNKNOWN_KEY;
+	struct sz_idp *idp = q->gateway->idp;
 
-	if (j->looked && unknown) {
-		sz_idp_no_such_key(g->idp, d->issuer, d->kid);
+	if (q->looked && unknown) {
+		sz_idp_no_such_key(idp, d->issuer, d->kid);
 		return false;
 	}
-	if (j->looked) {
-		unavailable(j, NULL);
+	if (q->looked) {
+		unavailable(q, NULL);
 		return false;
 	}
-	switch (sz_idp_want_keys(g->idp, d->issuer, d->kid, &j->wait)) {
+	switch (sz_idp_want_keys(idp, d->issuer, d->kid, &q->wait)) {
 	case SZ_IDP_WAITING:
 		return true;
 	case SZ_IDP_UNKNOWN:
 		if (!unknown)
-			unavailable(j, NULL);
+			unavailable(q, NULL);
 		return false;
 	case SZ_IDP_DOWN:
 		break;
 	}
-	unavailable(j, NULL);
+	unavailable(q, NULL);
 	return false;
 }
 
-static bool want_answer(struct sz_gateway *g, struct sz_job *j)
+static bool want_answer(struct sz_question *q)
 {
 	struct sz_idp_answer recent;
 	bool is_recent;
 
-	switch (sz_idp_introspect(g->idp, j->decision.issuer, &j->key.token, j->token, j->len,
-				  &j->wait, &recent, &is_recent)) {
-	case SZ_IDP_WAITING:
-		if (!is_recent)
-			return true;
-		keep_answer(j, &recent);
-		decide_again(j);
-		return true;
-	default:
-		unavailable(j, "its issuer cannot be asked about it now");
+	if (sz_idp_introspect(q->gateway->idp, q->decision->issuer, q->digest, q->token, q->len,
+			      &q->wait, &recent, &is_recent) != SZ_IDP_WAITING) {
+		unavailable(q, "its issuer cannot be asked about it now");
 		return false;
 	}
+	if (is_recent) {
+		keep_answer(q, &recent);
+		q->again(q);
+	}
+	return true;
 }
 
-bool sz_issuers_want(struct sz_gateway *g, struct sz_job *j)
+bool sz_issuers_want(struct sz_question *q)
 {
-	if (j->decision.answer_err) {
-		sz_idp_bad_answer(g->idp, j->decision.issuer, &j->key.token);
+	const struct sz_decision *d = q->decision;
+
+	if (d->answer_err) {
+		sz_idp_bad_answer(q->gateway->idp, d->issuer, q->digest);
 		return false;
 	}
-	j->wait.fn = on_outcome;
-	switch (j->decision.wants) {
+	q->wait.fn = on_outcome;
+	switch (d->wants) {
 	case SZ_WANTS_KEYS:
-		return want_keys(g, j);
+		return want_keys(q);
 	case SZ_WANTS_ANSWER:
-		return want_answer(g, j);
+		return want_answer(q);
 	case SZ_WANTS_NOTHING:
 		break;
 	}

@@ -15,19 +15,7 @@ static void run(struct sz_work *w)
 {
 	struct sz_job *j = job_of(w);
 
-	s64 now = (s64)(sz_wall_ns() / 1000000000ull);
-
-	if (j->answer.text) {
-		struct sz_idp_answer a = {.text = j->answer.text, .len = j->answer.len,
-					  .until_s = j->answer.until_s};
-
-		sz_verifier_decide_answer(j->verifier, j->svc, j->answer.issuer, &a, j->token,
-					  j->len, now, false, sz_revocations_check,
-					  j->gateway, &j->decision);
-		return;
-	}
-	sz_verifier_decide(j->verifier, j->svc, j->token, j->len, now, sz_revocations_check,
-			   j->gateway, &j->decision);
+	sz_question_decide(&j->question, j->verifier, j->svc, false);
 }
 
 static void done(struct sz_work *w)
@@ -43,8 +31,62 @@ static void drop(struct sz_work *w)
 	sz_job_free(job_of(w));
 }
 
+static struct sz_job *of_question(struct sz_question *q)
+{
+	return (struct sz_job *)((char *)q - offsetof(struct sz_job, question));
+}
+
+static void final(struct sz_question *q)
+{
+	sz_guard_on_job(of_question(q), q->gateway);
+}
+
+static void drop_question(struct sz_question *q)
+{
+	sz_job_free(of_question(q));
+}
+
+/* Under the snapshot in force where that has the service still; the guard sees to it otherwise. */
+static void again(struct sz_question *q)
+{
+	struct sz_job *j = of_question(q);
+
+	sz_job_renew(j);
+	sz_decision_done(&j->decision);
+	sz_job_submit(j);
+}
+
+bool sz_job_renew(struct sz_job *j)
+{
+	struct sz_gateway *g = j->gateway;
+	const struct sz_conf_service *svc;
+
+	if (j->verifier == g->verifier)
+		return false;
+	svc = sz_conf_service_by_id(g->conf, j->key.service);
+	if (!svc)
+		return false;
+	/* What an issuer was asked is by its number, which may be another's now. */
+	if (sz_verifier_conf(j->verifier) != g->conf)
+		sz_question_forget(&j->question);
+	sz_verifier_unref(j->verifier);
+	j->verifier = sz_verifier_ref(g->verifier);
+	j->svc = svc;
+	return true;
+}
+
 void sz_job_submit(struct sz_job *j)
 {
+	struct sz_question *q = &j->question;
+
+	q->gateway = j->gateway;
+	q->decision = &j->decision;
+	q->digest = &j->key.token;
+	q->token = j->token;
+	q->len = j->len;
+	q->again = again;
+	q->final = final;
+	q->drop = drop_question;
 	j->work.run = run;
 	j->work.done = done;
 	j->work.drop = drop;
@@ -54,7 +96,7 @@ void sz_job_submit(struct sz_job *j)
 void sz_job_free(struct sz_job *j)
 {
 	sz_decision_done(&j->decision);
-	sz_job_forget_answer(j);
+	sz_question_forget(&j->question);
 	sz_verifier_unref(j->verifier);
 	free(j);
 }

@@ -53,6 +53,15 @@ static int put_ticket(struct sz_gateway *g, const struct sz_held *h, struct sz_t
 	return 0;
 }
 
+void sz_stream_token_digest(const struct sz_gateway *g, const char *token, size_t n,
+			    struct sz_digest *ret)
+{
+	u8 buf[SZ_TOKEN_MAX + 64] = {0};
+
+	memcpy(buf, token, n);
+	sz_token_digest(g->cfg->key, buf, 0, (u32)n, ret);
+}
+
 static size_t held_len(const struct sz_held *h)
 {
 	return (size_t)h->miss.payload_len - h->miss.undecided;
@@ -311,7 +320,6 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 /* The head is whole: a token to verify, or not. */
 static void head_complete(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m)
 {
-	u8 buf[SZ_FRAME_MAX + 64];
 	struct sz_digest digest;
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 
@@ -326,9 +334,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		sz_bound_verify(g, p);
 		return;
 	} else if (p->http->token) {
-		memset(buf, 0, sizeof(buf));
-		memcpy(buf, p->http->token, p->http->token_len);
-		sz_token_digest(g->cfg->key, buf, 0, (u32)p->http->token_len, &digest);
+		sz_stream_token_digest(g, p->http->token, p->http->token_len, &digest);
 		sz_guard_verify(g, p, m, p->http->token, p->http->token_len, &digest);
 		return;
 	} else {
