@@ -94,7 +94,63 @@ TEST(a_walk_in_steps_visits_every_entry_once_and_tells_its_end)
 	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_DENIED, &c, 100, count, &s), 0);
 	EXPECT_TRUE(c.done);
 	c = (struct sz_map_cursor){ 0 };
-	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_BANS, &c, 100, count, &s), -EOPNOTSUPP);
+	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_CONFIG, &c, 100, count, &s), -EOPNOTSUPP);
+	EXPECT_EQ(sz_map_each_step(k, SZ_MAP_GRANTS, &c, 0, count, &s), -EINVAL);
+	sz_kern_close(k);
+}
+
+TEST(a_trie_is_walked_in_steps_too)
+{
+	struct sz_map_cursor c = { 0 };
+	unsigned steps = 0;
+	struct sz_kern *k;
+	struct seen s;
+	u32 i;
+
+	begin();
+	k = load();
+	for (i = 0; i < 500; i++) {
+		struct sz_ban_key key = { .prefixlen = 128 };
+		struct sz_ban ban = { 0 };
+
+		memcpy(&key.addr, &i, sizeof(i));
+		ASSERT_EQ(sz_map_put(k, SZ_MAP_BANS, &key, &ban), 0);
+	}
+	s = (struct seen){ .k = k, .map = SZ_MAP_BANS };
+	while (!c.done && steps++ < 100)
+		ASSERT_EQ(sz_map_each_step(k, SZ_MAP_BANS, &c, 64, count, &s), 0);
+	EXPECT_EQ(s.n, 500);
+	EXPECT_TRUE(steps >= 500 / 64);
+	sz_kern_close(k);
+}
+
+TEST(a_batch_of_deletions_leaves_out_what_is_not_there)
+{
+	struct sz_grant_key keys[300], first;
+	struct sz_kern *k;
+	struct seen s;
+	u32 i;
+
+	begin();
+	k = load();
+	EXPECT_EQ(sz_map_first(k, SZ_MAP_GRANTS, &first), -ENOENT);
+	for (i = 0; i < 300; i++) {
+		struct sz_grant g = { .principal = i };
+
+		keys[i] = (struct sz_grant_key){ .token.w[0] = i };
+		if (i % 7 && i < 299)
+			ASSERT_EQ(sz_map_put(k, SZ_MAP_GRANTS, &keys[i], &g), 0);
+	}
+	ASSERT_EQ(sz_map_put(k, SZ_MAP_GRANTS, &(struct sz_grant_key){ .token.w[0] = 999 },
+			     &(struct sz_grant){ .principal = 999 }), 0);
+	EXPECT_EQ(sz_map_del_batch(k, SZ_MAP_GRANTS, keys, 300), 0);
+	s = (struct seen){ .k = k, .map = SZ_MAP_GRANTS };
+	EXPECT_EQ(sz_map_each(k, SZ_MAP_GRANTS, count, &s), 0);
+	EXPECT_EQ(s.n, 1);
+	EXPECT_EQ(s.sum, 999);
+	EXPECT_EQ(sz_map_first(k, SZ_MAP_GRANTS, &first), 0);
+	EXPECT_EQ(first.token.w[0], 999);
+	EXPECT_EQ(sz_map_del_batch(k, SZ_MAP_GRANTS, keys, 0), 0);
 	sz_kern_close(k);
 }
 

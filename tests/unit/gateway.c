@@ -30,6 +30,7 @@ static void gateway_end(void)
 	sz_guard_done(&g);
 	sz_net_free(g.loop);
 	sz_journal_free(g.journal);
+	sz_expiry_free(g.expiry);
 	sz_kern_close(g.kern);
 	sz_conf_free(conf);
 	run("rm -rf %s", dir);
@@ -53,6 +54,8 @@ static void gateway_begin(void)
 	g.kern = load();
 	g.cfg = sz_kern_config(g.kern);
 	memcpy(g.cfg->key, secret, sizeof(secret));
+	sz_wheel_init(&g.wheel, sz_boot_ns(), &g);
+	sz_expiry_open(&g);
 	ASSERT_EQ(sz_net_new(64, &g.loop, &e), 0);
 	ASSERT_EQ(sz_journal_open(g.loop,
 				  &(struct sz_conf){.state_dir = dir,

@@ -12,7 +12,6 @@
 
 #define NS            1000000000ull
 #define RING_BATCH    256
-#define SWEEP_NS      (10 * NS)
 #define CLOCK_STEP_NS 1000000000ll
 
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail)
@@ -70,12 +69,6 @@ static void on_beat(void *arg)
 	/* A wake-up that was coalesced away must not leave records lying. */
 	sz_guard_on_misses(g);
 	on_events(g);
-	if (now >= g->next_sweep_ns) {
-		sz_grants_expire(g);
-		sz_bans_expire(g);
-		sz_guard_sweep(g);
-		g->next_sweep_ns = now + SWEEP_NS;
-	}
 	if (now >= g->next_summary_ns && !g->stopping) {
 		sz_summary_write(g);
 		g->next_summary_ns = now + g->conf->audit.summary_s * NS;
@@ -152,6 +145,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		sz_bound_open(g);
 	if (!r)
+		sz_expiry_open(g);
+	if (!r)
 		r = sz_journal_open(g->loop, g->conf, &g->journal, e);
 	if (!r)
 		r = sz_revocations_open(g, e);
@@ -181,6 +176,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		r = sz_net_every(g->loop, SZ_HEARTBEAT_NS, on_beat, g);
 	if (!r)
 		r = sz_net_every(g->loop, SZ_ORDER_TICK_NS, sz_guard_tick, g);
+	if (!r)
+		r = sz_expiry_start(g);
 	if (r && !e->msg[0])
 		sz_error_set(e, r, "cannot set up the event loop: %s", strerror(-r));
 	return r;
@@ -195,6 +192,7 @@ int sz_gateway_new(const char *conf_path, struct sz_loop_ring *loop, struct sz_g
 	g->loop = loop;
 	g->conf_path = sz_strdup(conf_path);
 	g->started_ns = sz_boot_ns();
+	sz_wheel_init(&g->wheel, g->started_ns, g);
 	g->wall_offset_ns = (s64)(sz_wall_ns() - g->started_ns);
 	*ret = g;
 	r = start(g, e);
@@ -215,6 +213,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_baseline_free(g->baseline);
 	sz_observer_free(g->observer);
 	sz_revocations_free(g->revocations);
+	sz_expiry_free(g->expiry);
 	sz_dpop_free(g->dpop);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);

@@ -91,6 +91,13 @@ enum sz_view_grant {
 	SZ_VIEW_GRANTS,
 };
 
+struct sz_view_expiry {
+	u64 timers;   /* in the wheel */
+	bool reading; /* the grants are being walked over */
+	bool removing;
+	u64 grants_removed, bans_removed; /* since the daemon started */
+};
+
 #define SZ_VIEW_MAPS 24
 
 /* How things stand. Pointers are good until the loop goes on. Times in ns. */

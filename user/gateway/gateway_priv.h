@@ -13,6 +13,7 @@
 #include "pool/pool.h"
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"
+#include "wheel/wheel.h"
 
 /* ---- verification: job.c ---------------------------------------------------------------------- */
 
@@ -135,7 +136,10 @@ struct sz_pending {
 #define SZ_JOB_BUCKETS     1024
 
 struct sz_baseline;    /* summary.c */
-struct sz_revocations; /* issuers.c: what only an identity provider can say. */
+struct sz_revocations; /* revoke.c */
+struct sz_expiry;      /* expiry.c */
+
+/* issuers.c: what only an identity provider can say. */
 int sz_issuers_open(struct sz_gateway *g, struct sz_error *e);
 int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e); /* the new snapshot is in use */
 /* Does the decision lack something? True: it is asked for, or decided anew already; else the
@@ -145,11 +149,6 @@ bool sz_issuers_want(struct sz_question *q);
 /* gateway.c: the snapshot in force from now on; its reference is taken over. */
 void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
 
-/* Removes what time has ended; walks the whole map. */
-void sz_grants_expire(struct sz_gateway *g);
-void sz_bans_expire(struct sz_gateway *g);
-
-/* revoke.c */
 
 struct sz_gateway_stats {
 	u64 misses, verified, refused, tickets, injected, inject_failed, expired_pending, dropped;
@@ -179,10 +178,12 @@ struct sz_gateway {
 	struct sz_dpop *dpop;
 	char nonce[SZ_DPOP_NONCE_LEN + 1]; /* that the kernel's answers hold */
 	char dpop_algs[128];               /* as challenges name them */
+	struct sz_wheel wheel; /* everything that ends */
+	struct sz_expiry *expiry;
 	struct sz_observer *observer; /* NULL: nobody asked for metrics */
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
-	u64 next_summary_ns, next_expire_ns, next_sweep_ns, next_purge_ns;
+	u64 next_summary_ns, next_expire_ns, next_purge_ns;
 	bool stopping, detach;
 };
 
@@ -210,7 +211,10 @@ void sz_guard_on_misses(void *gateway); /* everything in the ring */
 void sz_guard_tick(void *gateway);
 void sz_guard_on_job(struct sz_job *j, void *arg);
 void sz_guard_expire(struct sz_gateway *g, u64 now);
-void sz_guard_sweep(struct sz_gateway *g); /* what ended connections have left in the maps */
+/* Walks' callbacks that remove what ended connections have left in the maps. */
+int sz_guard_old_ticket(const void *key, const void *value, void *gateway);
+int sz_guard_old_carry(const void *key, const void *value, void *gateway);
+int sz_guard_old_spill(const void *key, const void *value, void *gateway);
 void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */
 /* Before a snapshot goes: frees who does not wait for a worker, and moves the rest to `conf`. */
 void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf);
@@ -261,9 +265,21 @@ void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d); /* of its
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
 
-/* Removes what time has ended; walks the whole map. */
-void sz_grants_expire(struct sz_gateway *g);
-void sz_bans_expire(struct sz_gateway *g);
+/* expiry.c: what time ends. g->wheel is there from the beginning; its fn's argument is g. */
+#define SZ_EXPIRY_STEPS 256u /* timers that fire or go down a level in one callback */
+void sz_expiry_open(struct sz_gateway *g);
+int sz_expiry_start(struct sz_gateway *g); /* in the loop, from its next turn on */
+/* One callback's work at CLOCK_BOOTTIME `now`; true: there is more to do at once. */
+bool sz_expiry_run(struct sz_gateway *g, u64 now);
+/* A grant was written: it goes from the map when it ends, and not before. */
+void sz_expiry_grant(struct sz_gateway *g, const struct sz_grant_key *key, u64 expires_ns);
+/*
+ * True: the key is being removed from the map just now, and w->done is called again once it is. So
+ * a new grant is never removed in place of the old one. w must not be with the pool.
+ */
+bool sz_expiry_wait(struct sz_gateway *g, const struct sz_grant_key *key, struct sz_work *w);
+void sz_expiry_look(const struct sz_gateway *g, struct sz_view_expiry *ret);
+void sz_expiry_free(struct sz_expiry *x);
 
 /* revoke.c */
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);

@@ -41,52 +41,6 @@ static u64 expiry(const struct sz_gateway *g, const struct sz_decision *d)
 	return sz_wall_to_boot_ns(end);
 }
 
-static int drop_expired(const void *key, const void *value, void *arg)
-{
-	const struct sz_grant *grant = value;
-	struct sz_gateway *g = arg;
-
-	if (grant->expires_ns <= sz_boot_ns())
-		sz_map_del(g->kern, SZ_MAP_GRANTS, key);
-	return 0;
-}
-
-void sz_grants_expire(struct sz_gateway *g)
-{
-	sz_map_each(g->kern, SZ_MAP_GRANTS, drop_expired, g);
-}
-
-struct bans {
-	struct sz_gateway *g;
-	u32 left;
-};
-
-static int drop_ban(const void *key, const void *value, void *arg)
-{
-	const struct sz_ban *ban = value;
-	struct bans *b = arg;
-
-	if (ban->expires_ns && ban->expires_ns <= sz_boot_ns())
-		sz_map_del(b->g->kern, SZ_MAP_BANS, key);
-	else
-		b->left++;
-	return 0;
-}
-
-/* An expired ban must go: a longer prefix hides a shorter one that is still in force. */
-void sz_bans_expire(struct sz_gateway *g)
-{
-	struct bans b = {.g = g};
-	u32 before = __atomic_load_n(&g->cfg->ban_count, __ATOMIC_ACQUIRE);
-
-	if (!before)
-		return;
-	sz_map_each(g->kern, SZ_MAP_BANS, drop_ban, &b);
-	/* Whoever adds one meanwhile counts anew; only an unchanged count may be replaced. */
-	__atomic_compare_exchange_n(&g->cfg->ban_count, &before, b.left, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
-}
-
 static int write_good(struct sz_gateway *g, const struct sz_job *j)
 {
 	const struct sz_decision *d = &j->decision;
@@ -112,6 +66,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	r = sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	if (r)
 		return r;
+	sz_expiry_grant(g, &j->key, grant.expires_ns);
 	/*
 	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is
 	 * written first and sz_revoked looked at second. So one of the two always sees the other.

@@ -354,7 +354,8 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 
 	/* What came meanwhile belongs behind what is put back now. */
 	sz_guard_on_misses(g);
-	if (ask_again(j) || (j->verifier == g->verifier && sz_issuers_want(&j->question)))
+	if (ask_again(j) || sz_expiry_wait(g, &j->key, &j->work) ||
+	    (j->verifier == g->verifier && sz_issuers_want(&j->question)))
 		return;
 	sz_observe_job(g, j);
 	job_unlink(g, j);
@@ -545,10 +546,10 @@ void sz_guard_tick(void *gateway)
 		sz_guard_on_misses(g);
 }
 
-static int drop_old_ticket(const void *key, const void *value, void *arg)
+int sz_guard_old_ticket(const void *key, const void *value, void *gateway)
 {
 	const struct sz_ticket *t = value;
-	struct sz_gateway *g = arg;
+	struct sz_gateway *g = gateway;
 
 	if (t->expires_ns < sz_boot_ns())
 		sz_map_del(g->kern, SZ_MAP_TICKETS, key);
@@ -558,10 +559,10 @@ static int drop_old_ticket(const void *key, const void *value, void *arg)
 #define CARRY_AGE_NS 10000000000ull
 
 /* A beginning whose connection has gone on without it, or away. */
-static int drop_old_carry(const void *key, const void *value, void *arg)
+int sz_guard_old_carry(const void *key, const void *value, void *gateway)
 {
 	const struct sz_carry *c = value;
-	struct sz_gateway *g = arg;
+	struct sz_gateway *g = gateway;
 	struct sz_flow f;
 
 	if (c->time_ns + CARRY_AGE_NS > sz_boot_ns())
@@ -573,21 +574,15 @@ static int drop_old_carry(const void *key, const void *value, void *arg)
 }
 
 /* Ranges of a connection that is gone; the kernel frees its own when they are of no use. */
-static int drop_old_spill(const void *key, const void *value, void *arg)
+int sz_guard_old_spill(const void *key, const void *value, void *gateway)
 {
 	const struct sz_spill *s = value;
-	struct sz_gateway *g = arg;
+	struct sz_gateway *g = gateway;
 	struct sz_flow f;
 
 	if (!kernel_flow(g, key, &f) || f.birth_ns != s->birth_ns)
 		sz_map_del(g->kern, SZ_MAP_SPILL, key);
 	return 0;
-}
-
-void sz_guard_sweep(struct sz_gateway *g)
-{
-	sz_map_each(g->kern, SZ_MAP_SPILL, drop_old_spill, g);
-	sz_map_each(g->kern, SZ_MAP_CARRY, drop_old_carry, g);
 }
 
 /* A waiter of a job is freed when the job comes back; only incomplete requests grow old. */
@@ -599,7 +594,6 @@ void sz_guard_expire(struct sz_gateway *g, u64 now)
 	if (now < g->next_expire_ns)
 		return;
 	g->next_expire_ns = now + 1000000000ull;
-	sz_map_each(g->kern, SZ_MAP_TICKETS, drop_old_ticket, g);
 	for (i = 0; i < SZ_PENDING_BUCKETS; i++) {
 		for (p = g->pending[i]; p; p = next) {
 			bool waits = p->state == SZ_PENDING_TOKEN || p->state == SZ_PENDING_REQUEST;

@@ -117,13 +117,31 @@ typedef int (*sz_map_fn)(const void *key, const void *value, void *arg);
 int sz_map_each(const struct sz_kern *k, enum sz_map m, sz_map_fn fn, void *arg);
 /* A walk in steps, so that nobody waits for a map of a million entries. Begin with all zero. */
 struct sz_map_cursor {
-	u32 place;
+	u8 place[256]; /* a bucket's number, or the last key */
 	bool started, done;
 };
 /* The same for the next entries, at least `max` where there are as many, and few more. For hashes
- * only: -EOPNOTSUPP for others. c->done is set behind the last one. */
+ * and tries only: -EOPNOTSUPP for others. c->done is set behind the last one. A trie's walk begins
+ * again where the entry at which it stopped is gone. */
 int sz_map_each_step(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
 		     sz_map_fn fn, void *arg);
+/*
+ * The same without callbacks: the next entries into memory, about `max`. Any thread, each with its
+ * own cursor and batch. Where a map is nearly empty this may look through a million buckets, which
+ * takes milliseconds. Begin with all zero.
+ */
+struct sz_map_batch {
+	u8 *keys, *values;
+	size_t key_size, value_size;
+	u32 n, room;
+};
+int sz_map_read(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
+		struct sz_map_batch *b);
+void sz_map_batch_done(struct sz_map_batch *b);
+/* Removes `n` entries, key behind key; those that are not there are left out. */
+int sz_map_del_batch(const struct sz_kern *k, enum sz_map m, const void *keys, u32 n);
+/* Some key; -ENOENT where the map is empty. */
+int sz_map_first(const struct sz_kern *k, enum sz_map m, void *ret_key);
 int sz_kern_cpus(void);
 /* Sum over CPUs of sz_counters or sz_lost, one per reason. */
 int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX]);

@@ -40,6 +40,26 @@ int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key)
 	return bpf_map_delete_elem(sz_kern_map_fd(k, m), key);
 }
 
+int sz_map_del_batch(const struct sz_kern *k, enum sz_map m, const void *keys, u32 n)
+{
+	size_t size = (unsigned)m < SZ_MAP_COUNT ? k->shape[m].key_size : 0;
+	u32 done = 0, count;
+	int err = 0;
+
+	while (done < n && (!err || err == -ENOENT)) {
+		count = n - done;
+		err = bpf_map_delete_batch(sz_kern_map_fd(k, m), (const u8 *)keys + done * size,
+					   &count, NULL);
+		done += count + (err == -ENOENT); /* the one behind them was missing */
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+int sz_map_first(const struct sz_kern *k, enum sz_map m, void *ret_key)
+{
+	return bpf_map_get_next_key(sz_kern_map_fd(k, m), NULL, ret_key);
+}
+
 int sz_kern_cpus(void)
 {
 	return libbpf_num_possible_cpus();
@@ -64,38 +84,60 @@ static size_t element_size(const struct sz_map_shape *s)
 	return ((size_t)s->value_size + 7) / 8 * 8 * (size_t)sz_kern_cpus();
 }
 
+void sz_map_batch_done(struct sz_map_batch *b)
+{
+	free(b->keys);
+	free(b->values);
+	memset(b, 0, sizeof(*b));
+}
+
 /* A hash is read bucket by bucket; -ENOSPC means that one bucket holds more than was asked for. */
-static int each_batch(int fd, const struct sz_map_shape *s, struct sz_map_cursor *c, u64 max,
+int sz_map_read(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
+		struct sz_map_batch *b)
+{
+	const struct sz_map_shape *s = (unsigned)m < SZ_MAP_COUNT ? &k->shape[m] : NULL;
+	int err;
+
+	if (!s || !max || s->key_size > sizeof(c->place) ||
+	    !(has_batches(s->type) || s->type == BPF_MAP_TYPE_LPM_TRIE))
+		return -EOPNOTSUPP;
+	b->key_size = s->key_size;
+	b->value_size = element_size(s);
+	do {
+		if (b->room < max) {
+			b->room = max;
+			b->keys = sz_realloc(b->keys, b->room, b->key_size);
+			b->values = sz_realloc(b->values, b->room, b->value_size);
+		}
+		b->n = b->room;
+		err = bpf_map_lookup_batch(k->map_fd[m], c->started ? c->place : NULL, c->place,
+					   b->keys, b->values, &b->n, NULL);
+		max = b->room * 2;
+	} while (err == -ENOSPC);
+	if (err && err != -ENOENT) {
+		b->n = 0;
+		return err;
+	}
+	c->started = true;
+	c->done = err == -ENOENT;
+	return 0;
+}
+
+static int each_batch(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u64 max,
 		      sz_map_fn fn, void *arg)
 {
-	size_t value_size = element_size(s);
-	u32 room = BATCH, n, i;
-	char *keys = sz_calloc(room, s->key_size), *values = sz_calloc(room, value_size);
+	struct sz_map_batch b = { 0 };
 	u64 seen = 0;
-	int err, ret = 0;
+	int ret = 0;
+	u32 i;
 
 	do {
-		n = room;
-		err = bpf_map_lookup_batch(fd, c->started ? &c->place : NULL, &c->place, keys,
-					   values, &n, NULL);
-		if (err == -ENOSPC) {
-			room *= 2;
-			keys = sz_realloc(keys, room, s->key_size);
-			values = sz_realloc(values, room, value_size);
-			continue;
-		}
-		if (err && err != -ENOENT) {
-			ret = err;
-			break;
-		}
-		c->started = true;
-		c->done = err == -ENOENT;
-		seen += n;
-		for (i = 0; !ret && i < n; i++)
-			ret = fn(keys + (size_t)i * s->key_size, values + i * value_size, arg);
+		ret = sz_map_read(k, m, c, max < BATCH ? (u32)max : BATCH, &b);
+		seen += b.n;
+		for (i = 0; !ret && i < b.n; i++)
+			ret = fn(b.keys + i * b.key_size, b.values + i * b.value_size, arg);
 	} while (!ret && !c->done && seen < max);
-	free(keys);
-	free(values);
+	sz_map_batch_done(&b);
 	return ret;
 }
 
@@ -138,16 +180,16 @@ int sz_map_each(const struct sz_kern *k, enum sz_map m, sz_map_fn fn, void *arg)
 	if ((unsigned)m >= SZ_MAP_COUNT || k->shape[m].type == BPF_MAP_TYPE_RINGBUF)
 		return -EINVAL;
 	s = &k->shape[m];
-	return has_batches(s->type) ? each_batch(k->map_fd[m], s, &c, UINT64_MAX, fn, arg) :
+	return has_batches(s->type) ? each_batch(k, m, &c, UINT64_MAX, fn, arg) :
 				      each_key(k->map_fd[m], s, fn, arg);
 }
 
 int sz_map_each_step(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c, u32 max,
 		     sz_map_fn fn, void *arg)
 {
-	if ((unsigned)m >= SZ_MAP_COUNT || !has_batches(k->shape[m].type))
-		return -EOPNOTSUPP;
-	return c->done ? 0 : each_batch(k->map_fd[m], &k->shape[m], c, max, fn, arg);
+	if (!max)
+		return -EINVAL;
+	return c->done ? 0 : each_batch(k, m, c, max, fn, arg);
 }
 
 int sz_kern_counters(const struct sz_kern *k, enum sz_map m, u64 ret[SZ_REASON_MAX])
