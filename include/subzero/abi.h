@@ -53,6 +53,7 @@ struct sz_config {
 	u64 event_burst_ns;
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
+	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
 };
 
 /* ---- sz_services: which address:port is protected ------------------------------------------- */
@@ -132,6 +133,8 @@ struct sz_grant {
 	u64 issued_s;                /* wall clock, seconds; 0 where the token does not say */
 	u32 flags;                   /* SZ_GRANT_*; may be set by the CLI */
 	u32 key_serial;              /* must equal that of the key's slot in sz_config */
+	u32 name_serial;             /* must equal sz_name_serials() */
+	u32 pad;
 };
 
 /*
@@ -143,11 +146,30 @@ static inline u32 sz_key_slot(const struct sz_id *key)
 	return ((u32)key->b[0] | (u32)key->b[1] << 8) & (SZ_KEY_SLOTS - 1);
 }
 
+static inline u32 sz_name_slot(const struct sz_id *name)
+{
+	return ((u32)name->b[0] | (u32)name->b[1] << 8) & (SZ_NAME_SLOTS - 1);
+}
+
+/*
+ * Sum of the serial numbers of a grant's names. Each of them only goes up, so the sum is another one
+ * as soon as any of these names, or one that shares its slot, was revoked: a revocation is in force
+ * with one store, before anybody has looked for the grants it is about. What only shares a slot is
+ * verified again.
+ */
+static inline u32 sz_name_serials(const struct sz_config *cfg, const struct sz_grant *g)
+{
+	return cfg->name_serial[sz_name_slot(&g->jti)] + cfg->name_serial[sz_name_slot(&g->subject)] +
+	       cfg->name_serial[sz_name_slot(&g->issuer)] +
+	       cfg->name_serial[sz_name_slot(&g->session)];
+}
+
 /* Is the grant of the policy and the keys that are in force? It may be over or revoked still. */
 static inline int sz_grant_current(const struct sz_grant *g, const struct sz_config *cfg)
 {
 	return g->policy_gen == cfg->policy_gen && g->key_gen == cfg->key_gen &&
-	       g->key_serial == cfg->key_serial[sz_key_slot(&g->key)];
+	       g->key_serial == cfg->key_serial[sz_key_slot(&g->key)] &&
+	       ((g->flags & SZ_GRANT_REVOKED) || g->name_serial == sz_name_serials(cfg, g));
 }
 
 /* A token known to be bad; LRU, so a flood of bad tokens pushes out only its own kind. */
@@ -540,14 +562,15 @@ enum sz_miss_why {
 	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
 };
 
-_Static_assert(sizeof(struct sz_config) == 144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS, "ABI");
-_Static_assert(sizeof(struct sz_config) <= 4096, "is mapped as one page");
+_Static_assert(sizeof(struct sz_config) ==
+		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS,
+	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_grant) == 192, "ABI");
+_Static_assert(sizeof(struct sz_grant) == 200, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct sz_flow) == 224, "ABI");

@@ -120,7 +120,9 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route, struct 
 	    (SZ_RULE(GRANT_POLICY) && grant->policy_gen != cfg->policy_gen) ||
 	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen) ||
 	    (SZ_RULE(GRANT_KEY) &&
-	     grant->key_serial != cfg->key_serial[sz_key_slot(&grant->key)])) {
+	     grant->key_serial != cfg->key_serial[sz_key_slot(&grant->key)]) ||
+	    (SZ_RULE(GRANT_NAMES) && !(grant->flags & SZ_GRANT_REVOKED) &&
+	     grant->name_serial != sz_name_serials(cfg, grant))) {
 		bad = sz_map_get(&sz_denied, &key);
 		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
 		    bad->policy_gen == cfg->policy_gen &&

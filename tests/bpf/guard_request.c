@@ -156,8 +156,9 @@ TEST(miss_names_the_token_and_where_it_lies)
 
 TEST(grant_that_is_over_or_of_another_generation_is_a_miss)
 {
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 11; i++) {
 		struct sz_grant g;
+		struct sz_id *const name[] = {&g.jti, &g.subject, &g.issuer, &g.session};
 
 		scene_begin();
 		g = scene_grant_value();
@@ -171,9 +172,14 @@ TEST(grant_that_is_over_or_of_another_generation_is_a_miss)
 			g.key_gen++;
 		if (i == 3 || i == 4) /* its own key was withdrawn, or another one */
 			scene.cfg.key_serial[i == 3 ? 0x107 : 0x106]++;
+		if (i >= 6) { /* a name of it was revoked, or another one */
+			name[i % 4]->b[0] = 9;
+			name[i % 4]->b[1] = 0xf3; /* slot 0x309 */
+			scene.cfg.name_serial[i < 10 ? 0x309 : 0x308]++;
+		}
 		ASSERT_EQ(machine_set("sz_config", &(u32){0}, &scene.cfg), 0);
 		scene_grant(SCENE_GRANTED, &g);
-		if (i < 4)
+		if (i < 4 || (i >= 6 && i < 10))
 			held(first(GET_A), GET_A, SZ_MISS_TOKEN);
 		else
 			EXPECT_EQ(first(GET_A), SCENE_PASS);

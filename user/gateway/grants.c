@@ -60,6 +60,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	};
 	int r;
 
+	grant.name_serial = sz_name_serials(g->cfg, &grant);
 	memcpy(grant.allow, d->routes.allow, sizeof(grant.allow));
 	memcpy(grant.ask, d->routes.ask, sizeof(grant.ask));
 	sz_grant_name(g, d);

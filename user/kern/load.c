@@ -100,7 +100,7 @@ static int check_maps(const struct sz_kern *k, struct bpf_object *obj, struct sz
 
 static int map_config(struct sz_kern *k, struct sz_error *e)
 {
-	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
+	void *p = mmap(NULL, sizeof(struct sz_config), PROT_READ | PROT_WRITE, MAP_SHARED,
 		       k->map_fd[SZ_MAP_CONFIG], 0);
 
 	if (p == MAP_FAILED)

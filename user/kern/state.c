@@ -138,7 +138,7 @@ void sz_kern_close(struct sz_kern *k)
 	for (i = 0; i < SZ_ARRAY_LEN(k->ring); i++)
 		ring_buffer__free(k->ring[i].rb);
 	if (k->config)
-		munmap(k->config, (size_t)sysconf(_SC_PAGESIZE));
+		munmap(k->config, sizeof(*k->config));
 	for (i = 0; i < SZ_MAP_COUNT; i++)
 		if (k->map_fd[i] >= 0)
 			close(k->map_fd[i]);
