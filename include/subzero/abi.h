@@ -54,6 +54,7 @@ struct sz_config {
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
+	u64 same_key[SZ_SAME_MAX / 8 + 2]; /* secret like `key`, for sz_same_sum() */
 };
 
 /* ---- sz_services: which address:port is protected ------------------------------------------- */
@@ -199,9 +200,22 @@ struct sz_range {
 	u32 seq;
 	u32 len;
 	u32 fixed;
-	u16 token_off; /* of a token in the fixed ones, which its own digest stands for */
-	u16 token_len; /* 0: there is none */
+	u16 token_off; /* of what a digest of its own stands for in the fixed ones: a token, */
+	u16 token_len; /* or with SZ_RANGE_SAME all headers; 0: there is no such thing */
 	u64 digest;    /* 0 where fixed is 0 */
+};
+
+#define SZ_RANGE_SAME 0x8000u /* in token_off: the digest is that of same.h */
+
+/* What is behind the request line of the last request that a grant has admitted; same.h. */
+struct sz_same {
+	u64 sum[2];             /* of its bytes */
+	struct sz_digest token; /* the rest is what scanning them has given */
+	u64 content_length;
+	u32 len;                /* 0: nothing is kept */
+	u32 flags;
+	u32 token_off;          /* from the first byte behind the request line */
+	u32 token_len;
 };
 
 #define SZ_FLOW_DEAD 0x1u   /* answered: the client's next segment becomes a RST to the server */
@@ -242,7 +256,8 @@ struct sz_flow {
 	u32 sent;       /* egress: the server's next sequence number */
 	u32 quiet_sent; /* what `sent` was when a refusal first had to wait */
 	u32 burst;      /* requests admitted since all that was said had arrived at the client */
-	u32 token_len;  /* of the last request admitted by a grant: a guess for the next one */
+	u32 strange;    /* requests in a row whose headers were not those before */
+	struct sz_same same;
 	struct sz_range range[SZ_RANGES];
 };
 
@@ -563,7 +578,7 @@ enum sz_miss_why {
 };
 
 _Static_assert(sizeof(struct sz_config) ==
-		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS,
+		       160 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
 	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 64, "ABI");
@@ -573,7 +588,7 @@ _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_grant) == 200, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 224, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 280, "ABI");
 _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 72, "ABI");

@@ -179,4 +179,84 @@ SZ_INLINE u64 sz_head_digest(const u8 key[16], const u8 *buf, u32 off, u32 len, 
 	return sz_segment_end(&s);
 }
 
+/*
+ * A sum of headers: NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, "UMAC: fast and secure message
+ * authentication", CRYPTO 1999, section 4) over words of 32 bits, twice, the second time with the key
+ * moved on by two words (the Toeplitz construction there): of two different texts of one length the
+ * sums are equal with probability 2^-64 for whoever does not know the key. Sums are never shown.
+ */
+#define SZ_SAME_STEP 4 /* words of 8 bytes in one step while there are as many */
+#define SZ_SAME_MASK (SZ_SAME_MAX / 8 - 1)
+
+struct sz_nh {
+	u64 a, b;
+	const u8 *buf;
+	const u64 *key;
+	u32 pos;
+	u32 at;    /* in the key */
+	u32 words; /* left */
+};
+
+/* One word m; k and l are the key's words for it in the two sums. */
+#define SZ_NH_WORD(m, k, l)                                                                        \
+	do {                                                                                       \
+		a += (u64)((u32)(m) + (u32)(k)) * ((u32)((m) >> 32) + (u32)((k) >> 32));           \
+		b += (u64)((u32)(m) + (u32)(l)) * ((u32)((m) >> 32) + (u32)((l) >> 32));           \
+	} while (0)
+
+#define SZ_NH_NEXT()                                                                               \
+	do {                                                                                       \
+		u64 m_ = sz_load64(buf + (pos & SZ_FRAME_MASK));                                   \
+		u64 l_ = key[(at & SZ_SAME_MASK) + 1];                                             \
+                                                                                                   \
+		SZ_NH_WORD(m_, k, l_);                                                             \
+		k = l_;                                                                            \
+		pos += 8;                                                                          \
+		at++;                                                                              \
+	} while (0)
+
+SZ_LOOP_FN sz_nh_step(u64 i, void *arg)
+{
+	struct sz_nh *s = arg;
+	const u8 *buf = s->buf;
+	const u64 *key = s->key;
+	u32 pos = s->pos, at = s->at, done = 1;
+	u64 a = s->a, b = s->b, k = key[at & SZ_SAME_MASK];
+
+	(void)i;
+	SZ_NH_NEXT();
+	if (s->words >= SZ_SAME_STEP) {
+		SZ_NH_NEXT();
+		SZ_NH_NEXT();
+		SZ_NH_NEXT();
+		done = SZ_SAME_STEP;
+	}
+	s->a = a;
+	s->b = b;
+	s->pos = pos;
+	s->at = at;
+	s->words -= done;
+	return !s->words;
+}
+
+/* The sum of buf[off .. off + len), len <= SZ_SAME_MAX; two of another length are not compared. */
+SZ_INLINE void sz_same_sum(const u64 *key, const u8 *buf, u32 off, u32 len, u64 ret[2])
+{
+	struct sz_nh s = {.buf = buf, .key = key, .pos = off, .words = len / 8};
+	u32 left = len & 7;
+	u64 a, b, m, k;
+
+	if (SZ_RULE(SAME_WHOLE) && s.words)
+		sz_loop(SZ_SAME_MAX / 8, sz_nh_step, &s);
+	a = s.a;
+	b = s.b;
+	if (left) {
+		m = sz_load64(buf + (s.pos & SZ_FRAME_MASK)) & ~0ull >> (64 - 8 * left);
+		k = key[s.at & SZ_SAME_MASK];
+		SZ_NH_WORD(m, k, key[(s.at & SZ_SAME_MASK) + 1]);
+	}
+	ret[0] = a;
+	ret[1] = b;
+}
+
 #endif

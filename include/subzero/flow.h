@@ -89,7 +89,8 @@ SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 	f->requests = snap->requests;
 	f->held = snap->held;
 	f->answer = snap->answer;
-	f->token_len = snap->token_len;
+	f->strange = snap->strange;
+	f->same = snap->same;
 	sz_memcpy(f->range, snap->range, sizeof(f->range));
 	sz_fetch_add(&f->ver, 1);
 }

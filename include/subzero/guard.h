@@ -356,6 +356,8 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 	g.cfg = sz_map_get(&sz_config, &zero);
 	if (!g.cfg || !g.svc)
 		return sz_guard_foreign(s, g.cfg);
+	s->svc = *g.svc;
+	g.svc = &s->svc;
 	sz_memset(&s->w, 0, __builtin_offsetof(struct sz_walk, admitted));
 	s->scan.path_off = s->scan.target_len = 0;
 	s->w.route = SZ_ROUTE_NONE;

@@ -25,6 +25,7 @@ enum sz_head_status {
 	SZ_HEAD_CLEAN = 1,
 	SZ_HEAD_UNUSUAL = 2,
 	SZ_HEAD_AMBIGUOUS = 3,
+	SZ_HEAD_LINE = 4, /* only in between: the request line is read, the headers are not */
 };
 
 #define SZ_HD_HOST       0x01u
@@ -63,6 +64,8 @@ struct sz_scan {
 	u32 token_off, token_len; /* with SZ_HD_BEARER */
 	u32 head_end;             /* first byte behind the empty line */
 	u32 lines;
+	u32 rest;                 /* first byte behind the request line */
+	u32 line_only;            /* stop there */
 	u32 guess;                /* length of a token to expect; 0: none */
 	u32 guessed;              /* a token of that length was passed over and not read */
 };
@@ -389,9 +392,9 @@ SZ_INLINE long sz_scan_version(struct sz_scan *s, const u8 *buf, u32 at)
 	if (SZ_RULE(REQUEST_LINE_END) &&
 	    (sz_byte(buf, at + 9) != '\r' || sz_byte(buf, at + 10) != '\n'))
 		return sz_scan_end(s, SZ_HEAD_AMBIGUOUS);
-	s->line = s->pos = at + 11;
+	s->line = s->pos = s->rest = at + 11;
 	s->state = SZ_SCAN_NAME;
-	return 0;
+	return s->line_only ? sz_scan_end(s, SZ_HEAD_LINE) : 0;
 }
 
 /* A byte in the path that is not [A-Za-z0-9-]. */
@@ -600,39 +603,61 @@ SZ_INLINE long sz_scan_method(struct sz_scan *s, const u8 *buf)
 	return 0;
 }
 
-/*
- * Scans buf[off .. end); end <= SZ_FRAME_MAX. The result is in *s. With a guess at the length of the
- * token, one that ends there is passed over: then `guessed` is set, and the result is only good
- * where those very bytes were scanned before.
- */
-SZ_INLINE void sz_head_scan_guess(struct sz_scan *s, const u8 *buf, u32 off, u32 end, u32 guess)
+/* Begins with buf[off .. end), end <= SZ_FRAME_MAX: the method. False: the status is final. */
+SZ_INLINE bool sz_head_begin(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 {
-	struct sz_scan_arg arg = {s, buf};
-
 	sz_memset(s, 0, sizeof(*s));
 	s->pos = off;
 	s->end = end;
-	s->guess = guess;
 	if (sz_scan_method(s, buf))
-		return;
+		return false;
 	s->path_off = s->pos;
 	if (s->pos >= end) {
 		s->status = SZ_HEAD_PARTIAL;
-		return;
+		return false;
 	}
 	if (SZ_RULE(TARGET_FORM) && sz_byte(buf, s->pos) != '/') {
 		/* absolute-form, authority-form, asterisk-form: the daemon knows which are allowed
 		 */
 		s->status = SZ_HEAD_UNUSUAL;
-		return;
+		return false;
 	}
+	return true;
+}
+
+SZ_INLINE void sz_head_go(struct sz_scan *s, const u8 *buf)
+{
+	struct sz_scan_arg arg = {s, buf};
+
 	sz_loop(SZ_FRAME_MAX, sz_scan_step, &arg);
 }
 
-/* The same of every byte. */
+/* Scans the request line alone: LINE, or the status that the head has without more. */
+SZ_INLINE void sz_head_scan_line(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
+{
+	if (!sz_head_begin(s, buf, off, end))
+		return;
+	s->line_only = 1;
+	sz_head_go(s, buf);
+}
+
+/*
+ * Goes on behind it. With a guess at the length of the token, one that ends there is passed over:
+ * then `guessed` is set, and the result is only good where those very bytes were scanned before.
+ */
+SZ_INLINE void sz_head_scan_rest(struct sz_scan *s, const u8 *buf, u32 guess)
+{
+	s->line_only = 0;
+	s->status = SZ_HEAD_PARTIAL;
+	s->guess = guess;
+	sz_head_go(s, buf);
+}
+
+/* Scans all of buf[off .. end). The result is in *s. */
 SZ_INLINE void sz_head_scan(struct sz_scan *s, const u8 *buf, u32 off, u32 end)
 {
-	sz_head_scan_guess(s, buf, off, end, 0);
+	if (sz_head_begin(s, buf, off, end))
+		sz_head_go(s, buf);
 }
 
 #endif

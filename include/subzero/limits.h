@@ -20,6 +20,8 @@
 #define SZ_BODY_STEP (1u << 29)  /* bytes of a body opened at once in sequence space */
 #define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
 #define SZ_BUCKET_TRIES 64       /* compare-and-swap attempts before a bucket counts as empty */
+#define SZ_SAME_MAX 2048         /* bytes of headers that are compared with those before */
+#define SZ_SAME_TRIES 4          /* requests in a row that may differ before nobody compares */
 #define SZ_CARRY_MAX 2048        /* bytes of an incomplete head that the kernel keeps by itself */
 #define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
 #define SZ_BRIEF_MAX 208         /* bytes of its short form, for frames that cannot grow much */

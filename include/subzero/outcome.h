@@ -33,8 +33,10 @@ SZ_INLINE void sz_ranges_update(struct sz_guard *g)
 	w->spill.fixed = len;
 	w->spill.token_len = (u16)w->token_len;
 	if (w->token_len) {
-		w->spill.token_off = (u16)(w->token_at - w->base - w->run_start);
-		w->spill.digest = sz_part_head(w->base + w->run_start, len, w->token_at, w->token_len);
+		w->spill.token_off = (u16)((w->token_at - w->base - w->run_start) |
+					   (w->same ? SZ_RANGE_SAME : 0));
+		w->spill.digest = sz_part_head(w->base + w->run_start, len, w->token_at,
+					       w->token_len, w->same);
 	} else {
 		w->spill.token_off = 0;
 		w->spill.digest = sz_part_digest(w->base + w->run_start, len);

@@ -38,14 +38,49 @@ SZ_PART int sz_part_parse(u32 slot, u32 n, u32 len)
 	return 0;
 }
 
-/* Scans a request head in frame[at .. end), see sz_head_scan_guess(); the result is in s->scan. */
-SZ_PART int sz_part_scan(u32 at, u32 end, u32 guess)
+/* Scans the request line in frame[at .. end); the result is in s->scan. */
+SZ_PART int sz_part_line(u32 at, u32 end)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 
 	if (!s)
 		return -1;
-	sz_head_scan_guess(&s->scan, s->frame, at, end, guess);
+	sz_head_scan_line(&s->scan, s->frame, at, end);
+	return 0;
+}
+
+/* Scans what is behind it, see sz_head_scan_rest(). */
+SZ_PART int sz_part_rest(u32 guess)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+
+	if (!s)
+		return -1;
+	sz_head_scan_rest(&s->scan, s->frame, guess);
+	return 0;
+}
+
+/* Scans all of a request head, every byte. */
+SZ_PART int sz_part_scan(u32 at, u32 end)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+
+	if (!s)
+		return -1;
+	sz_head_scan(&s->scan, s->frame, at, end);
+	return 0;
+}
+
+/* Sum of frame[at .. at + len), see sz_same_sum(), into w.sum. */
+SZ_PART int sz_part_sum(u32 at, u32 len)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	if (!s || !cfg)
+		return -1;
+	sz_same_sum(cfg->same_key, s->frame, at, len, s->w.sum.w);
 	return 0;
 }
 
@@ -61,8 +96,11 @@ SZ_PART u64 sz_part_digest(u32 at, u32 len)
 	return sz_segment_digest(cfg->key, s->frame, at, len);
 }
 
-/* The same of a head with a token in it: see sz_head_digest(); `at_token` is where that stands. */
-SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len)
+/*
+ * The same of a head with a token in it: see sz_head_digest(); `at_token` is where that stands. With
+ * `same` all headers are in the token's place, and their sum in its digest's.
+ */
+SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len, u32 same)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 	u32 zero = 0;
@@ -70,7 +108,8 @@ SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len)
 
 	if (!s || !cfg)
 		return 0;
-	return sz_head_digest(cfg->key, s->frame, at, len, at_token - at, token_len, &s->w.token);
+	return sz_head_digest(cfg->key, s->frame, at, len, at_token - at, token_len,
+			      same ? &s->w.sum : &s->w.token);
 }
 
 /* Digest of the token at frame[at .. at + len) into w.token. */

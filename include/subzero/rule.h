@@ -244,6 +244,8 @@
 	X(TICKET_ONCE, 11, "once")								\
 	X(RECORD, 11, "the daemon checks a record's offsets")					\
 	/* revocation */									\
+	X(SAME_HEADERS, 12, "headers that were not read are those read before")			\
+	X(SAME_WHOLE, 12, "their sum covers every byte")					\
 	X(GUESS_GRANTED, 12, "a token that was not read is one that was granted")		\
 	X(REVOKED, 12, "a revoked grant is refused")						\
 	X(D_REVOKED, 12, "a revoked name gets no grant")					\

@@ -44,6 +44,8 @@ struct sz_walk {
 	u32 changed;            /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
 	u32 token_at, token_len; /* of the one token in them, whose digest is `token`; len 0: none */
+	u32 same;                /* all headers are those before: token_at and token_len are theirs */
+	u32 summed;              /* bytes that `sum` is of */
 	u32 n_tickets;               /* to be taken out once the flow is committed */
 	u32 ticket_seq[SZ_WALK_TICKETS];
 	u32 breaks;                  /* the refusal ends a request that was admitted */
@@ -54,6 +56,7 @@ struct sz_walk {
 	u8 method;
 	u8 monitor;
 	struct sz_digest token;
+	struct sz_digest sum;  /* of what is behind a request line: see same.h */
 	struct sz_range found; /* what sz_range_known() has found */
 	struct sz_range spill; /* what is to go to sz_spill; len 0: nothing */
 	struct sz_admitted report; /* what sz_part_report is to tell */
@@ -66,6 +69,7 @@ struct sz_scratch {
 	u8 frame[SZ_FRAME_MAX + 64];
 	u8 out[SZ_OUT_MAX];
 	struct sz_packet p;
+	struct sz_service svc; /* a copy of the one that the packet is for */
 	struct sz_scan scan;
 	struct sz_flow flow;
 	struct sz_carry carry;

@@ -12,6 +12,7 @@
 #include "subzero/flow.h"
 #include "subzero/parts.h"
 #include "subzero/request.h"
+#include "subzero/same.h"
 #include "subzero/spill.h"
 #include "subzero/rule.h"
 
@@ -287,10 +288,13 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	}
 	at = w->base + w->off;
 	len = w->base + s->p.payload_len;
+	w->same = w->summed = 0;
+	sz_part_line(at - w->carry, len);
 	/* A client that sends its token again sends one of the same length. */
-	sz_part_scan(at - w->carry, len, w->carry ? 0 : f->token_len);
+	if (s->scan.status == SZ_HEAD_LINE && !sz_part_same())
+		sz_part_rest(w->carry ? 0 : f->same.token_len);
 	if (s->scan.guessed && s->scan.status != SZ_HEAD_CLEAN)
-		sz_part_scan(at, len, 0);
+		sz_part_scan(at, len);
 	/* A CR alone may end a line for some server. */
 	if (s->scan.status == SZ_HEAD_PARTIAL && (!SZ_RULE(CARRY_SOUND) || !s->scan.unusual) &&
 	    (!SZ_RULE(CARRY_CR) || sz_byte(s->frame, len - 1) != '\r') &&
@@ -300,15 +304,13 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	w->method = 0xff;
 	w->principal = 0;
 	w->token_len = 0;
-	sz_decide_head(g);
+	sz_says(w, SZ_DENY, SZ_R_STATE_FULL, 0);
+	sz_part_decide();
 	len = s->scan.head_end - at;
 	if (w->verdict != SZ_ALLOW)
 		return w->monitor ? sz_monitored(g, len) : 1;
-	/* Its digest stands for the token's bytes, where it is the only one in this segment. */
-	if (w->reason == SZ_R_HIT && !w->n_admitted && !w->carry) {
-		w->token_at = s->scan.token_off;
-		w->token_len = f->token_len = s->scan.token_len;
-	}
+	if (w->reason == SZ_R_HIT && !w->n_admitted && !w->carry)
+		sz_part_keep();
 	sz_note(s, w->reason, w->principal, w->route, w->method);
 	sz_admit(s, len, s->scan.flags & SZ_HD_LENGTH ? s->scan.content_length : 0);
 	return 0;
@@ -350,13 +352,17 @@ SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 SZ_COLD u64 sz_found_digest(struct sz_scratch *s)
 {
 	const struct sz_range *r = &s->w.found;
-	u32 at = s->w.base + s->w.off;
+	u32 at = s->w.base + s->w.off, same = r->token_off & SZ_RANGE_SAME;
+	u32 token = at + (r->token_off & ~SZ_RANGE_SAME);
 
 	if (!r->token_len)
 		return sz_part_digest(at, r->fixed);
-	s->w.token_len = 0; /* from here on w.token is the repeated one's */
-	sz_part_token(at + r->token_off, r->token_len);
-	return sz_part_head(at, r->fixed, at + r->token_off, r->token_len);
+	s->w.token_len = 0; /* from here on w.token and w.sum are of what is repeated */
+	if (same)
+		sz_part_sum(token, r->token_len);
+	else
+		sz_part_token(token, r->token_len);
+	return sz_part_head(at, r->fixed, token, r->token_len, same);
 }
 
 SZ_LOOP_FN sz_walk_step(u64 i, void *arg)

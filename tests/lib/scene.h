@@ -323,6 +323,8 @@ static inline void scene_begin(void)
 				       .policy_gen = 11,
 				       .key_gen = 22};
 	memcpy(scene.cfg.key, "0123456789abcdef", 16);
+	for (size_t i = 0; i < sizeof(scene.cfg.same_key) / 8; i++)
+		scene.cfg.same_key[i] = (i + 1) * 0x9e3779b97f4a7c15ull;
 	scene_config();
 	scene_service(&svc);
 	scene_node("/a", true, SCENE_ROUTE_A, SCENE_GET_POST, 0);

@@ -32,7 +32,7 @@
 #define BOTH_HITS     6      /* few, so that running out of rows is reached */
 #define BOTH_RING     262144 /* bytes; taken out after every frame */
 #define BOTH_CPUS     256
-#define BOTH_VALUE    4096
+#define BOTH_VALUE    8192
 #define BOTH_KEY      256
 
 /* Maps are compared after each frame unless only the test writes them. */

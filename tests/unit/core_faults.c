@@ -440,7 +440,7 @@ TEST(parts_without_working_memory_or_key_say_so)
 	begin();
 	sz_scratch_use(NULL);
 	EXPECT_EQ(sz_part_parse(0, 60, 60), -1);
-	EXPECT_EQ(sz_part_scan(0, 1, 0), -1);
+	EXPECT_EQ(sz_part_scan(0, 1), -1);
 	EXPECT_EQ(sz_part_digest(0, 1), 0);
 	EXPECT_EQ(sz_part_token(0, 1), -1);
 	EXPECT_EQ(sz_part_report(1, 1), -1);

@@ -299,8 +299,10 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	if (r)
 		return r;
 	keys = sz_verifier_keys_id(v);
-	if (!cfg->abi)
+	if (!cfg->abi) {
 		randombytes_buf(cfg->key, sizeof(cfg->key));
+		randombytes_buf(cfg->same_key, sizeof(cfg->same_key));
+	}
 	/* An interrupted publish leaves policy_id at 0: the next one starts a generation of its
 	 * own. */
 	if (cfg->policy_id != policy) {
