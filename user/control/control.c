@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * {"cmd":"status"}, {"cmd":"reload"}, {"cmd":"flush"}, {"cmd":"change_key"},
- * {"cmd":"record","type":"ban","detail":"…"}:
+ * {"cmd":"record","type":"ban","detail":"…"}, {"cmd":"keys"}, {"cmd":"refresh_keys","issuer":"…"}:
  * each answered by {"ok":true,…} or {"ok":false,"error":"…"}.
  */
 #include "control/control.h"
@@ -129,6 +129,34 @@ static void cmd_api(struct sz_api *api, struct sz_net_client *c, const json_t *r
 	free(body);
 }
 
+static void cmd_keys(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	(void)req;
+	answer(c, json_pack("{s:b, s:o}", "ok", 1, "issuers", sz_gateway_providers(g)));
+}
+
+static void refreshed(int err, const char *words, void *arg)
+{
+	struct sz_net_client *c = arg;
+
+	if (err)
+		answer_error(c, words);
+	else
+		answer(c, json_pack("{s:b}", "ok", 1));
+	sz_net_client_release(c);
+}
+
+static void cmd_refresh_keys(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	const char *issuer = json_string_value(json_object_get(req, "issuer"));
+
+	if (!sz_gateway_refresh_keys(g, issuer, refreshed, sz_net_client_hold(c)))
+		return;
+	sz_net_client_release(c);
+	answer_error(c, issuer ? "no issuer of that name has keys that are fetched"
+			       : "no issuer has keys that are fetched: all are files");
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct sz_gateway *g, struct sz_net_client *c, const json_t *req);
@@ -138,6 +166,8 @@ static const struct {
 	{"flush", cmd_flush},
 	{"change_key", cmd_change_key},
 	{"record", cmd_record},
+	{"keys", cmd_keys},
+	{"refresh_keys", cmd_refresh_keys},
 };
 
 static void on_line(struct sz_net_client *c, const char *line, size_t n, void *arg)

@@ -288,6 +288,8 @@ int sz_ctl_cmd_audit_key(struct sz_ctl *c);
 int sz_ctl_cmd_audit_prove(struct sz_ctl *c);
 int sz_ctl_cmd_audit_query(struct sz_ctl *c);
 int sz_ctl_cmd_audit_export(struct sz_ctl *c);
+int sz_ctl_cmd_keys_list(struct sz_ctl *c);
+int sz_ctl_cmd_keys_refresh(struct sz_ctl *c);
 int sz_ctl_cmd_keys_generate(struct sz_ctl *c);
 int sz_ctl_cmd_token_mint(struct sz_ctl *c);
 int sz_ctl_cmd_token_inspect(struct sz_ctl *c);

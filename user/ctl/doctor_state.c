@@ -239,7 +239,10 @@ static const struct {
 	{SZ_R_NO_DAEMON, 10, "the daemon was away: journalctl -u subzero"},
 	{SZ_R_NOT_YET, 10, "the issuer's clock is ahead of this one: set both by NTP"},
 	{SZ_R_EXPIRED, 100, "clients renew too late, or the clocks differ: check both"},
-	{SZ_R_UNKNOWN_KEY, 10, "the issuer has a new key: update the jwks file and reload"},
+	{SZ_R_UNKNOWN_KEY, 10, "the issuer has a new key: update the jwks file and reload, or let "
+				"its keys be fetched"},
+	{SZ_R_KEYS_DOWN, 0, "an issuer's keys cannot be fetched: subzeroctl keys"},
+	{SZ_R_INTROSPECTION_DOWN, 0, "an issuer cannot be asked: subzeroctl keys"},
 	{SZ_R_BAD_ISSUER, 100, "tokens of another issuer: add it, or correct the clients"},
 	{SZ_R_BAD_AUDIENCE, 100, "tokens for another audience: see audiences in the configuration"},
 	{SZ_R_UNKNOWN_FLOW, 50, "connections from before attachment, or answers that leave by "

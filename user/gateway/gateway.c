@@ -388,8 +388,9 @@ struct sz_stores *sz_gateway_stores(const struct sz_gateway *g)
 json_t *sz_gateway_status(const struct sz_gateway *g)
 {
 	const struct sz_gateway_stats *s = &g->stats;
+	json_t *status;
 
-	return json_pack("{s:s, s:I, s:f, s:s, s:i, s:i, s:I, s:I,"
+	status = json_pack("{s:s, s:I, s:f, s:s, s:i, s:i, s:I, s:I,"
 			 " s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I},"
 			 " s:{s:I, s:f, s:f, s:f}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:I}",
 			 "version", SZ_VERSION, "pid", (json_int_t)getpid(), "uptime_s",
@@ -412,6 +413,9 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 			 (json_int_t)sz_journal_signed(g->journal), "failing",
 			 sz_journal_error(g->journal) != 0, "reloads",
 			 (json_int_t)s->reloads, "reload_failures", (json_int_t)s->reload_failures);
+	if (status)
+		json_object_set_new(status, "providers", sz_issuers_status(g));
+	return status;
 }
 
 const char *sz_gateway_control_path(const struct sz_gateway *g)

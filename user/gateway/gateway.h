@@ -13,6 +13,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/core.h"
+#include "idp/idp.h"
 #include "net/net.h"
 #include "store/store.h"
 #include "telemetry/telemetry.h"
@@ -50,6 +51,12 @@ json_t *sz_gateway_status(const struct sz_gateway *g);
 /* The stores of relationships; NULL where the configuration has none. */
 struct sz_stores *sz_gateway_stores(const struct sz_gateway *g);
 
+/* Every issuer's keys and introspection as JSON, a new reference: an array. */
+json_t *sz_gateway_providers(const struct sz_gateway *g);
+/* Fetches keys now, of one issuer or of all (NULL); fn once. -ENOENT where none is fetched. */
+int sz_gateway_refresh_keys(struct sz_gateway *g, const char *issuer,
+			    void (*fn)(int err, const char *words, void *arg), void *arg);
+
 const char *sz_gateway_control_path(const struct sz_gateway *g);
 
 /* ---- for the metrics endpoint: observe.c ---------------------------------------------------- */
@@ -80,7 +87,9 @@ struct sz_view_route {
 struct sz_view_issuer {
 	const char *issuer;
 	size_t keys;
-	s64 changed_s; /* wall clock: last change of the key set's file */
+	s64 changed_s; /* wall clock: last change of the key set; 0: not known */
+	bool asked;    /* it is asked over the network: */
+	struct sz_idp_stats provider;
 };
 
 enum sz_view_grant {

@@ -146,6 +146,9 @@ int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e); /* the new snap
  * decision is final as it stands now. */
 bool sz_issuers_want(struct sz_question *q);
 
+/* By issuer: what an administrator looks at first. */
+json_t *sz_issuers_status(const struct sz_gateway *g);
+
 /* gateway.c: the snapshot in force from now on; its reference is taken over. */
 void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
 

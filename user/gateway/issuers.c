@@ -215,3 +215,62 @@ int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e)
 		overlay(g);
 	return r;
 }
+
+/* ---- how things stand ----------------------------------------------------------------------- */
+
+static json_t *file_status(const struct sz_gateway *g, size_t i)
+{
+	s64 now = (s64)(sz_wall_ns() / 1000000000ull);
+	struct sz_verifier_keys k;
+
+	sz_verifier_keys(g->verifier, i, &k);
+	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:I}", "issuer", g->conf->issuers[i].issuer,
+			 "source", "file", "uri", g->conf->issuers[i].jwks, "keys",
+			 (json_int_t)k.count, "usable", k.count > 0, "age_s",
+			 (json_int_t)(now > k.changed_s ? now - k.changed_s : 0));
+}
+
+json_t *sz_issuers_status(const struct sz_gateway *g)
+{
+	json_t *all = json_object();
+	struct sz_idp_stats s;
+	size_t i;
+
+	for (i = 0; i < g->conf->n_issuers; i++) {
+		json_t *v = json_object();
+
+		if (!sz_idp_look(g->idp, i, &s)) {
+			json_decref(v);
+			continue;
+		}
+		if (s.source[0])
+			json_object_update_new(
+				v, json_pack("{s:I, s:b, s:I, s:s}", "keys", (json_int_t)s.keys,
+					     "usable", s.usable, "age_s", (json_int_t)s.age_s,
+					     "error", s.error));
+		if (s.introspects)
+			json_object_update_new(v, json_pack("{s:s, s:s}", "breaker",
+							    sz_breaker_state_name(s.breaker),
+							    "introspection_error",
+							    s.question_error));
+		json_object_set_new(all, s.issuer, v);
+	}
+	return all;
+}
+
+json_t *sz_gateway_providers(const struct sz_gateway *g)
+{
+	json_t *list = sz_idp_status(g->idp);
+	size_t i;
+
+	for (i = 0; i < g->conf->n_issuers; i++)
+		if (g->conf->issuers[i].jwks && !g->conf->issuers[i].introspection.on)
+			json_array_append_new(list, file_status(g, i));
+	return list;
+}
+
+int sz_gateway_refresh_keys(struct sz_gateway *g, const char *issuer,
+			    void (*fn)(int err, const char *words, void *arg), void *arg)
+{
+	return sz_idp_refresh(g->idp, issuer, fn, arg);
+}

@@ -373,6 +373,8 @@ static void look_at_issuers(const struct sz_gateway *g, struct sz_gateway_view *
 			.keys = keys.count,
 			.changed_s = keys.changed_s,
 		};
+		v->issuers[v->n_issuers].asked = sz_idp_look(
+			g->idp, v->n_issuers, &v->issuers[v->n_issuers].provider);
 	}
 }
 

@@ -310,6 +310,7 @@ static void look(const struct sz_idp_source *s, struct sz_idp_stats *ret)
 		.next_s = s->next_ns > now ? (s64)((s->next_ns - now) / NS) : 0,
 		.usable = s->keys.set && wall < s->keys.until_s,
 		.fetches = s->fetches,
+		.fetched = s->fetched,
 		.fetch_failures = s->fetch_failures,
 		.unknown_kids = s->unknown_kids,
 		.overflows = s->overflows,
@@ -328,17 +329,12 @@ static void look(const struct sz_idp_source *s, struct sz_idp_stats *ret)
 	};
 }
 
-bool sz_idp_look(const struct sz_idp *idp, size_t i, struct sz_idp_stats *ret)
+bool sz_idp_look(const struct sz_idp *idp, size_t issuer, struct sz_idp_stats *ret)
 {
-	size_t k;
-
-	for (k = 0; k < idp->n; k++) {
-		if (!idp->sources[k] || i--)
-			continue;
-		look(idp->sources[k], ret);
-		return true;
-	}
-	return false;
+	if (!idp || issuer >= idp->n || !idp->sources[issuer])
+		return false;
+	look(idp->sources[issuer], ret);
+	return true;
 }
 
 static json_t *age(s64 seconds)

@@ -133,7 +133,8 @@ struct sz_idp_stats {
 	s64 age_s;                   /* since they were fetched; -1: never */
 	s64 next_s;                  /* until the next fetch */
 	bool usable;                 /* there are keys, and they are not too old */
-	u64 fetches, fetch_failures; /* looks at the key set */
+	u64 fetches;                 /* looks at the key set that were begun, */
+	u64 fetched, fetch_failures; /* and how they ended */
 	u64 unknown_kids;            /* tokens that asked for a key that was not there */
 	u64 overflows;               /* tokens that found too many waiting */
 	size_t waiting;
@@ -144,8 +145,8 @@ struct sz_idp_stats {
 	enum sz_breaker_state breaker;
 	const char *question_error;
 };
-/* Providers that are asked for anything; `i` from 0 on. False: there are no more. */
-bool sz_idp_look(const struct sz_idp *idp, size_t i, struct sz_idp_stats *ret);
+/* Of one issuer, by its index in the configuration. False: it is not asked for anything. */
+bool sz_idp_look(const struct sz_idp *idp, size_t issuer, struct sz_idp_stats *ret);
 /* All of it as JSON, a new reference. */
 json_t *sz_idp_status(const struct sz_idp *idp);
 

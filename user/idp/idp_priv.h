@@ -95,7 +95,7 @@ struct sz_idp_source {
 	struct sz_idp_queue waits;
 	struct sz_idp_asked *asked;
 	struct sz_negative negative;
-	u64 fetches, fetch_failures, unknown_kids, overflows;
+	u64 fetches, fetched, fetch_failures, unknown_kids, overflows;
 
 	/* introspection */
 	char *endpoint; /* configured or discovered; NULL: not known yet */

@@ -166,6 +166,7 @@ static void succeeded(struct sz_idp_source *s, s64 max_age_s)
 	s->phase = SZ_IDP_IDLE;
 	s->call = NULL;
 	s->failures = 0;
+	s->fetched++;
 	s->error.msg[0] = 0;
 	s->fetched_ns = sz_boot_ns();
 	s->rediscover = s->conf->discovery != SZ_DISCOVERY_NONE;

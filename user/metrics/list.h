@@ -64,6 +64,20 @@
 	  "Keys that tokens of an issuer may be signed with.")                                     \
 	X(KEY_AGE, GAUGE, "subzero_issuer_key_age_seconds", "issuer",                              \
 	  "Time since the issuer's key set last changed.")                                         \
+	X(KEYS_USABLE, GAUGE, "subzero_issuer_keys_usable", "issuer",                              \
+	  "Of keys that are fetched: 1, or 0 where there are none or they are too old.")           \
+	X(KEY_FETCH_AGE, GAUGE, "subzero_issuer_key_fetch_age_seconds", "issuer",                  \
+	  "Time since they were last fetched with success.")                                       \
+	X(KEY_FETCHES, COUNTER, "subzero_key_fetches_total", "issuer,result",                      \
+	  "Looks at an issuer's key set over the network, by result: ok or failed.")               \
+	X(UNKNOWN_KIDS, COUNTER, "subzero_unknown_key_tokens_total", "issuer",                     \
+	  "Tokens that named a key which was not in the set, and asked for a look.")               \
+	X(KEY_WAITING, GAUGE, "subzero_key_waiting_tokens", "issuer",                              \
+	  "Tokens that wait for such a look.")                                                     \
+	X(INTROSPECTIONS, COUNTER, "subzero_introspections_total", "issuer,result",                \
+	  "Questions about opaque tokens: active, inactive, failed, refused or recent.")           \
+	X(BREAKER, GAUGE, "subzero_introspection_breaker", "issuer",                               \
+	  "Circuit breaker: 0 closed, 1 open, 2 half-open.")                                       \
 	X(POLICY_GEN, GAUGE, "subzero_policy_generation", "",                                      \
 	  "Goes up with each change of policy, which voids all grants.")                           \
 	X(KEY_GEN, GAUGE, "subzero_key_generation", "",                                            \

@@ -163,6 +163,86 @@ static void tables(struct sz_expo *x, const struct sz_gateway_view *v)
 		sz_expo_seconds(x, v->sample_age_ns);
 }
 
+/* One value of each issuer whose keys are fetched. */
+static void of_keys(struct sz_expo *x, const struct sz_gateway_view *v, enum sz_metric m,
+		    u64 (*value)(const struct sz_idp_stats *s))
+{
+	size_t i;
+
+	family(x, m);
+	for (i = 0; i < v->n_issuers; i++) {
+		if (!v->issuers[i].asked || !v->issuers[i].provider.source[0])
+			continue;
+		sz_expo_label(x, "issuer", v->issuers[i].issuer);
+		sz_expo_u64(x, value(&v->issuers[i].provider));
+	}
+}
+
+static u64 usable(const struct sz_idp_stats *s)
+{
+	return s->usable;
+}
+
+static u64 fetch_age(const struct sz_idp_stats *s)
+{
+	return s->age_s < 0 ? 0 : (u64)s->age_s;
+}
+
+static u64 unknown_kids(const struct sz_idp_stats *s)
+{
+	return s->unknown_kids;
+}
+
+static u64 waiting(const struct sz_idp_stats *s)
+{
+	return s->waiting;
+}
+
+static void by_result(struct sz_expo *x, const char *issuer, const char *result, u64 n)
+{
+	sz_expo_label(x, "issuer", issuer);
+	sz_expo_label(x, "result", result);
+	sz_expo_u64(x, n);
+}
+
+static void providers(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	size_t i;
+
+	of_keys(x, v, SZ_METRIC_KEYS_USABLE, usable);
+	of_keys(x, v, SZ_METRIC_KEY_FETCH_AGE, fetch_age);
+	family(x, SZ_METRIC_KEY_FETCHES);
+	for (i = 0; i < v->n_issuers; i++) {
+		const struct sz_idp_stats *s = &v->issuers[i].provider;
+
+		if (!v->issuers[i].asked || !s->source[0])
+			continue;
+		by_result(x, s->issuer, "ok", s->fetched);
+		by_result(x, s->issuer, "failed", s->fetch_failures);
+	}
+	of_keys(x, v, SZ_METRIC_UNKNOWN_KIDS, unknown_kids);
+	of_keys(x, v, SZ_METRIC_KEY_WAITING, waiting);
+	family(x, SZ_METRIC_INTROSPECTIONS);
+	for (i = 0; i < v->n_issuers; i++) {
+		const struct sz_idp_stats *s = &v->issuers[i].provider;
+
+		if (!v->issuers[i].asked || !s->introspects)
+			continue;
+		by_result(x, s->issuer, "active", s->answers - s->inactive);
+		by_result(x, s->issuer, "inactive", s->inactive);
+		by_result(x, s->issuer, "failed", s->question_failures);
+		by_result(x, s->issuer, "refused", s->refused);
+		by_result(x, s->issuer, "recent", s->recent);
+	}
+	family(x, SZ_METRIC_BREAKER);
+	for (i = 0; i < v->n_issuers; i++) {
+		if (!v->issuers[i].asked || !v->issuers[i].provider.introspects)
+			continue;
+		sz_expo_label(x, "issuer", v->issuers[i].issuer);
+		sz_expo_u64(x, (u64)v->issuers[i].provider.breaker);
+	}
+}
+
 static void policy(struct sz_expo *x, const struct sz_gateway_view *v)
 {
 	s64 now = (s64)(sz_wall_ns() / 1000000000u);
@@ -177,9 +257,12 @@ static void policy(struct sz_expo *x, const struct sz_gateway_view *v)
 	for (i = 0; i < v->n_issuers; i++) {
 		s64 changed = v->issuers[i].changed_s;
 
+		if (!changed)
+			continue;
 		sz_expo_label(x, "issuer", v->issuers[i].issuer);
 		sz_expo_u64(x, now > changed ? (u64)(now - changed) : 0);
 	}
+	providers(x, v);
 	one(x, SZ_METRIC_POLICY_GEN, v->policy_gen);
 	one(x, SZ_METRIC_KEY_GEN, v->key_gen);
 	two(x, SZ_METRIC_RELOADS, "ok", v->reloads, "failed", v->reload_failures);
