@@ -28,8 +28,14 @@ OPTIONS(counters_options) = {
 	END,
 };
 OPTIONS(sources_options) = {
-	{"sort", 0, "BY", "requests (default), denials or syns"},
+	{"sort", 0, "BY", "packets, requests (default), denials, failures, limited, drops, syns, seen"},
+	{"reason", 0, "REASON", "only who was refused for it; see counters --all"},
+	{"in", 0, "PREFIX", "only from this network"},
 	{"lines", 'n', "N", "rows to show; 0 = all (default 20, with --json all)"},
+	END,
+};
+OPTIONS(sources_reset_options) = {
+	{"all", 0, NULL, "every source"},
 	END,
 };
 OPTIONS(flows_options) = {
@@ -231,8 +237,12 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_routes},
 	{"counters", NULL, false, "", 0, 0, "Count verdicts by reason", counters_options,
 	 sz_ctl_cmd_counters},
-	{"sources", NULL, false, "", 0, 0, "List the top talkers", sources_options,
+	{"sources", "list", true, "", 0, 0, "List the top talkers", sources_options,
 	 sz_ctl_cmd_sources},
+	{"sources", "show", false, "ADDRESS", 1, 1, "Show what one did and why it was refused",
+	 NULL, sz_ctl_cmd_sources_show},
+	{"sources", "reset", false, "[ADDRESS]", 0, 1, "Count anew, for one source or all",
+	 sources_reset_options, sz_ctl_cmd_sources_reset},
 	{"flows", NULL, false, "", 0, 0, "List connections", flows_options, sz_ctl_cmd_flows},
 	{"top", NULL, false, "", 0, 0, "Watch rates live", top_options, sz_ctl_cmd_top},
 	{"explain", NULL, false, "", 0, 0, "Say what would become of a request, and why",

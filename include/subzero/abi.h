@@ -326,7 +326,16 @@ struct sz_source {
 	u64 seen_ns;
 	u32 last_reason;
 	u32 pad;
+	u64 why[SZ_SOURCE_WHYS]; /* denials by reason: see sz_source_why() */
 };
+
+/*
+ * One of sz_source.why: enum sz_reason in the highest byte, the number of denials for it below. The
+ * first reasons of a source have a place each; the last place, with reason 0, counts the others.
+ */
+#define SZ_WHY(reason, count) ((u64)(reason) << 56 | (count))
+#define SZ_WHY_REASON(why)    ((u32)((why) >> 56))
+#define SZ_WHY_COUNT(why)     ((why) & ((1ull << 56) - 1))
 
 /* Key: u64 principal. */
 struct sz_principal {
@@ -593,7 +602,7 @@ _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 72, "ABI");
 _Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
-_Static_assert(sizeof(struct sz_source) == 96, "ABI");
+_Static_assert(sizeof(struct sz_source) == 96 + 8 * SZ_SOURCE_WHYS, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_limit) == 368, "ABI");
 _Static_assert(sizeof(struct sz_limit_count) == 32, "ABI");

@@ -65,19 +65,50 @@ SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
 	return sz_map_get(&sz_sources, &a);
 }
 
+/* Counts a denial in the place of its reason, or in the last one. */
+SZ_INLINE void sz_source_why(struct sz_source *src, u32 reason)
+{
+	u32 i;
+
+	for (i = 0; i < SZ_SOURCE_WHYS - 1; i++) {
+		u64 v = *(volatile u64 *)&src->why[i];
+
+		if (!v)
+			v = sz_cas(&src->why[i], 0, SZ_WHY(reason, 1));
+		if (!v)
+			return;
+		if (SZ_WHY_REASON(v) == reason)
+			break;
+	}
+	sz_fetch_add(&src->why[i & (SZ_SOURCE_WHYS - 1)], 1);
+}
+
+/* Counts a denial for its source. */
+SZ_PART int sz_part_blame(u32 reason)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct sz_source *src;
+
+	if (!s)
+		return -1;
+	src = sz_source_of(&s->p.key.client);
+	if (!src)
+		return -1;
+	sz_fetch_add(&src->denials, 1);
+	sz_source_why(src, reason);
+	src->last_reason = reason;
+	src->seen_ns = s->w.now;
+	return 0;
+}
+
 /* Counts a refusal and, where it is one, reports it. */
 SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
 {
 	sz_count(reason);
 	if (sz_reason_is_record(reason)) {
-		struct sz_source *src = sz_source_of(&s->p.key.client);
 		struct sz_admitted *a = &s->w.report;
 
-		if (src) {
-			sz_fetch_add(&src->denials, 1);
-			src->last_reason = reason;
-			src->seen_ns = s->w.now;
-		}
+		sz_part_blame(reason);
 		a->principal = s->w.principal;
 		a->route = s->w.route;
 		a->method = s->w.method;

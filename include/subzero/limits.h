@@ -38,6 +38,7 @@
 #define SZ_NETWORKS_MAX 63       /* named networks */
 #define SZ_NETWORK_PREFIXES 65536 /* prefixes of all of them */
 #define SZ_SOURCE_SAMPLE 16      /* one frame in so many is looked up to count a source's packets */
+#define SZ_SOURCE_WHYS 8         /* reasons for which a source's denials are counted apart */
 #define SZ_BUCKET_WAYS 8         /* places for one subject's bucket */
 #define SZ_KEY_SLOTS 512         /* serial numbers of signing keys: a power of two */
 #define SZ_NAME_SLOTS 4096       /* and of names that can be revoked: likewise */

@@ -303,6 +303,7 @@ TEST(refusals_are_answered_and_reported)
 		ASSERT_EQ(machine_get("sz_sources", &a, &src), 0);
 		EXPECT_EQ(src.denials, 1);
 		EXPECT_EQ(src.last_reason, refused[i].reason);
+		EXPECT_TRUE(src.why[0] == SZ_WHY(refused[i].reason, 1) && !src.why[1]);
 	}
 }
 

@@ -181,6 +181,38 @@ TEST(denials_that_find_the_ring_full_are_counted_exactly)
 	EXPECT_EQ(told + machine_sum("sz_lost", SZ_R_NO_TOKEN), n);
 }
 
+/* The first seven reasons have a place each, the last place counts the others. */
+TEST(denials_of_a_source_are_counted_by_reason)
+{
+	struct client who = client(3);
+	struct sz_addr a;
+	struct sz_source src = {};
+
+	scene_begin();
+	a = scene_addr(false, who.host);
+	for (u32 i = 0; i < 3; i++) {
+		who.port++;
+		handshake(who);
+		ASSERT_EQ(says(who, 0, i < 2 ? GET_NO_TOKEN : "GET /a HTTP/1.1\nHost: h\r\n\r\n"),
+			  SCENE_REPLY);
+	}
+	ASSERT_EQ(machine_get("sz_sources", &a, &src), 0);
+	EXPECT_TRUE(src.why[0] == SZ_WHY(SZ_R_NO_TOKEN, 2));
+	EXPECT_TRUE(src.why[1] == SZ_WHY(SZ_R_BAD_REQUEST, 1));
+	EXPECT_EQ(src.denials, 3);
+	for (u32 i = 0; i < SZ_SOURCE_WHYS - 1; i++)
+		src.why[i] = SZ_WHY(100 + i, 5);
+	machine_set("sz_sources", &a, &src);
+	for (u32 i = 0; i < 2; i++) {
+		who.port++;
+		handshake(who);
+		ASSERT_EQ(says(who, 0, GET_NO_TOKEN), SCENE_REPLY);
+	}
+	ASSERT_EQ(machine_get("sz_sources", &a, &src), 0);
+	EXPECT_TRUE(src.why[SZ_SOURCE_WHYS - 1] == 2);
+	EXPECT_TRUE(src.why[0] == SZ_WHY(100, 5) && src.why[6] == SZ_WHY(106, 5));
+}
+
 /* Each reason has a budget of its own, and it comes back with time. */
 TEST(denials_beyond_their_reasons_budget_are_counted_without_a_record)
 {

@@ -54,8 +54,8 @@ expect_eq "$(status_of "$build/subzeroctl" stauts)" 2 "an unknown command is a u
 expect_contains "$("$build/subzeroctl" stauts 2>&1)" "did you mean 'status'?" \
 	"the nearest command is suggested"
 expect_contains "$("$build/subzeroctl" --version)" "subzeroctl " "the version is printed"
-for words in attach detach unload status services routes counters sources flows top explain \
-	"grants list" "grants show" "grants revoke" "revocations list" "revocations clear" \
+for words in attach detach unload status services routes counters flows top explain \
+	"sources list" "sources show" "sources reset" "grants list" "grants show" "grants revoke" "revocations list" "revocations clear" \
 	bans ban unban "audit verify" "audit tail" "keys generate" "token mint" "token inspect" \
 	reload flush; do
 	# shellcheck disable=SC2086 # two words
@@ -205,6 +205,15 @@ expect_contains "$(ctl explain --service shop --path /orders --token - <<<"$toke
 expect_contains "$(ctl flows)" "$LAB_CLIENT4" "flows has the client"
 expect_contains "$(ctl sources)" "$LAB_CLIENT4" "sources has the client"
 expect_contains "$(ctl counters)" "no_token" "counters has the refusal"
+expect_contains "$(ctl sources --reason no_token)" "$LAB_CLIENT4" "sources finds who was refused"
+expect_eq "$(ctl sources --reason banned)" "no source fits" "and only for what it was refused"
+expect_contains "$(ctl sources show $LAB_CLIENT4)" "no access token was sent" \
+	"sources show says why"
+expect_ok "sources show gives JSON" is_json < <(ctl sources show $LAB_CLIENT4 --json)
+expect_eq "$(status_of ctl sources show 203.0.113.9)" 1 "an unknown source is not shown"
+expect_eq "$(status_of ctl sources reset)" 2 "reset needs a source or --all"
+expect_ok "a source is counted anew" ctl sources reset $LAB_CLIENT4
+expect_eq "$(ctl sources --reason no_token)" "no source fits" "from nothing"
 
 expect_contains "$(ctl grants revoke --subject alice)" "1 grants marked" "revoking marks the grant"
 expect_eq "$(get /orders "$token")" 401 "a revoked subject is refused at once"

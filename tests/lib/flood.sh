@@ -15,9 +15,9 @@
 #   flood_says MEMBER             a number of it; a status as 401
 #   flood_pin SERVER_CPU CLIENT_CPU
 #                                 receive all frames of the server on one CPU and those of the
-#                                 others on another, ahead of every process, as softirq does behind a NIC.
-#                                 A veth's frames are else received on the sender's CPU, and the
-#                                 flood would cost nobody but the flooder.
+#                                 others on another, ahead of every process, as softirq does
+#                                 behind a NIC. A veth's frames are else received on the sender's
+#                                 CPU, and the flood would cost nobody but the flooder.
 
 FLOOD_NS=szf-$$
 # shellcheck disable=SC2034 # for the scripts that source this
@@ -69,7 +69,7 @@ flood_says() {
 	grep -oE "\"$1\":[0-9.]+" <<<"$FLOOD" | head -n 1 | cut -d: -f2 | grep . || echo 0
 }
 
-# flood_thread client|server|flooder INTERFACE CPU: its frames are received by a kernel thread there.
+# flood_thread client|server|flooder INTERFACE CPU: a kernel thread there receives its frames.
 flood_thread() {
 	local pid
 	"lab_$1" unshare -m sh -c 'mount -t sysfs sysfs /sys &&

@@ -70,8 +70,8 @@ report_json() {
 		}
 		printf "%s{\"bench\": \"flood_%s\", \"subject\": \"%s\", \"metric\": \"%s\", " \
 			"\"unit\": \"%s\", \"rounds\": [%s], \"median\": %s, \"ratio\": {%s}}", \
-			begun++ ? ",\n" : "", kind[b] (at[b] ? "_" at[b] : ""), s, m, unit[m], list, \
-			middle(b, s, m), ratios
+			begun++ ? ",\n" : "", kind[b] (at[b] ? "_" at[b] : ""), s, m, unit[m], \
+			list, middle(b, s, m), ratios
 	}' "$work/ordered"
 }
 

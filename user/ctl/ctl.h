@@ -270,6 +270,8 @@ int sz_ctl_cmd_services(struct sz_ctl *c);
 int sz_ctl_cmd_routes(struct sz_ctl *c);
 int sz_ctl_cmd_counters(struct sz_ctl *c);
 int sz_ctl_cmd_sources(struct sz_ctl *c);
+int sz_ctl_cmd_sources_show(struct sz_ctl *c);
+int sz_ctl_cmd_sources_reset(struct sz_ctl *c);
 int sz_ctl_cmd_flows(struct sz_ctl *c);
 int sz_ctl_cmd_grants_list(struct sz_ctl *c);
 int sz_ctl_cmd_grants_show(struct sz_ctl *c);
