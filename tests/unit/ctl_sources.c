@@ -42,7 +42,7 @@ static struct sz_kern *three(void)
 	k = load();
 	put(k, "192.0.2.1", &(struct sz_source){.requests = 900, .packets = 1600, .seen_ns = 1});
 	put(k, "198.51.100.7",
-	    &(struct sz_source){.tat = 77, .requests = 20, .denials = 19, .failures = 12,
+	    &(struct sz_source){.requests = 20, .denials = 19, .failures = 12,
 				.drops = 3, .seen_ns = 2, .last_reason = SZ_R_NO_TOKEN,
 				.why = {SZ_WHY(SZ_R_NO_TOKEN, 7), SZ_WHY(SZ_R_BAD_TOKEN, 12)}});
 	put(k, "2001:db8:0:7::", &(struct sz_source){.syns = 40, .seen_ns = 3});
@@ -113,7 +113,7 @@ TEST(source_is_shown_with_why_it_was_refused_and_whether_it_is_banned)
 	sz_kern_close(k);
 }
 
-TEST(reset_counts_anew_and_gives_no_budget_back)
+TEST(reset_counts_anew)
 {
 	struct sz_kern *k = three();
 	struct sz_source s;
@@ -127,7 +127,7 @@ TEST(reset_counts_anew_and_gives_no_budget_back)
 	ASSERT_EQ(sz_map_get(k, SZ_MAP_SOURCES, &a, &s), 0);
 	EXPECT_EQ(s.requests + s.denials + s.failures + s.drops + s.last_reason, 0);
 	EXPECT_EQ(s.why[0] + s.why[1], 0);
-	EXPECT_EQ(s.tat, 77);
+	EXPECT_EQ(s.seen_ns, 2);
 	ASSERT_EQ(sz_addr_parse("192.0.2.1", &a), 0);
 	ASSERT_EQ(sz_map_get(k, SZ_MAP_SOURCES, &a, &s), 0);
 	EXPECT_EQ(s.requests, 900);
