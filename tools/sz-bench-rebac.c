@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Relationship checks per second on one core, over a generated graph in memory: documents are
- * shared with groups, groups hold groups, the innermost hold users. Started by hand:
- * sz-bench-rebac [TUPLES [DEPTH [SECONDS]]]. Nothing is cached from one check to the next; half of
- * the answers are yes, and each answer is compared with what the generator knows.
+ * Relationship checks per second on one core, over a generated graph in the index that the daemon
+ * uses, too: documents are shared with groups, groups hold groups, the innermost hold users.
+ * Started by hand: sz-bench-rebac [TUPLES [DEPTH [SECONDS]]], or by scripts/bench-rebac with
+ * --figures. No answer is kept from one check to the next; half of them are yes, and each is compared
+ * with what the generator knows. "hot" asks 1024 questions again and again, so that what they touch
+ * stays in the processor's caches. --tuples writes the graph as JSON lines, for others.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,9 @@
 #define FAN     2  /* groups in a document and in a group */
 #define MEMBERS 10 /* users in an innermost group */
 #define QUERIES (1u << 18)
+#define HOT     1024
+#define SINGLE  16384 /* checks that are timed one by one, at most */
+#define LOOK    256   /* questions between two looks at the clock */
 
 static const char model_text[] =
 	"model\n  schema 1.1\n"
@@ -155,9 +160,10 @@ static u64 number(struct bench *b, enum sz_rebac_kind kind, const char *name)
 	return b->store->ops->find(b->store, kind, name, strlen(name));
 }
 
-static double by_numbers(struct bench *b, double seconds)
+/* The first `distinct` questions, again and again. */
+static double by_numbers(struct bench *b, double seconds, u32 distinct)
 {
-	u32 viewer = (u32)number(b, SZ_REBAC_RELATIONS, "viewer"), i, user, document;
+	u32 viewer = (u32)number(b, SZ_REBAC_RELATIONS, "viewer"), i, k, user, document;
 	u64 *nodes = sz_calloc(2 * (size_t)QUERIES, sizeof(*nodes));
 	struct sz_rebac_error e;
 	double begin, took;
@@ -177,11 +183,42 @@ static double by_numbers(struct bench *b, double seconds)
 	}
 	begin = cpu_s();
 	do {
-		for (i = 0; i < QUERIES; i++, n++) {
+		for (k = 0; k < LOOK; k++, n++) {
+			i = (u32)(n % distinct);
 			err = sz_rebac_check_nodes(b->g, b->w, nodes[2 * i], nodes[2 * i + 1], &got,
 						   &e);
 			must(err, &e, got, b->queries[i].allowed);
 		}
+		took = cpu_s() - begin;
+	} while (took < seconds);
+	free(nodes);
+	return (double)n / took;
+}
+
+/* Point searches in the index: is this user in that group by a tuple? All of them are. */
+static double searches(struct bench *b, double seconds, u32 distinct)
+{
+	u32 member = (u32)number(b, SZ_REBAC_RELATIONS, "member"), i, at, value;
+	u32 group = (u32)number(b, SZ_REBAC_TYPES, "group");
+	u32 user = (u32)number(b, SZ_REBAC_TYPES, "user");
+	u64 *nodes = sz_calloc(2 * (size_t)distinct, sizeof(*nodes)), n = 0;
+	double begin, took;
+	char name[40];
+
+	for (i = 0; i < distinct; i++) {
+		at = below(b->groups * MEMBERS);
+		snprintf(name, sizeof(name), "l%u-%u", b->depth - 2, at / MEMBERS);
+		nodes[2 * i] = sz_rebac_node_of(group, member, (u32)number(b, SZ_REBAC_IDS, name));
+		snprintf(name, sizeof(name), "u%u", b->members[at]);
+		nodes[2 * i + 1] = sz_rebac_node_of(user, 0, (u32)number(b, SZ_REBAC_IDS, name));
+	}
+	begin = cpu_s();
+	do {
+		for (i = 0; i < distinct; i++, n++)
+			if (b->store->ops->read(b->store, nodes[2 * i], nodes[2 * i + 1], &value)) {
+				fprintf(stderr, "a tuple is missing\n");
+				exit(1);
+			}
 		took = cpu_s() - begin;
 	} while (took < seconds);
 	free(nodes);
@@ -204,7 +241,7 @@ static double by_text(struct bench *b, double seconds, float *ret_p50, float *re
 	struct sz_rebac_error e;
 	u64 n = 0;
 	bool got;
-	u32 i;
+	u32 i, k;
 	int err;
 
 	for (i = 0; i < QUERIES; i++) {
@@ -213,22 +250,24 @@ static double by_text(struct bench *b, double seconds, float *ret_p50, float *re
 	}
 	begin = cpu_s();
 	do {
-		for (i = 0; i < QUERIES; i++, n++) {
+		for (k = 0; k < LOOK; k++, n++) {
+			i = (u32)(n % QUERIES);
 			err = sz_rebac_check(b->g, b->w, NULL, text[i][0], "viewer", text[i][1],
 					     &got, &e);
 			must(err, &e, got, b->queries[i].allowed);
 		}
 		took = cpu_s() - begin;
 	} while (took < seconds);
-	for (i = 0; i < QUERIES; i++) {
+	begin = cpu_s();
+	for (i = 0; i < SINGLE && (i < LOOK || cpu_s() - begin < seconds); i++) {
 		t = clock_s(CLOCK_MONOTONIC);
 		err = sz_rebac_check(b->g, b->w, NULL, text[i][0], "viewer", text[i][1], &got, &e);
 		ns[i] = (float)((clock_s(CLOCK_MONOTONIC) - t) * 1e9);
 		must(err, &e, got, b->queries[i].allowed);
 	}
-	qsort(ns, QUERIES, sizeof(*ns), by_value);
-	*ret_p50 = ns[QUERIES / 2];
-	*ret_p99 = ns[QUERIES / 100 * 99];
+	qsort(ns, i, sizeof(*ns), by_value);
+	*ret_p50 = ns[i / 2];
+	*ret_p99 = ns[i * 99ull / 100];
 	free(text);
 	free(ns);
 	return (double)n / took;
@@ -247,44 +286,141 @@ static double resident_mib(void)
 	return (double)pages * 4096 / (1 << 20);
 }
 
-int main(int argc, char **argv)
+/* ---- the programs --------------------------------------------------------------------------- */
+
+static struct sz_rebac_model *model;
+
+static double make(struct bench *b, u32 tuples, u32 depth)
 {
-	u32 tuples = argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 1000000;
-	struct bench b = {.depth = argc > 2 ? (u32)strtoul(argv[2], NULL, 10) : 2};
-	double seconds = argc > 3 ? strtod(argv[3], NULL) : 2, begin, numbers, text, built;
-	struct sz_rebac_model *m;
 	struct sz_rebac_error e;
+	double begin;
+
+	*b = (struct bench){.depth = depth};
+	b->store = sz_rebac_memory_new();
+	b->w = sz_rebac_work_new(0);
+	if (sz_rebac_model_parse(model_text, strlen(model_text), &model, &e) ||
+	    sz_rebac_graph_new(model, b->store, &b->g, &e)) {
+		fprintf(stderr, "%s\n", e.msg);
+		exit(1);
+	}
+	begin = cpu_s();
+	generate(b, tuples);
+	begin = cpu_s() - begin;
+	choose(b);
+	return begin;
+}
+
+static void done(struct bench *b)
+{
+	sz_rebac_graph_free(b->g);
+	sz_rebac_model_free(model);
+	sz_rebac_store_free(b->store);
+	sz_rebac_work_free(b->w);
+	free(b->shared);
+	free(b->nested);
+	free(b->members);
+	free(b->queries);
+}
+
+/* Lines as scripts/bench reads them: bench, subject, metric, unit, round, value. */
+static void figures(const char *name, u32 tuples, u32 depth, u32 rounds, double seconds)
+{
+	double before = resident_mib();
+	struct bench b;
+	float p50, p99;
+	u32 i;
+
+	make(&b, tuples, depth);
+	for (i = 1; i <= rounds; i++) {
+		printf("rebac_%s_check number rate checks/s %u %.0f\n", name, i,
+		       by_numbers(&b, seconds, QUERIES));
+		printf("rebac_%s_check hot rate checks/s %u %.0f\n", name, i,
+		       by_numbers(&b, seconds, HOT));
+		printf("rebac_%s_check name rate checks/s %u %.0f\n", name, i,
+		       by_text(&b, seconds, &p50, &p99));
+		printf("rebac_%s_p50 name p50 ns %u %.0f\n", name, i, p50);
+		printf("rebac_%s_p99 name p99 ns %u %.0f\n", name, i, p99);
+		printf("rebac_%s_memory index resident MiB %u %.0f\n", name, i,
+		       resident_mib() - before);
+		if (depth == 2) {
+			printf("rebac_%s_search index rate searches/s %u %.0f\n", name, i,
+			       searches(&b, seconds, QUERIES));
+			printf("rebac_%s_search index_hot rate searches/s %u %.0f\n", name, i,
+			       searches(&b, seconds, HOT));
+		}
+		fflush(stdout);
+	}
+	done(&b);
+}
+
+/* The graph and the questions, for another program to answer. */
+static void write_tuples(u32 tuples, u32 depth)
+{
+	struct bench b;
+	u32 i;
+
+	make(&b, tuples, depth);
+	for (i = 0; i < b.documents * FAN; i++)
+		printf("{\"user\":\"group:l0-%u#member\",\"relation\":\"viewer\","
+		       "\"object\":\"document:d%u\"}\n", b.shared[i], i / FAN);
+	for (i = 0; i < b.groups * MEMBERS; i++)
+		printf("{\"user\":\"user:u%u\",\"relation\":\"member\",\"object\":\"group:l%u-%u\"}\n",
+		       b.members[i], depth - 2, i / MEMBERS);
+	for (i = 0; i < 4096; i++)
+		printf("{\"user\":\"user:u%u\",\"object\":\"document:d%u\",\"allowed\":%s}\n",
+		       b.queries[i].user, b.queries[i].document,
+		       b.queries[i].allowed ? "true" : "false");
+	done(&b);
+}
+
+static int one(u32 tuples, u32 depth, double seconds)
+{
+	double numbers, text, built, search;
+	struct bench b;
 	float p50, p99;
 
-	if (tuples < 1000 || b.depth < 2 || b.depth > 20) {
+	built = make(&b, tuples, depth);
+	numbers = by_numbers(&b, seconds, QUERIES);
+	text = by_text(&b, seconds, &p50, &p99);
+	search = searches(&b, seconds, QUERIES);
+	printf("%9u tuples  depth %u  %6.2f M/s by number  %6.2f M/s by name  p50 %5.0f ns  "
+	       "p99 %5.0f ns  %5.2f M searches/s  %5.0f MiB  %.2f M writes/s\n",
+	       b.tuples, b.depth, numbers / 1e6, text / 1e6, p50, p99, search / 1e6,
+	       resident_mib(), b.tuples / built / 1e6);
+	done(&b);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		u32 tuples, depth;
+	} all[] = {
+		{"10k_d2", 10000, 2},     {"1M_d2", 1000000, 2}, {"1M_d4", 1000000, 4},
+		{"1M_d8", 1000000, 8},    {"10M_d2", 10000000, 2},
+	};
+	bool lines = argc > 1 && !strcmp(argv[1], "--figures");
+	bool tuples = argc > 1 && !strcmp(argv[1], "--tuples");
+	u32 n = argc > 1 + tuples ? (u32)strtoul(argv[1 + tuples], NULL, 10) : 1000000;
+	u32 depth = argc > 2 + tuples ? (u32)strtoul(argv[2 + tuples], NULL, 10) : 2;
+	double seconds = argc > 3 ? strtod(argv[3], NULL) : 2;
+	size_t i;
+
+	if (lines && argc == 4) {
+		for (i = 0; i < SZ_ARRAY_LEN(all); i++)
+			figures(all[i].name, all[i].tuples, all[i].depth,
+				(u32)strtoul(argv[2], NULL, 10), seconds);
+		return 0;
+	}
+	if (lines || n < 1000 || depth < 2 || depth > 20 || (tuples && depth != 2)) {
 		fprintf(stderr, "usage: sz-bench-rebac [TUPLES [DEPTH [SECONDS]]]\n"
+				"       sz-bench-rebac --figures ROUNDS SECONDS\n"
+				"       sz-bench-rebac --tuples TUPLES\n"
 				"at least 1000 tuples, a depth of 2 to 20\n");
 		return 2;
 	}
-	b.store = sz_rebac_memory_new();
-	b.w = sz_rebac_work_new(0);
-	if (sz_rebac_model_parse(model_text, strlen(model_text), &m, &e) ||
-	    sz_rebac_graph_new(m, b.store, &b.g, &e)) {
-		fprintf(stderr, "%s\n", e.msg);
-		return 1;
-	}
-	begin = cpu_s();
-	generate(&b, tuples);
-	built = cpu_s() - begin;
-	choose(&b);
-	numbers = by_numbers(&b, seconds);
-	text = by_text(&b, seconds, &p50, &p99);
-	printf("%9u tuples  depth %u  %6.2f M/s by number  %6.2f M/s by name  p50 %5.0f ns  "
-	       "p99 %5.0f ns  %5.0f MiB  %.2f M writes/s\n",
-	       b.tuples, b.depth, numbers / 1e6, text / 1e6, p50, p99, resident_mib(),
-	       b.tuples / built / 1e6);
-	sz_rebac_graph_free(b.g);
-	sz_rebac_model_free(m);
-	sz_rebac_store_free(b.store);
-	sz_rebac_work_free(b.w);
-	free(b.shared);
-	free(b.nested);
-	free(b.members);
-	free(b.queries);
-	return 0;
+	if (tuples)
+		write_tuples(n, depth);
+	return tuples ? 0 : one(n, depth, seconds);
 }
