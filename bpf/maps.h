@@ -48,6 +48,17 @@ struct {
 	__type(value, struct sz_grant);
 } sz_grants SEC(".maps");
 
+/*
+ * LRU: a token that asks for much pushes out answers that are asked for again, never a grant; and
+ * only verified tokens have any. W: daemon. R: ingress, CLI.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SZ_MAX_REQUESTS);
+	__type(key, struct sz_request_key);
+	__type(value, struct sz_request);
+} sz_requests SEC(".maps");
+
 /* W: daemon, CLI (revoked tokens). R: ingress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -188,7 +199,7 @@ struct {
 /* W: daemon. R: ingress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SZ_REASON_MAX);
+	__uint(max_entries, SZ_REASON_MAX + SZ_CHALLENGES_MAX);
 	__type(key, u32);
 	__type(value, struct sz_answer);
 } sz_answers SEC(".maps");

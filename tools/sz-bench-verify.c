@@ -208,10 +208,11 @@ static bool never_revoked(const struct sz_id *id, u64 issued_s, void *arg)
 static void decide(const struct subject *s, unsigned i)
 {
 	const struct sz_conf_service *svc = &sz_verifier_conf(s->verifier)->services[0];
+	struct sz_policy_moment at = {.now_ns = (s64)sz_wall_ns()};
 	struct sz_decision d;
 
-	sz_verifier_decide(s->verifier, svc, s->token[i % TOKENS], s->len[i % TOKENS],
-			   (s64)(sz_wall_ns() / 1000000000ull), never_revoked, NULL, &d);
+	sz_verifier_decide(s->verifier, svc, s->token[i % TOKENS], s->len[i % TOKENS], &at,
+			   never_revoked, NULL, &d);
 	if (d.reason != SZ_R_NONE || d.routes.allow[0] != 7)
 		fail(sz_alg_name(s->alg), d.detail.msg[0] ? d.detail.msg : "wrong routes");
 	sz_decision_done(&d);

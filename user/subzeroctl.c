@@ -80,6 +80,9 @@ OPTIONS(explain_options) = {
 	{"method", 0, "METHOD", "default GET"},
 	{"path", 0, "PATH", "as the client would send it"},
 	{"token", 0, "TOKEN", "access token; - reads it from stdin"},
+	{"header", 0, "FIELD", "as in 'X-Device: laptop'; may come several times"},
+	{"source", 0, "ADDRESS", "where the request comes from"},
+	{"time", 0, "SECONDS", "when, since 1970 (default now)"},
 	END,
 };
 OPTIONS(top_options) = {

@@ -48,7 +48,8 @@ struct sz_config {
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 proof_mark_s;      /* highest "iat" of a DPoP proof that was admitted; the daemon's own */
-	u64 pad;
+	u32 rel_gen;           /* likewise for relationships: voids what sz_requests knows by them */
+	u32 pad0;
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
 	u64 event_burst_ns;
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
@@ -102,6 +103,7 @@ struct sz_route_key {
 
 #define SZ_RT_PUBLIC 0x1u /* needs no token */
 #define SZ_RT_ASK 0x2u    /* the daemon decides each request, also for public routes */
+#define SZ_RT_VARS 0x4u   /* the rest of the path chooses the route: the daemon knows which */
 
 struct sz_route_node {
 	u16 route[SZ_METHOD_COUNT]; /* route id, or SZ_ROUTE_NONE */
@@ -125,7 +127,8 @@ struct sz_grant {
 	u64 principal;               /* see sz_principal_id() */
 	u64 created_ns;
 	u64 allow[SZ_ROUTE_WORDS];   /* bit r: route r is allowed */
-	u64 ask[SZ_ROUTE_WORDS];     /* bit r: the daemon decides each request; wins over allow */
+	u64 ask[SZ_ROUTE_WORDS];     /* bit r: each request is asked about; with allow, only those
+				      * from outside the prefix below */
 	struct sz_id jti;            /* revocation names: zero where the token has no such claim */
 	struct sz_id subject;
 	struct sz_id issuer;
@@ -135,7 +138,34 @@ struct sz_grant {
 	u32 flags;                   /* SZ_GRANT_*; may be set by the CLI */
 	u32 key_serial;              /* must equal that of the key's slot in sz_config */
 	u32 name_serial;             /* must equal sz_name_serials() */
-	u32 pad;
+	u32 source_bits;             /* bits of `source` that count; 0: there is no prefix */
+	struct sz_addr source;       /* where "allow and ask" means allow */
+};
+
+/* ---- sz_requests: what the daemon decided about a token and a request line ------------------ */
+
+struct sz_request_key {
+	struct sz_digest token;
+	struct sz_digest target; /* sz_token_digest() of the request target as sent */
+	u32 service;
+	u32 method; /* enum sz_method */
+};
+
+#define SZ_RQ_RELATION 0x1u /* rests on relationships: void when sz_config.rel_gen has moved */
+
+/* Good only beside a grant for the token; only the daemon writes it. */
+struct sz_request {
+	u64 expires_ns;
+	u32 policy_gen;
+	u32 key_gen;
+	u32 rel_gen;
+	u32 flags;             /* SZ_RQ_* */
+	u32 reason;            /* SZ_R_TICKET admits; else as in sz_ticket */
+	u16 route;
+	u16 pad;
+	u32 source_bits;       /* as in sz_grant: known only for sources in the prefix */
+	u32 pad2;
+	struct sz_addr source;
 };
 
 /*
@@ -290,7 +320,7 @@ struct sz_ticket {
 	u64 after;      /* the flow's chain where these bytes stand */
 	u64 principal;
 	u32 len;        /* decided bytes; never more than the segment holds */
-	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses */
+	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses: SZ_TELL() */
 	u32 flags;      /* SZ_TK_* */
 	u32 service;
 	u16 route;
@@ -583,7 +613,7 @@ enum sz_miss_why {
 	SZ_MISS_PARTIAL = 3, /* head that is not complete in this segment: tickets */
 	SZ_MISS_STREAM = 4,  /* the next segment of such a head or of a chunked body: tickets */
 	SZ_MISS_CHUNK = 6,   /* chunk framing that the kernel does not read: tickets */
-	SZ_MISS_ROUTE = 5,   /* clean head, but this route is decided request by request: ticket */
+	SZ_MISS_ROUTE = 5,   /* clean head, but this request is asked about: ticket, sz_requests */
 };
 
 _Static_assert(sizeof(struct sz_config) ==
@@ -594,7 +624,9 @@ _Static_assert(sizeof(struct sz_service) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_grant) == 200, "ABI");
+_Static_assert(sizeof(struct sz_grant) == 216, "ABI");
+_Static_assert(sizeof(struct sz_request_key) == 40, "ABI");
+_Static_assert(sizeof(struct sz_request) == 56, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct sz_flow) == 280, "ABI");

@@ -45,8 +45,10 @@ struct sz_guard {
 
 SZ_COLD void sz_count(u32 reason)
 {
-	u64 *n = sz_map_get(&sz_counters, &reason);
+	u64 *n;
 
+	reason = SZ_TOLD(reason);
+	n = sz_map_get(&sz_counters, &reason);
 	if (n)
 		(*n)++;
 }
@@ -104,6 +106,7 @@ SZ_PART int sz_part_blame(u32 reason)
 /* Counts a refusal and, where it is one, reports it. */
 SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
 {
+	reason = SZ_TOLD(reason);
 	sz_count(reason);
 	if (sz_reason_is_record(reason)) {
 		struct sz_admitted *a = &s->w.report;

@@ -42,6 +42,7 @@
 #define SZ_BUCKET_WAYS 8         /* places for one subject's bucket */
 #define SZ_KEY_SLOTS 512         /* serial numbers of signing keys: a power of two */
 #define SZ_NAME_SLOTS 4096       /* and of names that can be revoked: likewise */
+#define SZ_CHALLENGES_MAX 32     /* different step-ups: one prepared answer each */
 #define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
 
 /* The daemon. */
@@ -80,6 +81,7 @@
 
 /* Default map sizes; the configuration may set others before the maps are created. */
 #define SZ_MAX_GRANTS 1000000
+#define SZ_MAX_REQUESTS 131072
 #define SZ_MAX_FLOWS 262144
 #define SZ_MAX_HALF 131072
 #define SZ_MAX_DENIED 131072

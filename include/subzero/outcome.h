@@ -175,8 +175,8 @@ SZ_COLD int sz_reset_server(struct sz_ctx *ctx, struct sz_scratch *s)
  */
 SZ_COLD int sz_answer_client(struct sz_ctx *ctx, struct sz_scratch *s, u32 reason)
 {
-	const struct sz_answer *a = sz_map_get(&sz_answers, &reason);
-	u32 len, hdr;
+	u32 index = SZ_TOLD_ANSWER(reason), len, hdr;
+	const struct sz_answer *a = sz_map_get(&sz_answers, &index);
 
 	if (!a)
 		return SZ_DROP;
@@ -242,7 +242,7 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 {
 	struct sz_scratch *s = g->s;
 
-	if (SZ_RULE(SILENT) && reason >= SZ_R_BANNED) { /* no answer belongs to it */
+	if (SZ_RULE(SILENT) && SZ_TOLD(reason) >= SZ_R_BANNED) { /* no answer belongs to it */
 		sz_refused(s, g->svc->id, reason);
 		return SZ_DROP;
 	}

@@ -148,6 +148,53 @@ SZ_INLINE bool sz_may_report(u32 reason, u64 now)
 				      cfg->event_interval_ns, cfg->event_burst_ns);
 }
 
+/* Do the first `bits` bits of two addresses agree? No bits: no prefix, so no. */
+SZ_COLD bool sz_in_prefix(const struct sz_addr *a, const struct sz_addr *b, u32 bits)
+{
+	u32 differ = 0, i;
+
+	for (i = 0; i < 4; i++) {
+		u32 x = sz_ntohl(sz_load32(a->b + 4 * i) ^ sz_load32(b->b + 4 * i));
+		u32 n = bits > 32 * i ? bits - 32 * i : 0;
+
+		differ |= n >= 32 ? x : x & ~(0xffffffffu >> n);
+	}
+	return bits && (!SZ_RULE(GRANT_SOURCE) || !differ);
+}
+
+/*
+ * What the daemon has said about the scanned request before: SZ_R_TICKET admits it on w.route,
+ * another reason refuses it; 0: nothing that still holds. The token's digest is in w.token.
+ */
+SZ_PART u32 sz_part_known(u32 service)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0;
+	struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+	const struct sz_request *r;
+
+	if (!s || !cfg)
+		return 0;
+	s->request.token = s->w.token;
+	s->request.service = service;
+	s->request.method = s->w.method;
+	/* By way of w.token: the verifier need not look at a digest in one more place. */
+	sz_part_token(s->scan.path_off, s->scan.target_len);
+	s->request.target = s->w.token;
+	s->w.token = s->request.token;
+	r = sz_map_get(&sz_requests, &s->request);
+	if (!r || (SZ_RULE(REQUEST_EXPIRY) && r->expires_ns <= s->w.now) ||
+	    (SZ_RULE(REQUEST_POLICY) && r->policy_gen != cfg->policy_gen) ||
+	    (SZ_RULE(REQUEST_KEYS) && r->key_gen != cfg->key_gen) ||
+	    (SZ_RULE(REQUEST_RELATION) && (r->flags & SZ_RQ_RELATION) &&
+	     r->rel_gen != cfg->rel_gen) ||
+	    (SZ_RULE(REQUEST_SOURCE) && r->source_bits &&
+	     !sz_in_prefix(&s->p.key.client, &r->source, r->source_bits)))
+		return 0;
+	s->w.route = r->route;
+	return r->reason;
+}
+
 /* One record for the audit log, about w.report. */
 SZ_PART int sz_part_report(u32 service, u32 reason)
 {

@@ -41,10 +41,15 @@
 	X(27, DPOP_REPLAY, "dpop_replay", 401, "the DPoP proof has been used before")              \
 	X(28, DPOP_BINDING, "dpop_binding", 401,                                                   \
 	  "the access token and the key or the scheme it was sent with do not belong together")    \
+	X(29, STEP_UP, "step_up", 401, "this needs a stronger or a more recent sign-in")           \
 	X(30, INACTIVE, "inactive", 401, "the issuer says that the access token is not active")    \
 	X(32, NO_SCOPE, "no_scope", 403, "the access token does not grant this route")             \
 	X(33, NO_ROUTE, "no_route", 403, "no route covers this method and path")                   \
 	X(34, UPGRADE, "upgrade", 403, "protocol upgrades are not allowed here")                   \
+	X(35, CONDITION, "condition", 403, "a condition of this route is not met")                 \
+	X(36, RELATION, "relation", 403, "the relationship that this route needs does not exist")  \
+	X(37, RISK, "risk", 403, "the risk of this request is too high")                           \
+	X(38, POLICY_ERROR, "policy_error", 403, "a condition of this route cannot be evaluated")  \
 	X(40, BAD_REQUEST, "bad_request", 400, "the request is malformed or ambiguous")            \
 	X(41, HEAD_TOO_LARGE, "head_too_large", 431, "the request head is too large")              \
 	X(42, BAD_EXPECT, "bad_expect", 417, "only Expect: 100-continue is understood")            \
@@ -101,6 +106,14 @@
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
 #define SZ_REASON_MAX 128 /* counters kept; every number is below this */
+
+/*
+ * A refusal as it travels through the packet core: the reason, and which of the step-up's prepared
+ * answers tells it (from 1; 0: the reason's own). They stand behind the reasons in sz_answers.
+ */
+#define SZ_TELL(reason, challenge) ((unsigned int)(reason) | (unsigned int)(challenge) << 16)
+#define SZ_TOLD(tell) ((tell) & 0xffffu)
+#define SZ_TOLD_ANSWER(tell) ((tell) >> 16 ? SZ_REASON_MAX - 1 + ((tell) >> 16) : (tell))
 
 /*
  * Is a refusal for this reason an event of its own for the audit log? What TCP repairs by itself

@@ -94,6 +94,33 @@ SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
 	return SZ_ALLOW;
 }
 
+/*
+ * What a question is about goes by way of memory, and so does a verdict: to the verifier all of
+ * them are one then, and what comes behind is looked at once. True: to be asked.
+ */
+SZ_INLINE bool sz_wonders(struct sz_walk *w, u32 why)
+{
+	w->why = why;
+	return true;
+}
+
+SZ_INLINE bool sz_settled(struct sz_walk *w, enum sz_verdict v, u32 reason)
+{
+	sz_says(w, v, reason, 0);
+	return false;
+}
+
+/* A request that the grant says nothing final about: known from before, or asked about. */
+SZ_INLINE bool sz_line_wonders(struct sz_guard *g)
+{
+	u32 known = sz_part_known(g->svc->id);
+
+	if (!known)
+		return sz_wonders(&g->s->w, SZ_MISS_ROUTE);
+	return sz_settled(&g->s->w, known == SZ_R_TICKET ? SZ_ALLOW : SZ_DENY,
+			  known == SZ_R_TICKET ? SZ_R_HIT : known);
+}
+
 /* What is known of the scanned token, in force or not; NULL: nothing. Its digest is in w.token. */
 SZ_INLINE struct sz_grant *sz_grant_of(struct sz_guard *g)
 {
@@ -106,8 +133,8 @@ SZ_INLINE struct sz_grant *sz_grant_of(struct sz_guard *g)
 	return sz_map_get(&sz_grants, &key);
 }
 
-/* A clean head whose token is known or not; `grant`: what was found for it already. */
-SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route, struct sz_grant *grant)
+/* A clean head whose token is known or not; `grant`: what was found for it already. True: ask. */
+SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct sz_grant *grant)
 {
 	struct sz_walk *w = &g->s->w;
 	struct sz_config *cfg = g->cfg;
@@ -128,25 +155,29 @@ SZ_INLINE enum sz_verdict sz_decide_token(struct sz_guard *g, u16 route, struct 
 		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
 		    bad->policy_gen == cfg->policy_gen &&
 		    bad->key_gen == cfg->key_gen)
-			return sz_says(w, SZ_DENY, bad->reason, 0);
-		return sz_ask(g, SZ_MISS_TOKEN);
+			return sz_settled(w, SZ_DENY, bad->reason);
+		return sz_wonders(w, SZ_MISS_TOKEN);
 	}
 	w->principal = grant->principal;
 	if (SZ_RULE(REVOKED) && (grant->flags & SZ_GRANT_REVOKED))
-		return sz_says(w, SZ_DENY, SZ_R_REVOKED, 0);
-	if (SZ_RULE(NO_ROUTE) && route == SZ_ROUTE_NONE)
-		return sz_says(w, SZ_DENY, SZ_R_NO_ROUTE, 0);
-	if (SZ_RULE(ALLOW_BIT) && !sz_bit(grant->allow, route) && !sz_bit(grant->ask, route))
-		return sz_says(w, SZ_DENY, SZ_R_NO_SCOPE, 0);
+		return sz_settled(w, SZ_DENY, SZ_R_REVOKED);
+	if (SZ_RULE(NO_ROUTE) && route == SZ_ROUTE_NONE && !(flags & SZ_RT_VARS))
+		return sz_settled(w, SZ_DENY, SZ_R_NO_ROUTE);
+	if (SZ_RULE(ALLOW_BIT) && !(flags & SZ_RT_VARS) && !sz_bit(grant->allow, route) &&
+	    !sz_bit(grant->ask, route))
+		return sz_settled(w, SZ_DENY, SZ_R_NO_SCOPE);
 	if (sz_principal_limit(g, grant->principal) != SZ_ALLOW)
-		return SZ_DENY;
-	if (SZ_RULE(ASK_BIT) && sz_bit(grant->ask, route))
-		return sz_ask(g, SZ_MISS_ROUTE);
-	return sz_says(w, SZ_ALLOW, SZ_R_HIT, 0);
+		return false;
+	if ((SZ_RULE(ASK_VARS) && (flags & SZ_RT_VARS)) ||
+	    (SZ_RULE(ASK_BIT) && sz_bit(grant->ask, route) &&
+	     (!sz_bit(grant->allow, route) ||
+	      !sz_in_prefix(&g->s->p.key.client, &grant->source, grant->source_bits))))
+		return sz_line_wonders(g);
+	return sz_settled(w, SZ_ALLOW, SZ_R_HIT);
 }
 
-/* The head that begins at payload offset w->off, its scan done. */
-SZ_INLINE enum sz_verdict sz_decide_head(struct sz_guard *g)
+/* The head that begins at payload offset w->off, its scan done. True: ask about w->why. */
+SZ_INLINE bool sz_head_wonders(struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
@@ -165,7 +196,7 @@ SZ_INLINE enum sz_verdict sz_decide_head(struct sz_guard *g)
 	}
 	method = s->scan.method & (SZ_METHOD_COUNT - 1);
 	if (SZ_RULE(AMBIGUOUS) && s->scan.status == SZ_HEAD_AMBIGUOUS)
-		return sz_says(w, SZ_DENY, SZ_R_BAD_REQUEST, 0);
+		return sz_settled(w, SZ_DENY, SZ_R_BAD_REQUEST);
 	w->method = (u8)method;
 	src = sz_source_of(&s->p.key.client);
 	/* A frame that comes back from the daemon was counted when it came first. */
@@ -174,24 +205,35 @@ SZ_INLINE enum sz_verdict sz_decide_head(struct sz_guard *g)
 		src->seen_ns = w->now;
 		if (!sz_bucket_take(&src->tat, w->now, g->svc->src_interval_ns,
 				    g->svc->src_burst_ns))
-			return sz_says(w, SZ_DENY, SZ_R_LIMIT_SOURCE, 0);
+			return sz_settled(w, SZ_DENY, SZ_R_LIMIT_SOURCE);
 	}
 	if (SZ_RULE(PARTIAL) && s->scan.status == SZ_HEAD_PARTIAL)
-		return sz_ask(g, SZ_MISS_PARTIAL);
+		return sz_wonders(w, SZ_MISS_PARTIAL);
 	if (SZ_RULE(UNUSUAL) && s->scan.status == SZ_HEAD_UNUSUAL)
-		return sz_ask(g, SZ_MISS_UNUSUAL);
+		return sz_wonders(w, SZ_MISS_UNUSUAL);
 	if (SZ_RULE(UPGRADE) && (s->scan.flags & SZ_HD_UPGRADE))
-		return sz_says(w, SZ_DENY, SZ_R_UPGRADE, 0);
+		return sz_settled(w, SZ_DENY, SZ_R_UPGRADE);
 	node = sz_route_find(s, g->svc->id);
 	route = node ? node->route[method] : SZ_ROUTE_NONE;
-	flags = node && route != SZ_ROUTE_NONE ? node->flags[method] : 0;
+	flags = node ? node->flags[method] : 0;
 	w->route = route;
 	if (flags & SZ_RT_PUBLIC)
-		return SZ_RULE(PUBLIC_ASK) && (flags & SZ_RT_ASK) ? sz_ask(g, SZ_MISS_ROUTE)
-					 : sz_says(w, SZ_ALLOW, SZ_R_PUBLIC, 0);
+		return SZ_RULE(PUBLIC_ASK) && (flags & SZ_RT_ASK)
+			       ? sz_wonders(w, SZ_MISS_ROUTE)
+			       : sz_settled(w, SZ_ALLOW, SZ_R_PUBLIC);
 	if (SZ_RULE(NO_TOKEN) && !(s->scan.flags & SZ_HD_BEARER))
-		return sz_says(w, SZ_DENY, SZ_R_NO_TOKEN, 0);
-	return sz_decide_token(g, route, grant);
+		return sz_settled(w, SZ_DENY, SZ_R_NO_TOKEN);
+	return sz_token_wonders(g, route, flags, grant);
+}
+
+/* The same, and its verdict left in the walk. */
+SZ_INLINE enum sz_verdict sz_decide_head(struct sz_guard *g)
+{
+	struct sz_walk *w = &g->s->w;
+
+	if (sz_head_wonders(g))
+		sz_ask(g, w->why);
+	return (enum sz_verdict)w->verdict;
 }
 
 /*

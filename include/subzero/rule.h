@@ -221,6 +221,10 @@
 	X(DPOP_UNBOUND, 17, "and one that is bound to none not with DPoP")			\
 	X(DPOP_ISSUER, 17, "an issuer's rule about binding is kept")				\
 	X(DPOP_ROUTE, 17, "and a route's")							\
+	X(D_CONDITION, 9, "its conditions are true")						\
+	X(D_RELATION, 9, "its relationships exist")						\
+	X(D_STEP_AGE, 9, "its sign-in is recent enough")					\
+	X(D_LASTING_BOUND, 9, "a token bound to a key is asked about each time")		\
 	/* the grant */										\
 	X(GRANT_EXPIRY, 10, "a grant ends")							\
 	X(GRANT_POLICY, 10, "a grant is void after a change of policy")				\
@@ -232,6 +236,13 @@
 	X(ALLOW_BIT, 10, "a grant allows this route")						\
 	X(ASK_BIT, 10, "or lets the daemon decide each request")				\
 	X(PUBLIC_ASK, 10, "so also on a public route")						\
+	X(ASK_VARS, 10, "and where the path chooses the route, it is asked for")		\
+	X(GRANT_SOURCE, 10, "what a grant allows from a prefix it allows from there")		\
+	X(REQUEST_EXPIRY, 10, "an answer that is remembered ends")				\
+	X(REQUEST_POLICY, 10, "it is void after a change of policy")				\
+	X(REQUEST_KEYS, 10, "and after a change of keys")					\
+	X(REQUEST_RELATION, 10, "and where a relationship has changed")				\
+	X(REQUEST_SOURCE, 10, "and for another source")						\
 	/* the ticket */									\
 	X(TICKET_ASKED, 11, "a ticket counts only where a question was asked")			\
 	X(TICKET_SERVICE, 11, "of this service")						\

@@ -77,6 +77,7 @@ struct sz_scratch {
 	struct sz_walk w;
 	struct sz_event event;
 	struct sz_route_key route;
+	struct sz_request_key request;
 };
 
 #endif

@@ -45,6 +45,7 @@ NATIVE_MAP(sz_config, NATIVE_ARRAY, u32, struct sz_config, 1);
 NATIVE_MAP(sz_services, NATIVE_HASH, struct sz_service_key, struct sz_service, 16);
 NATIVE_MAP(sz_routes, NATIVE_LPM, struct sz_route_key, struct sz_route_node, 64);
 NATIVE_MAP(sz_grants, NATIVE_HASH, struct sz_grant_key, struct sz_grant, 64);
+NATIVE_MAP(sz_requests, NATIVE_LRU, struct sz_request_key, struct sz_request, 64);
 NATIVE_MAP(sz_denied, NATIVE_LRU, struct sz_grant_key, struct sz_denied, 16);
 NATIVE_MAP(sz_half, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
 NATIVE_MAP(sz_flows, NATIVE_LRU, struct sz_flow_key, struct sz_flow, 16);
@@ -55,7 +56,8 @@ NATIVE_MAP(sz_sources, NATIVE_LRU, struct sz_addr, struct sz_source, 16);
 NATIVE_MAP(sz_principals, NATIVE_LRU, u64, struct sz_principal, 16);
 NATIVE_MAP(sz_hits, NATIVE_HASH, struct sz_hit_key, u64, 64);
 NATIVE_MAP(sz_bans, NATIVE_LPM, struct sz_ban_key, struct sz_ban, 16);
-NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer, SZ_REASON_MAX);
+NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer,
+	   SZ_REASON_MAX + SZ_CHALLENGES_MAX);
 NATIVE_MAP(sz_counters, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 NATIVE_MAP(sz_lost, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 
@@ -320,6 +322,7 @@ static inline u64 native_lost(u32 reason)
 static inline void native_clear(void)
 {
 	struct native_map *all[] = { &sz_config, &sz_services, &sz_routes, &sz_grants, &sz_denied,
+				     &sz_requests,
 				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
 				     &sz_sources, &sz_principals,
 				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };

@@ -13,6 +13,7 @@ static inline struct native_map *machine_map(const char *name)
 	} maps[] = {
 		{"sz_config", &sz_config},   {"sz_services", &sz_services},
 		{"sz_routes", &sz_routes},   {"sz_grants", &sz_grants},
+		{"sz_requests", &sz_requests},
 		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},
 		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets}, 
 		{"sz_carry", &sz_carry},     {"sz_spill", &sz_spill},

@@ -3,7 +3,7 @@
  * The Common Expression Language (github.com/google/cel-spec, doc/langdef.md): text is compiled
  * once against an environment of declared variables, and the program is evaluated many times, each
  * time within a budget of steps and memory. Called by policy and by subzeroctl. Pure: bytes in,
- * value out; no clock, no file, no global state. A program is read-only once compiled and may be
+ * value out; no clock, no file, no global state but the secret of map indexes. A program is read-only once compiled and may be
  * evaluated by several threads at once, each with an arena of its own.
  *
  * What is supported, and what is not, is in docs/cel.md.
@@ -126,6 +126,8 @@ int sz_cel_from_typed(struct sz_cel_arena *a, const json_t *v, struct sz_cel_val
 json_t *sz_cel_to_typed(const struct sz_cel_value *v);
 /* As people write it in the language; the end is left out beyond a million parts. */
 void sz_cel_print(const struct sz_cel_value *v, struct sz_buf *ret);
+/* A timestamp or an address as string() gives it. */
+void sz_cel_text(const struct sz_cel_value *v, struct sz_buf *ret);
 
 /* ---- unknown values: partial evaluation ----------------------------------------------------- */
 
@@ -202,5 +204,26 @@ void sz_cel_error_show(const struct sz_cel_error *e, const char *text, size_t n,
 int sz_cel_eval(const struct sz_cel_program *p, const struct sz_cel_value *slots, u64 steps,
 		struct sz_cel_arena *a, struct sz_cel_value *ret,
 		struct sz_cel_error *e) SZ_MUST_CHECK;
+
+/* ---- how long and how far a result holds ---------------------------------------------------- */
+
+#define SZ_CEL_TIMES_MAX 64
+
+/*
+ * What a program makes of two variables: the time (a timestamp) and the source (a net.IP). Unless
+ * `time_opaque`, the result is the same at any two instants between which lies none of `times` and,
+ * where step_s is not 0, no multiple of step_s seconds since 1970. Unless `source_opaque`, it is
+ * the same for any source whose first `source_bits` bits (of the 128 with IPv4 as ::ffff:a.b.c.d)
+ * are those of the one given. Both hold for results that are unknown, too.
+ */
+struct sz_cel_bounds {
+	bool time_opaque, source_opaque;
+	u32 step_s, source_bits, n_times;
+	s64 times[SZ_CEL_TIMES_MAX]; /* nanoseconds since 1970, in no order */
+};
+
+/* slots: the values known now, among them the source. `time` and `source` are slots. */
+void sz_cel_bounds(const struct sz_cel_program *p, const struct sz_cel_value *slots, u32 time,
+		   u32 source, u64 budget, struct sz_cel_arena *a, struct sz_cel_bounds *ret);
 
 #endif

@@ -347,6 +347,8 @@ struct sz_cel_map *sz_cel_map_room(struct sz_cel_arena *a, u32 n);
 /* After its first m->n entries are there; -EINVAL and the key's number where one is repeated. */
 int sz_cel_map_seal(struct sz_cel_arena *a, struct sz_cel_map *m, u32 *ret_twice);
 const struct sz_cel_value *sz_cel_map_find(const struct sz_cel_value *map, const char *s, u32 n);
+/* Keyed: nobody outside can make keys that collide. */
+u32 sz_cel_hash(const char *s, u32 n);
 bool sz_cel_is_key(const struct sz_cel_value *v);
 
 /* ---- functions ------------------------------------------------------------------------------ */

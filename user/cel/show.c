@@ -234,6 +234,17 @@ static void print(const struct sz_cel_value *v, struct sz_buf *b, u32 *left)
 	}
 }
 
+void sz_cel_text(const struct sz_cel_value *v, struct sz_buf *ret)
+{
+	char out[SZ_ADDR_STRLEN + 4] = "";
+
+	if (v->type == SZ_CEL_TIMESTAMP)
+		sz_cel_time_text(v->i, v->n, out);
+	else if (v->type == SZ_CEL_IP || v->type == SZ_CEL_CIDR)
+		sz_cel_net_text(v, out);
+	sz_buf_printf(ret, "%s", out);
+}
+
 void sz_cel_print(const struct sz_cel_value *v, struct sz_buf *ret)
 {
 	u32 left = PARTS_MAX;

@@ -135,14 +135,7 @@ static bool key_same(const struct key *k, const struct sz_cel_value *v)
 
 static u32 key_hash(const struct key *k)
 {
-	u64 h = 0xcbf29ce484222325;
-	u32 i;
-
-	if (!k->s)
-		return (u32)((k->u * 0x9e3779b97f4a7c15) >> 32);
-	for (i = 0; i < k->n; i++)
-		h = (h ^ (u8)k->s[i]) * 0x100000001b3;
-	return (u32)(h ^ h >> 32);
+	return k->s ? sz_cel_hash(k->s, k->n) : sz_cel_hash((const char *)&k->u, sizeof(k->u));
 }
 
 /* ---- maps ----------------------------------------------------------------------------------- */

@@ -191,6 +191,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"api", .read = sz_conf_read_api},
 	{"rebac", .read = sz_conf_read_rebac},
 	{"dpop", .read = sz_conf_read_dpop},
+	{"policy", .read = sz_conf_read_policy},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -233,7 +234,7 @@ static void fill_defaults(struct sz_conf *c)
 }
 
 /* A route that needs a token needs somebody whose tokens count; the kernel has room for so many. */
-static int check_routes(struct sz_conf_reader *r, const struct sz_conf *c)
+int sz_conf_check_routes(struct sz_conf_reader *r, const struct sz_conf *c)
 {
 	size_t nodes = 0;
 
@@ -265,7 +266,7 @@ static int read_top(struct sz_conf_reader *r, struct sz_conf *c)
 
 	if (sz_conf_map(r, "the file", root, top_fields, SZ_ARRAY_LEN(top_fields), c))
 		return -EINVAL;
-	return check_routes(r, c) || sz_conf_resolve_opaque(r, c) ? -EINVAL : 0;
+	return sz_conf_check_routes(r, c) || sz_conf_resolve_opaque(r, c) ? -EINVAL : 0;
 }
 
 struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e)
@@ -313,6 +314,10 @@ struct sz_conf *sz_conf_load(const char *path, struct sz_error *e)
 	if (!sz_file_read(path, SZ_CONF_MAX, &text, e))
 		c = sz_conf_parse(text.data, text.len, path, e);
 	sz_buf_done(&text);
+	if (c && sz_conf_include(c, e)) {
+		sz_conf_free(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -331,6 +336,7 @@ void sz_conf_free(struct sz_conf *c)
 		sz_conf_issuer_done(&c->issuers[i]);
 	for (size_t i = 0; i < c->n_services; i++)
 		sz_conf_service_done(&c->services[i]);
+	sz_conf_policy_done(c);
 	sz_conf_texts_free(c->interfaces, c->n_interfaces);
 	free(c->issuers);
 	free(c->services);

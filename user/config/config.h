@@ -84,6 +84,40 @@ struct sz_conf_claim {
 	char *value;         /* as text; numbers and true/false compare by their JSON text */
 };
 
+/* An expression and where it stands; column 1 is its line's first. */
+struct sz_conf_cel {
+	char *text;          /* NULL: none */
+	char *file;
+	u32 line, column;
+};
+
+/* A relationship that a route asks for; the texts may hold {names}: see docs/policy.md. */
+struct sz_conf_relation {
+	struct sz_conf_cel object, user; /* "document:{id}"; user NULL: "user:{principal}" */
+	struct sz_conf_cel context;      /* CEL that gives a map, for conditions of tuples */
+	char *relation;
+	u32 line;
+};
+
+/* One sign of risk. */
+struct sz_conf_signal {
+	char *name;
+	struct sz_conf_cel when;
+	u32 weight;
+};
+
+struct sz_conf_table {
+	char *name;
+	char *file;          /* JSON or CSV; the file may give it relative to itself */
+	u32 line;
+};
+
+#define SZ_CONF_CONDITIONS_MAX 16
+#define SZ_CONF_SIGNALS_MAX    64
+#define SZ_CONF_WEIGHT_MAX     1000000
+#define SZ_CONF_ACR_MAX        160 /* bytes of all acr values of a route */
+#define SZ_CONF_VARS_MAX       8   /* variables of a path */
+
 struct sz_conf_route {
 	char *name;          /* default: methods and path, e.g. "GET,POST /orders" */
 	char *path;          /* prefix, by whole segments; starts with '/' */
@@ -95,6 +129,21 @@ struct sz_conf_route {
 	size_t n_scopes;
 	struct sz_conf_claim *claims; /* all of them; an array claim matches by membership */
 	size_t n_claims;
+	struct sz_conf_cel *when; /* all of them must be true */
+	size_t n_when;
+	struct sz_conf_relation *relations; /* all of them must exist */
+	size_t n_relations;
+	struct {
+		bool on;
+		char **acr;      /* one of them; none: any */
+		size_t n_acr;
+		u32 max_age_s;   /* since the user was asked; 0: no rule */
+	} step_up;
+	struct {
+		u32 step_up, deny; /* scores from which on; 0: never */
+		u32 line;          /* 0: the route looks at no risk */
+	} risk;
+	char *file;          /* where it stands, if not in the configuration file itself */
 	u32 line;
 };
 
@@ -169,6 +218,19 @@ struct sz_conf {
 		u32 nonce_lifetime_s;  /* default 300 */
 		u32 replay_entries;    /* proofs remembered; default 1048576 */
 	} dpop;
+	struct {
+		u32 line;            /* 0: there is no such section */
+		char **include;      /* files and directories with more routes, as written */
+		size_t n_include;
+		char **files;        /* the files those were, in order */
+		size_t n_files;
+		struct sz_conf_table *tables;
+		size_t n_tables;
+		char *geo;           /* MaxMind database; NULL: none */
+		char *model, *tuples; /* relationships that stand in files; NULL: none */
+		struct sz_conf_signal *signals;
+		size_t n_signals;
+	} policy;
 	struct sz_conf_issuer *issuers;
 	size_t n_issuers;
 	struct sz_conf_service *services;

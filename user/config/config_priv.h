@@ -24,6 +24,8 @@
 struct sz_conf_reader {
 	yaml_document_t doc;
 	const char *name; /* of the file */
+	const char *text; /* that is read */
+	size_t text_n;
 	struct sz_error *e;
 	struct sz_conf *conf;
 	u32 endpoint_line[SZ_ENDPOINTS_MAX]; /* of every endpoint, in file order */
@@ -127,6 +129,26 @@ int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *
 void sz_conf_service_done(struct sz_conf_service *s);
 int sz_conf_read_routes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			void *obj);
+/* policy.c */
+int sz_conf_read_when(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj); /* these four are keys of a route */
+int sz_conf_read_relation(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj);
+int sz_conf_read_step_up(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj);
+int sz_conf_read_risk(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj);
+int sz_conf_check_policy(struct sz_conf_reader *r, const struct sz_conf_route *t);
+void sz_conf_route_policy_done(struct sz_conf_route *t);
+int sz_conf_read_policy(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj);
+void sz_conf_policy_done(struct sz_conf *c);
+/* config.c: what holds for all routes together */
+int sz_conf_check_routes(struct sz_conf_reader *r, const struct sz_conf *c);
+/* include.c: routes from the files that the "policy" section names, behind those of the file */
+int sz_conf_include(struct sz_conf *c, struct sz_error *e);
+/* route.c: more routes for a service that has some */
+int sz_conf_more_routes(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_service *s);
 void sz_conf_route_done(struct sz_conf_route *t);
 void sz_conf_texts_free(char **texts, size_t n);
 

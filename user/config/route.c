@@ -30,6 +30,69 @@ static const char *path_fault(const char *s)
 	return NULL;
 }
 
+static bool is_variable(const char *s, size_t n)
+{
+	size_t i;
+
+	if (n < 3 || n > 34 || s[0] != '{' || s[n - 1] != '}' || (s[1] >= '0' && s[1] <= '9'))
+		return false;
+	for (i = 1; i < n - 1; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '_'))
+			return false;
+	return true;
+}
+
+/* A variable is a whole segment, and its name stands once. */
+static int check_variables(struct sz_conf_reader *r, yaml_node_t *v, const char *path)
+{
+	struct {
+		const char *s;
+		size_t n;
+	} names[SZ_CONF_VARS_MAX];
+	size_t count = 0, n, i;
+	const char *s;
+
+	for (s = path; *s; s += n) {
+		s++;
+		n = strcspn(s, "/");
+		if (!memchr(s, '{', n) && !memchr(s, '}', n))
+			continue;
+		if (!is_variable(s, n))
+			return sz_conf_fail(r, sz_conf_line(v),
+					    "\"%.*s\" in the path is no variable; write a whole "
+					    "segment like {order_id}: small letters, digits and _",
+					    (int)(n < 64 ? n : 64), s);
+		for (i = 0; i < count; i++)
+			if (names[i].n == n && !memcmp(names[i].s, s, n))
+				return sz_conf_fail(r, sz_conf_line(v),
+						    "the path names %.*s twice; rename one",
+						    (int)n, s);
+		if (count == SZ_CONF_VARS_MAX)
+			return sz_conf_fail(r, sz_conf_line(v),
+					    "the path has more than %d variables; write fewer",
+					    SZ_CONF_VARS_MAX);
+		names[count].s = s;
+		names[count++].n = n;
+	}
+	return 0;
+}
+
+/* The same but for the names of variables? Then both cover the same paths. */
+static bool same_path(const char *a, const char *b)
+{
+	while (*a && *b) {
+		if (*a != *b)
+			return false;
+		if (*a == '{') {
+			a += strcspn(a, "}");
+			b += strcspn(b, "}");
+		}
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
 static int read_path(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		     void *obj)
 {
@@ -55,7 +118,7 @@ static int read_path(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 				    "a shorter prefix",
 				    s, SZ_PATH_MAX - 1);
 	t->path = sz_strdup(s);
-	return 0;
+	return check_variables(r, v, s);
 }
 
 static int read_methods(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
@@ -185,6 +248,10 @@ static const struct sz_conf_field route_fields[] = {
 	{"public", sz_conf_read_bool, OFF(public)},
 	{"decide", .read = read_decide},
 	{"dpop", sz_conf_read_binding, OFF(dpop)},
+	{"when", .read = sz_conf_read_when},
+	{"relation", .read = sz_conf_read_relation},
+	{"step_up", .read = sz_conf_read_step_up},
+	{"risk", .read = sz_conf_read_risk},
 	{"name", sz_conf_read_text, OFF(name), .max = SZ_NAME_MAX - 1},
 };
 
@@ -208,12 +275,15 @@ static int check_overlap(struct sz_conf_reader *r, const struct sz_conf_route *a
 	for (size_t i = 0; i < n; i++) {
 		u32 both = all[i].methods & all[n].methods;
 
-		if (!both || strcmp(all[i].path, all[n].path))
+		if (!both || !same_path(all[i].path, all[n].path))
 			continue;
 		return sz_conf_fail(r, all[n].line,
-				    "this route and the one on line %u both cover %s "
+				    "this route and the one on line %u%s%.100s both cover %s "
 				    "%.64s; merge them, or name different methods",
-				    all[i].line, method_names[__builtin_ctz(both)], all[n].path);
+				    all[i].line, all[i].file || all[n].file ? " of " : "",
+				    all[i].file   ? all[i].file
+				    : all[n].file ? r->conf->path
+						  : "", method_names[__builtin_ctz(both)], all[n].path);
 	}
 	return 0;
 }
@@ -239,7 +309,7 @@ static int read_route(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_r
 				    t->n_scopes ? "scopes" : "claims");
 	if (!t->name)
 		t->name = default_name(t);
-	return 0;
+	return sz_conf_check_policy(r, t);
 }
 
 int sz_conf_read_routes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
@@ -259,8 +329,33 @@ int sz_conf_read_routes(struct sz_conf_reader *r, const struct sz_conf_field *f,
 	return 0;
 }
 
+int sz_conf_more_routes(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_service *s)
+{
+	size_t n, i;
+
+	if (sz_conf_list(r, "routes", v, SZ_ROUTES_MAX, &n))
+		return -EINVAL;
+	if (s->n_routes + n > SZ_ROUTES_MAX)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "service \"%s\" has more than %d routes with these; split it",
+				    s->name, SZ_ROUTES_MAX);
+	s->routes = sz_realloc(s->routes, s->n_routes + n, sizeof(*s->routes));
+	for (i = 0; i < n; i++) {
+		struct sz_conf_route *t = &s->routes[s->n_routes];
+		int err = read_route(r, sz_conf_item(r, v, i), t);
+
+		t->file = sz_strdup(r->name);
+		s->n_routes++;
+		if (err || check_overlap(r, s->routes, s->n_routes - 1))
+			return -EINVAL;
+	}
+	return 0;
+}
+
 void sz_conf_route_done(struct sz_conf_route *t)
 {
+	sz_conf_route_policy_done(t);
+	free(t->file);
 	free(t->name);
 	free(t->path);
 	sz_conf_texts_free(t->scopes, t->n_scopes);

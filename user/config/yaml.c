@@ -173,6 +173,8 @@ int sz_conf_open(struct sz_conf_reader *r, const char *text, size_t n)
 		return sz_conf_fail(r, 1, "no memory to read the file; free some");
 	yaml_parser_set_encoding(&p, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&p, (const unsigned char *)text, n);
+	r->text = text;
+	r->text_n = n;
 	if (!yaml_parser_load(&p, &r->doc))
 		err = fail_syntax(r, &p);
 	yaml_parser_delete(&p);

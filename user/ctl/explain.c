@@ -22,6 +22,8 @@ struct explain {
 	struct sz_scan scan;
 	struct sz_http_head head;
 	struct sz_decision decision;
+	struct sz_policy_moment at;
+	struct sz_policy_ruling ruling;
 	bool maps;             /* the pinned maps could be read */
 	bool public;           /* the route needs no token */
 	enum sz_reason reason; /* final */
@@ -57,8 +59,9 @@ static int read_request(struct explain *x)
 {
 	const struct sz_ctl_args *a = &x->c->args;
 	const char *method = sz_ctl_value(a, "method"), *path = sz_ctl_value(a, "path");
-	const char *token = sz_ctl_value(a, "token");
+	const char *token = sz_ctl_value(a, "token"), *header;
 	struct sz_error e;
+	unsigned i;
 
 	if (!sz_ctl_has(a, "service") || !path)
 		return sz_ctl_usage("explain needs --service and --path");
@@ -68,10 +71,30 @@ static int read_request(struct explain *x)
 		      path);
 	if (x->token.len)
 		sz_buf_printf(&x->request, "Authorization: Bearer %s\r\n", x->token.data);
+	for (i = 0; (header = sz_ctl_value_at(a, "header", i)); i++)
+		sz_buf_printf(&x->request, "%s\r\n", header);
 	sz_buf_printf(&x->request, "\r\n");
 	if (x->request.len > SZ_FRAME_MAX)
 		return sz_ctl_usage("a request of more than %d bytes cannot be explained",
 				    SZ_FRAME_MAX);
+	return 0;
+}
+
+/* When and from where; now, and from an address that stands for none, unless it is said. */
+static int read_moment(struct explain *x)
+{
+	const char *source = sz_ctl_value(&x->c->args, "source");
+	const char *time = sz_ctl_value(&x->c->args, "time");
+	u64 s;
+
+	x->at.now_ns = (s64)sz_wall_ns();
+	if (time && sz_ctl_parse_u64(time, INT64_MAX / 1000000000, &s))
+		return sz_ctl_usage("--time '%s' is no number of seconds since 1970; try date +%%s",
+				    time);
+	if (time)
+		x->at.now_ns = (s64)s * 1000000000;
+	if (source && sz_addr_parse(source, &x->at.source))
+		return sz_ctl_usage("--source '%s' is no address", source);
 	return 0;
 }
 
@@ -163,8 +186,8 @@ static void explain_token(struct explain *x)
 		step(x, "token", "none", "no token was given (--token)");
 		return;
 	}
-	sz_verifier_decide(x->verifier, x->svc, x->token.data, x->token.len,
-			   (s64)(sz_wall_ns() / 1000000000), revoked_now, x, d);
+	sz_verifier_decide(x->verifier, x->svc, x->token.data, x->token.len, &x->at,
+			   revoked_now, x, d);
 	if (d->reason != SZ_R_NONE) {
 		step(x, "token", "refused", "%s: %s", sz_reason_text(d->reason), d->detail.msg);
 		return;
@@ -185,17 +208,52 @@ static bool is_admitted(enum sz_reason r)
 	return r == SZ_R_TICKET || r == SZ_R_HIT || r == SZ_R_PUBLIC;
 }
 
+/* Who decides it, and for how long. */
+static void explain_where(struct explain *x, const struct sz_conf_route *route, u16 id)
+{
+	const struct sz_policy_answer *a = &x->decision.routes;
+	bool ask = a->ask[id / 64] >> id % 64 & 1, allow = a->allow[id / 64] >> id % 64 & 1;
+	char until[SZ_CTL_TEXT_MAX];
+
+	if (route->each) {
+		step(x, "decided", "ok", "by the daemon, for each request (decide: each)");
+		return;
+	}
+	if (route->public || !x->token.len || x->decision.reason != SZ_R_NONE)
+		return;
+	if (!ask)
+		step(x, "decided", "ok", "in the kernel, by the token alone");
+	else if (allow)
+		step(x, "decided", "ok", "in the kernel, from sources that share %u bits with this",
+		     a->source_bits);
+	else
+		step(x, "decided", "ok", "%s",
+		     x->ruling.lasting ? "by the daemon, once for each request line; then in the "
+					 "kernel"
+				       : "by the daemon, for each request");
+	if (a->until_ns != SZ_POLICY_FOREVER)
+		step(x, "holds", "ok", "until %s at most, when a condition on the time may turn",
+		     sz_ctl_time(a->until_ns / 1000000000, until));
+}
+
 /* In the order of the kernel: route, then token, then what the route asks for. */
 static void explain_policy(struct explain *x)
 {
 	struct sz_policy_request req = {
-		.method = x->head.method, .path = x->head.path, .path_len = x->head.path_len};
+		.method = x->head.method, .path = x->head.path, .path_len = x->head.path_len,
+		.head = x->request.data, .head_len = x->head.head_len};
+	const struct sz_policy *policy = sz_verifier_policy(x->verifier);
+	const char *query = memchr(x->head.target, '?', x->head.target_len);
 	const struct sz_conf_route *route = NULL;
-	struct sz_error why = {""};
+	struct sz_policy_subject who;
 	u16 id = SZ_ROUTE_NONE;
 	enum sz_reason r;
 	bool bad;
 
+	if (query) {
+		req.query = query + 1;
+		req.query_len = (size_t)(x->head.target + x->head.target_len - req.query);
+	}
 	id = sz_policy_route(x->svc, &req);
 	if (id != SZ_ROUTE_NONE)
 		route = &x->svc->routes[id];
@@ -205,8 +263,13 @@ static void explain_policy(struct explain *x)
 		step(x, "route", "refused", "%s", sz_reason_text(x->reason));
 		return;
 	}
-	r = sz_policy_decide(x->svc, x->token.len && !bad ? x->decision.token.claims : NULL, &req,
-			     &id, &why);
+	if (bad || !x->token.len) {
+		sz_policy_decide(policy, x->svc, NULL, &req, &x->at, &x->ruling);
+	} else {
+		sz_verifier_subject(&x->decision.token, &who);
+		sz_policy_decide(policy, x->svc, &who, &req, &x->at, &x->ruling);
+	}
+	r = x->ruling.reason;
 	if (bad && (!route || !route->public)) {
 		x->reason = x->decision.reason;
 		step(x, "route", "skipped", "%s%s; the token is refused first",
@@ -215,13 +278,15 @@ static void explain_policy(struct explain *x)
 	}
 	if (r == SZ_R_NO_ROUTE && !x->token.len)
 		r = SZ_R_NO_TOKEN; /* who sends no token is not told which routes exist */
-	step(x, "route", pass_or_refuse(is_admitted(r)), "%s", why.msg);
+	step(x, "route", pass_or_refuse(is_admitted(r)), "%s", x->ruling.why.msg);
+	if (x->ruling.otherwise.msg[0])
+		step(x, "otherwise", "none", "%s", x->ruling.otherwise.msg);
 	x->reason = r;
 	x->public = route && route->public;
 	if (route && r == SZ_R_TICKET && x->scan.status == SZ_HEAD_CLEAN && !route->each)
 		x->reason = route->public ? SZ_R_PUBLIC : SZ_R_HIT;
-	if (route && route->each)
-		step(x, "decided", "ok", "by the daemon, for each request (decide: each)");
+	if (route)
+		explain_where(x, route, id);
 }
 
 /* The kernel's memory of a token counts where it reads the request itself. */
@@ -279,11 +344,13 @@ static int conclude(struct explain *x)
 	bool allowed = is_admitted(x->reason);
 	int http = sz_reason_http(x->reason), ret = allowed ? SZ_CTL_OK : SZ_CTL_FAILED;
 	const char *colour = !x->c->colour ? "" : allowed ? "\033[32m" : "\033[31m";
+	char id[17];
 	json_t *v;
 	size_t i;
 
 	if (x->c->json) {
-		v = json_pack("{s:s, s:s, s:o, s:s, s:b, s:O}", "verdict",
+		snprintf(id, sizeof(id), "%016llx", x->ruling.id);
+		v = json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:O}", "explanation", id, "verdict",
 			      allowed ? "allow" : "deny", "reason", sz_reason_label(x->reason),
 			      "status", http ? json_integer(http) : json_null(), "text",
 			      sz_reason_text(x->reason), "monitor", x->svc->monitor, "steps",
@@ -305,6 +372,8 @@ static int conclude(struct explain *x)
 	       sz_reason_text(x->reason));
 	if (http)
 		printf(" (HTTP %d)", http);
+	if (x->ruling.id)
+		printf(", explanation %016llx", x->ruling.id);
 	printf("%s\n", !allowed && x->svc->monitor ? "; passed all the same: monitor mode" : "");
 	return ret;
 }
@@ -317,6 +386,8 @@ int sz_ctl_cmd_explain(struct sz_ctl *c)
 	x->c = c;
 	x->steps = json_array();
 	ret = read_request(x);
+	if (!ret)
+		ret = read_moment(x);
 	if (!ret)
 		ret = load(x);
 	if (!ret) {

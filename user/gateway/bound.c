@@ -58,8 +58,9 @@ static void prove(struct bound *b)
 static void run(struct sz_work *w)
 {
 	struct bound *b = bound_of(w);
+	struct sz_policy_moment at = {.now_ns = (s64)sz_wall_ns()};
 
-	sz_question_decide(&b->question, b->verifier, b->svc, true);
+	sz_question_decide(&b->question, b->verifier, b->svc, &at, true);
 	if (b->decision.reason == SZ_R_NONE)
 		prove(b);
 }

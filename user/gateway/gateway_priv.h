@@ -43,7 +43,8 @@ struct sz_question {
 };
 /* In a worker, under the snapshot `v`: by the answer where there is one, else by the token alone. */
 void sz_question_decide(const struct sz_question *q, const struct sz_verifier *v,
-			const struct sz_conf_service *svc, bool dpop);
+			const struct sz_conf_service *svc, const struct sz_policy_moment *at,
+			bool dpop);
 /* It is as if nobody had been asked for it yet. */
 void sz_question_forget(struct sz_question *q);
 
@@ -55,6 +56,7 @@ struct sz_job {
 	struct sz_gateway *gateway;
 	struct sz_verifier *verifier; /* reference */
 	const struct sz_conf_service *svc;
+	struct sz_policy_moment at; /* when, and from where it was asked */
 	struct sz_decision decision;
 	struct sz_pending *waiters; /* linked by job_next */
 	struct sz_pending *last_waiter;
@@ -129,6 +131,7 @@ struct sz_pending {
 	size_t released; /* of them, passed on before the head was whole */
 	u64 chain;       /* of what has passed before the first frame: sz_chain() */
 	struct sz_http_head *http;
+	struct sz_digest token; /* with http and a token in it */
 	struct sz_http_chunks chunks;
 };
 
@@ -260,12 +263,19 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
  * Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. `chain`
  * is the flow's there; `breaks`: they belong to a request that was admitted.
  */
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason, u64 chain,
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 chain,
 		      bool breaks);
+
+/* ruling.c: the policy on the request in p->http; d NULL: it has no token. */
+void sz_ruling_make(struct sz_gateway *g, const struct sz_pending *p, const struct sz_decision *d,
+		    struct sz_policy_ruling *ret);
+/* An instant of the wall clock on the maps' clock; never later than it is, ~0 for FOREVER. */
+u64 sz_boot_of_wall(s64 wall_ns);
 
 /* grants.c: the decision on a token into the maps, and its audit record. */
 void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d); /* of its principal */
 int sz_grant_write(struct sz_gateway *g, const struct sz_job *j);
+u64 sz_grant_expiry(const struct sz_gateway *g, const struct sz_decision *d); /* of the token */
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
 
 /* expiry.c: what time ends. g->wheel is there from the beginning; its fn's argument is g. */

@@ -21,7 +21,7 @@ void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d)
 }
 
 /* When the token stops being valid by every rule of its issuer, as sz_token_verify applies them. */
-static u64 expiry(const struct sz_gateway *g, const struct sz_decision *d)
+u64 sz_grant_expiry(const struct sz_gateway *g, const struct sz_decision *d)
 {
 	const struct sz_token *t = &d->token;
 	s64 end = t->exp ? t->exp : d->until_s;
@@ -41,11 +41,19 @@ static u64 expiry(const struct sz_gateway *g, const struct sz_decision *d)
 	return sz_wall_to_boot_ns(end);
 }
 
+/* A grant ends with its token, or where the policy may say something else. */
+static u64 grant_expiry(const struct sz_gateway *g, const struct sz_decision *d)
+{
+	u64 token = sz_grant_expiry(g, d), policy = sz_boot_of_wall(d->routes.until_ns);
+
+	return policy < token ? policy : token;
+}
+
 static int write_good(struct sz_gateway *g, const struct sz_job *j)
 {
 	const struct sz_decision *d = &j->decision;
 	struct sz_grant grant = {
-		.expires_ns = expiry(g, d),
+		.expires_ns = grant_expiry(g, d),
 		.policy_gen = g->cfg->policy_gen,
 		.key_gen = g->cfg->key_gen,
 		.key_serial = g->cfg->key_serial[sz_key_slot(&d->names.id[SZ_REVOKE_KEY])],
@@ -57,6 +65,8 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 		.session = d->names.id[SZ_REVOKE_SESSION],
 		.key = d->names.id[SZ_REVOKE_KEY],
 		.issued_s = d->names.issued_s,
+		.source_bits = d->routes.source_bits,
+		.source = j->at.source,
 	};
 	int r;
 

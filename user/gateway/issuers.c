@@ -22,20 +22,20 @@ void sz_question_forget(struct sz_question *q)
 }
 
 void sz_question_decide(const struct sz_question *q, const struct sz_verifier *v,
-			const struct sz_conf_service *svc, bool dpop)
+			const struct sz_conf_service *svc, const struct sz_policy_moment *at,
+			bool dpop)
 {
-	s64 now = (s64)(sz_wall_ns() / 1000000000ull);
 	struct sz_idp_answer a = {.text = q->answer.text, .len = q->answer.len,
 				  .until_s = q->answer.until_s};
 
 	if (a.text)
-		sz_verifier_decide_answer(v, svc, q->answer.issuer, &a, q->token, q->len, now, dpop,
+		sz_verifier_decide_answer(v, svc, q->answer.issuer, &a, q->token, q->len, at, dpop,
 					  sz_revocations_check, q->gateway, q->decision);
 	else if (dpop)
-		sz_verifier_decide_bound(v, svc, q->token, q->len, now, sz_revocations_check,
+		sz_verifier_decide_bound(v, svc, q->token, q->len, at, sz_revocations_check,
 					 q->gateway, q->decision);
 	else
-		sz_verifier_decide(v, svc, q->token, q->len, now, sz_revocations_check, q->gateway,
+		sz_verifier_decide(v, svc, q->token, q->len, at, sz_revocations_check, q->gateway,
 				   q->decision);
 }
 

@@ -15,7 +15,8 @@ static void run(struct sz_work *w)
 {
 	struct sz_job *j = job_of(w);
 
-	sz_question_decide(&j->question, j->verifier, j->svc, false);
+	j->at = (struct sz_policy_moment){.now_ns = (s64)sz_wall_ns(), .source = j->flow.client};
+	sz_question_decide(&j->question, j->verifier, j->svc, &j->at, false);
 }
 
 static void done(struct sz_work *w)

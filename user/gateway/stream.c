@@ -17,7 +17,9 @@
 struct verdict {
 	enum sz_reason reason; /* SZ_R_TICKET, or why not */
 	u64 principal;
+	u64 explanation; /* 0: there is none */
 	u16 route;
+	u16 challenge; /* of a step-up */
 	u8 method;
 };
 
@@ -67,7 +69,7 @@ static size_t held_len(const struct sz_held *h)
 	return (size_t)h->miss.payload_len - h->miss.undecided;
 }
 
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, enum sz_reason reason, u64 chain,
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 chain,
 		      bool breaks)
 {
 	struct sz_ticket t = {.reason = reason,
@@ -192,11 +194,18 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 	return SZ_R_NONE;
 }
 
-static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
+static void refuse_with(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason,
+			u16 challenge)
 {
 	if (p->first)
-		sz_stream_refuse(g, p->first, reason, p->chain, p->state == SZ_PENDING_CHUNKS);
+		sz_stream_refuse(g, p->first, SZ_TELL(reason, challenge), p->chain,
+				 p->state == SZ_PENDING_CHUNKS);
 	sz_pending_free(g, p);
+}
+
+static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
+{
+	refuse_with(g, p, reason, 0);
 }
 
 /* Framing of a chunked body in the one frame that is held: admits it, and those that join on. */
@@ -262,59 +271,29 @@ static void admit(struct sz_gateway *g, struct sz_pending *p, const struct verdi
 
 /* ---- deciding -------------------- */
 
-/*
- * The policy on the canonical path and, where it differs, on the path as sent: some servers route
- * by one and some by the other, so only what both forms allow on one and the same route passes.
- */
-static struct verdict decide(const struct sz_pending *p, const json_t *claims, struct sz_error *why)
-{
-	const struct sz_http_head *http = p->http;
-	struct sz_policy_request req = {
-		.method = http->method, .path = http->path, .path_len = http->path_len};
-	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)http->method};
-	u16 raw_route = SZ_ROUTE_NONE;
-
-	v.reason = sz_policy_decide(p->svc, claims, &req, &v.route, why);
-	if (SZ_RULE(DPOP_ROUTE) && v.reason == SZ_R_TICKET && !http->dpop &&
-	    p->svc->routes[v.route].dpop == SZ_DPOP_REQUIRED) {
-		v.reason = SZ_R_DPOP_BINDING;
-		sz_error_set(why, 0, "the route needs a token that is bound to a key (DPoP)");
-	}
-	if (SZ_RULE(PATH_AS_SENT) && v.reason == SZ_R_TICKET && http->path_changed) {
-		const char *q = memchr(http->target, '?', http->target_len);
-
-		req.path = http->target;
-		req.path_len = q ? (size_t)(q - http->target) : http->target_len;
-		if (sz_policy_decide(p->svc, claims, &req, &raw_route, why) != SZ_R_TICKET ||
-		    raw_route != v.route) {
-			v.reason = SZ_R_NO_ROUTE;
-			sz_error_set(why, 0,
-				     "the path as sent and its canonical form \"%.200s\" fall "
-				     "under different routes",
-				     http->path);
-		}
-	}
-	return v;
-}
-
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d)
 {
-	struct sz_error why = {};
-	struct verdict v;
+	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
+	struct sz_policy_ruling r;
+	const char *why;
 
 	if (d && d->reason != SZ_R_NONE) {
-		v = (struct verdict){
-			.reason = d->reason, .route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
-		why = d->detail;
+		v.reason = d->reason;
+		why = d->detail.msg;
 	} else {
-		v = decide(p, d ? d->token.claims : NULL, &why);
+		sz_ruling_make(g, p, d, &r);
+		v.reason = r.reason;
+		v.route = r.route;
+		v.challenge = r.challenge;
+		v.explanation = r.id;
 		v.principal = d ? d->principal : 0;
+		why = r.why.msg;
 	}
-	audit_request(g, p, &v, d, why.msg[0] ? why.msg : NULL);
+	audit_request(g, p, &v, d, why[0] ? why : NULL);
 	if (v.reason == SZ_R_TICKET)
 		admit(g, p, &v);
 	else
-		refuse(g, p, v.reason);
+		refuse_with(g, p, v.reason, v.challenge);
 }
 
 /* The head is whole: a token to verify, or not. */
@@ -335,6 +314,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		return;
 	} else if (p->http->token) {
 		sz_stream_token_digest(g, p->http->token, p->http->token_len, &digest);
+		p->token = digest;
 		sz_guard_verify(g, p, m, p->http->token, p->http->token_len, &digest);
 		return;
 	} else {

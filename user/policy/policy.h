@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The policy engine: claims in, one answer per route out. Pure: no I/O, no clock, no globals.
- * This is the one seam for a fuller language: whatever decides must fill struct sz_policy_answer
- * for a token (the request unknown), and decide one request for routes it answered with "ask".
+ * The policy engine: claims in, one answer per route out, and one request in full. Conditions are
+ * compiled once from the configuration (struct sz_policy, immutable, shared by threads). Pure but
+ * for the files of time zones: the time comes from the caller, and relationships through a
+ * callback.
+ *
+ * The same judge decides in three states of knowledge: with the token alone, with the request line,
+ * and with everything. What is known less never says more than "ask": an answer that is given early
+ * is the one that would be given late, until the instant and within the prefix that stand beside
+ * it.
  */
 #ifndef SZ_POLICY_POLICY_H
 #define SZ_POLICY_POLICY_H
@@ -12,13 +18,58 @@
 #include "config/config.h"
 #include "core/core.h"
 
-struct sz_policy_answer {
-	u64 allow[SZ_ROUTE_WORDS];
-	u64 ask[SZ_ROUTE_WORDS]; /* the daemon decides each request; set only with allow possible */
+#define SZ_POLICY_FOREVER INT64_MAX
+#define SZ_POLICY_STEPS   100000u  /* of one condition */
+#define SZ_POLICY_BYTES   (1u << 20) /* of all conditions of one request */
+
+struct sz_policy;
+
+/* A question about a relationship. */
+struct sz_policy_question {
+	const char *user, *relation, *object;
+	const json_t *context; /* NULL: none */
 };
 
-/* Partial evaluation: every route of the service for a verified token's claims. */
-void sz_policy_for_token(const struct sz_conf_service *svc, const json_t *claims,
+/* 0 with *ret, or -errno with *e: the request is refused then. Called by any thread. */
+typedef int (*sz_policy_relation_fn)(void *arg, const struct sz_policy_question *q, bool *ret,
+				     struct sz_error *e);
+
+/*
+ * Compiles every condition of the configuration and reads its tables. -errno with *e filled as
+ * "FILE:LINE:COLUMN: ...". The configuration must stay.
+ */
+int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_error *e);
+void sz_policy_free(struct sz_policy *p); /* NULL is fine */
+/* Who answers questions about relationships; without, they are all refused. */
+void sz_policy_relations(struct sz_policy *p, sz_policy_relation_fn fn, void *arg);
+
+/* A verified token. */
+struct sz_policy_subject {
+	const json_t *claims;
+	const char *issuer, *subject, *jti, *kid, *alg; /* NULL where absent */
+	s64 issued_s, expires_s;                        /* 0 where absent */
+};
+
+/* Here and now. */
+struct sz_policy_moment {
+	s64 now_ns; /* wall clock, since 1970 */
+	struct sz_addr source;
+};
+
+struct sz_policy_answer {
+	u64 allow[SZ_ROUTE_WORDS];
+	/* The daemon decides each request. With allow: only those from another source. */
+	u64 ask[SZ_ROUTE_WORDS];
+	s64 until_ns;           /* what is said here holds before this instant */
+	u32 source_bits;        /* of the source that "allow and ask" is about; 0: there is none */
+};
+
+/*
+ * Partial evaluation: every route of the service for a verified token, the request unknown. p may
+ * be NULL for a service without conditions.
+ */
+void sz_policy_for_token(const struct sz_policy *p, const struct sz_conf_service *svc,
+			 const struct sz_policy_subject *who, const struct sz_policy_moment *at,
 			 struct sz_policy_answer *ret);
 
 /* A request as the policy sees it. */
@@ -26,19 +77,38 @@ struct sz_policy_request {
 	enum sz_method method;
 	const char *path; /* canonical, without query */
 	size_t path_len;
+	const char *query; /* behind the '?'; NULL: none */
+	size_t query_len;
+	const char *head; /* from the request line to the empty line; NULL: no header fields */
+	size_t head_len;
 };
 
-/* Route that covers a request: the longest prefix whose methods include it; SZ_ROUTE_NONE. */
+/* Route that covers a request: the most specific whose methods include it; SZ_ROUTE_NONE. */
 u16 sz_policy_route(const struct sz_conf_service *svc, const struct sz_policy_request *req);
 
+struct sz_policy_ruling {
+	enum sz_reason reason; /* SZ_R_TICKET when allowed */
+	u16 route;             /* the route looked at */
+	u16 challenge;         /* of SZ_R_STEP_UP: which of the answers, from 1 */
+	bool lasting;          /* the same for each request with this token and request line, */
+	bool relation;         /* as long as no relationship has changed, */
+	s64 until_ns;          /* before this instant, */
+	u32 source_bits;       /* and from sources that share so many bits */
+	u64 id;                /* of the explanation: same policy, route and clause, same id */
+	struct sz_error why;   /* which clause decided */
+	struct sz_error otherwise; /* what would have to be true for the other answer; may be "" */
+};
+
 /*
- * One request in full. claims NULL: no token. Returns SZ_R_TICKET when allowed, else NO_ROUTE,
- * NO_TOKEN or NO_SCOPE; *ret_route is the route looked at. `why` (may be NULL) says in words which
- * condition decided, for explain and the audit record.
+ * One request in full. who NULL: no token. p may be NULL for a service without conditions. Reasons:
+ * TICKET, NO_ROUTE, NO_TOKEN, NO_SCOPE, STEP_UP, CONDITION, RELATION, RISK, POLICY_ERROR.
  */
-enum sz_reason sz_policy_decide(const struct sz_conf_service *svc, const json_t *claims,
-				const struct sz_policy_request *req, u16 *ret_route,
-				struct sz_error *why);
+void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *svc,
+		      const struct sz_policy_subject *who, const struct sz_policy_request *req,
+		      const struct sz_policy_moment *at, struct sz_policy_ruling *ret);
+
+/* The challenge with this number (from 1): what its answer says beside the reason; or NULL. */
+const char *sz_policy_challenge(const struct sz_policy *p, u32 n);
 
 /* The same routes as nodes of the kernel's LPM trie (see struct sz_route_key). */
 struct sz_policy_node {

@@ -58,6 +58,8 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 			sz_error_set(e, r, "%s:%u: keys of issuer %s: %s", conf->path, is->line,
 				     is->issuer, why.msg);
 	}
+	if (!r)
+		r = sz_policy_new(conf, &shared->policy, e);
 	if (r) {
 		sz_verifier_unref(v);
 		return r;
@@ -98,10 +100,16 @@ void sz_verifier_unref(struct sz_verifier *v)
 		sz_jwks_free(v->keys[i].set);
 	free(v->keys);
 	if (!__atomic_sub_fetch(&v->shared->refs, 1, __ATOMIC_ACQ_REL)) {
+		sz_policy_free(v->shared->policy);
 		sz_conf_free(v->shared->conf);
 		free(v->shared);
 	}
 	free(v);
+}
+
+struct sz_policy *sz_verifier_policy(const struct sz_verifier *v)
+{
+	return v ? v->shared->policy : NULL;
 }
 
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v)

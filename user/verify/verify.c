@@ -179,16 +179,35 @@ static void ask_for_binding(const struct sz_conf_service *svc, struct sz_policy_
 {
 	size_t i;
 
-	for (i = 0; i < svc->n_routes && i < SZ_ROUTES_MAX; i++)
-		if (SZ_RULE(DPOP_ROUTE) && svc->routes[i].dpop == SZ_DPOP_REQUIRED)
-			a->ask[i / 64] |= a->allow[i / 64] & 1ull << (i % 64);
+	for (i = 0; i < svc->n_routes && i < SZ_ROUTES_MAX; i++) {
+		u64 bit = 1ull << (i % 64);
+
+		if (!SZ_RULE(DPOP_ROUTE) || svc->routes[i].dpop != SZ_DPOP_REQUIRED)
+			continue;
+		a->ask[i / 64] |= a->allow[i / 64] & bit;
+		a->allow[i / 64] &= ~bit;
+	}
+}
+
+void sz_verifier_subject(const struct sz_token *t, struct sz_policy_subject *ret)
+{
+	*ret = (struct sz_policy_subject){.claims = t->claims,
+					  .issuer = t->issuer,
+					  .subject = t->subject,
+					  .jti = t->jti,
+					  .kid = t->kid,
+					  .alg = sz_alg_name(t->alg),
+					  .issued_s = t->iat,
+					  .expires_s = t->exp};
 }
 
 /* What is said of a token that is good: who it is of, whether it was revoked, what it may do. */
-static void accept(const struct sz_conf_service *svc, const struct sz_conf_issuer *is,
-		   const char *token, size_t n, bool dpop, sz_revoked_fn revoked, void *arg,
+static void accept(const struct sz_verifier *v, const struct sz_conf_service *svc,
+		   const struct sz_conf_issuer *is, const char *token, size_t n,
+		   const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
 		   struct sz_decision *ret)
 {
+	struct sz_policy_subject who;
 	u64 began;
 	u32 kind;
 
@@ -205,7 +224,8 @@ static void accept(const struct sz_conf_service *svc, const struct sz_conf_issue
 	if (ret->reason != SZ_R_NONE)
 		return;
 	began = sz_boot_ns();
-	sz_policy_for_token(svc, ret->token.claims, &ret->routes);
+	sz_verifier_subject(&ret->token, &who);
+	sz_policy_for_token(sz_verifier_policy(v), svc, &who, at, &ret->routes);
 	ret->policy_ns = sz_boot_ns() - began;
 	if (!dpop)
 		ask_for_binding(svc, &ret->routes);
@@ -231,42 +251,42 @@ static void look_further(const struct choice *c, const char *jws, size_t n, stru
 }
 
 static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
-		   size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+		   size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
 		   struct sz_decision *ret)
 {
-	struct choice c = {.v = v, .now = now};
+	struct choice c = {.v = v, .now = at->now_ns / 1000000000};
 
 	memset(ret, 0, sizeof(*ret));
 	if (svc->opaque && !looks_like_jws(jws, n)) {
 		want_answer(v, svc->opaque, ret);
 		return;
 	}
-	ret->reason = sz_token_verify_any(jws, n, choose, &c, now, &ret->token, &ret->detail);
+	ret->reason = sz_token_verify_any(jws, n, choose, &c, c.now, &ret->token, &ret->detail);
 	if (c.issuer)
 		ret->issuer = (size_t)(c.issuer - v->conf->issuers);
 	if (ret->reason != SZ_R_NONE)
 		look_further(&c, jws, n, ret);
 	else
-		accept(svc, c.issuer, jws, n, dpop, revoked, arg, ret);
+		accept(v, svc, c.issuer, jws, n, at, dpop, revoked, arg, ret);
 }
 
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
 			struct sz_decision *ret)
 {
-	decide(v, svc, jws, n, now, false, revoked, arg, ret);
+	decide(v, svc, jws, n, at, false, revoked, arg, ret);
 }
 
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			      const char *jws, size_t n, s64 now, sz_revoked_fn revoked, void *arg,
+			      const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
 			      struct sz_decision *ret)
 {
-	decide(v, svc, jws, n, now, true, revoked, arg, ret);
+	decide(v, svc, jws, n, at, true, revoked, arg, ret);
 }
 
 void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
-			       size_t n, s64 now, bool dpop, sz_revoked_fn revoked, void *arg,
+			       size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
 			       struct sz_decision *ret)
 {
 	const struct sz_conf_issuer *is = &v->conf->issuers[issuer];
@@ -276,10 +296,11 @@ void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf
 	ret->issuer = issuer;
 	ret->until_s = answer->until_s;
 	ret->reason = sz_token_introspected(answer->text, answer->len, &rules,
-					    is->introspection.require_audience, now, &ret->token,
+					    is->introspection.require_audience, at->now_ns / 1000000000,
+					    &ret->token,
 					    &ret->answer_err, &ret->detail);
 	if (ret->reason == SZ_R_NONE)
-		accept(svc, is, token, n, dpop, revoked, arg, ret);
+		accept(v, svc, is, token, n, at, dpop, revoked, arg, ret);
 }
 
 void sz_decision_done(struct sz_decision *d)

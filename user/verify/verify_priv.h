@@ -10,6 +10,7 @@
 /* A configuration that several snapshots share: they differ in their keys. */
 struct sz_verifier_conf {
 	struct sz_conf *conf;
+	struct sz_policy *policy;
 	unsigned refs;
 };
 
