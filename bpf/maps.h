@@ -30,6 +30,14 @@ struct {
 	__type(value, struct sz_service);
 } sz_services SEC(".maps");
 
+/* Entries: daemon. W: ingress, egress. R: ingress, egress, CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * SZ_SERVICES_MAX);
+	__type(key, struct sz_service_key);
+	__type(value, struct sz_syn);
+} sz_syn SEC(".maps");
+
 /* W: daemon. R: ingress, CLI. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -9,6 +9,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <linux/tcp.h>
 
 #include "maps.h"
 
@@ -74,6 +75,92 @@ static __attribute__((noinline)) long sz_ctx_resize(struct xdp_md *ctx, u32 len)
 		return -1;
 	return bpf_xdp_adjust_tail(ctx, d - SZ_HEADROOM);
 }
+
+#include "subzero/parts.h"
+
+#define sz_clock_ms() ((u32)(bpf_ktime_get_ns() / 1000000))
+
+/* This machine's socket for the segment, in the interface's network namespace. */
+static __attribute__((always_inline)) struct bpf_sock *sz_socket(struct xdp_md *ctx,
+								  const struct sz_packet *p)
+{
+	struct bpf_sock_tuple t = {};
+
+	if (p->v6) {
+		__builtin_memcpy(t.ipv6.saddr, p->key.client.b, 16);
+		__builtin_memcpy(t.ipv6.daddr, p->key.server.b, 16);
+		t.ipv6.sport = p->key.client_port;
+		t.ipv6.dport = p->key.server_port;
+		return bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	__builtin_memcpy(&t.ipv4.saddr, p->key.client.b + 12, 4);
+	__builtin_memcpy(&t.ipv4.daddr, p->key.server.b + 12, 4);
+	t.ipv4.sport = p->key.client_port;
+	t.ipv4.dport = p->key.server_port;
+	return bpf_skc_lookup_tcp(ctx, &t, sizeof(t.ipv4), BPF_F_CURRENT_NETNS, 0);
+}
+
+/* Headers where the helpers find them at fixed places: IP at 0, TCP at 64 of `out`. */
+static __attribute__((always_inline)) void sz_cookie_headers(struct sz_scratch *s)
+{
+	__builtin_memcpy(s->out, s->frame + SZ_AT(s->p.l3_off), 40);
+	__builtin_memcpy(s->out + 64, s->frame + SZ_AT(s->p.l4_off), 60);
+}
+
+/* Global, so that the verifier looks at each of these once. */
+__attribute__((noinline)) s64 sz_socket_cookie(struct xdp_md *ctx)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct bpf_sock *sk;
+	s64 r = -1;
+	u32 n;
+
+	if (!s)
+		return -1;
+	n = s->p.payload_off - s->p.l4_off;
+	sz_cookie_headers(s);
+	sk = sz_socket(ctx, &s->p);
+	if (!sk)
+		return -1;
+	if (sk->state == BPF_TCP_LISTEN)
+		r = sz_bounded(n, 60, bpf_tcp_gen_syncookie(sk, s->out, 40,
+							    (void *)(s->out + 64), len_));
+	bpf_sk_release(sk);
+	return r;
+}
+
+__attribute__((noinline)) int sz_socket_valid(void)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct tcphdr *th;
+
+	if (!s)
+		return 0;
+	th = (void *)(s->out + 64);
+	sz_cookie_headers(s);
+	s->w.cookie_ok = !(s->p.v6 ? bpf_tcp_raw_check_syncookie_ipv6((void *)s->out, th)
+				   : bpf_tcp_raw_check_syncookie_ipv4((void *)s->out, th));
+	return s->w.cookie_ok;
+}
+
+__attribute__((noinline)) int sz_socket_listens(struct xdp_md *ctx)
+{
+	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	struct bpf_sock *sk;
+
+	if (!s)
+		return 0;
+	sk = sz_socket(ctx, &s->p);
+	if (!sk)
+		return 0;
+	s->w.listens = sk->state == BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return s->w.listens;
+}
+
+#define sz_cookie_make(ctx, s) ((void)(s), sz_socket_cookie(ctx))
+#define sz_cookie_valid(s) ((void)(s), sz_socket_valid())
+#define sz_server_listens(ctx, s) ((void)(s), sz_socket_listens(ctx))
 
 #include "subzero/guard.h"
 

@@ -53,6 +53,9 @@ struct sz_config {
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
 	u64 event_burst_ns;
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
+	u64 cookie_until_ns;   /* SYN cookies of this machine may be about; W: ingress, daemon */
+	u32 host;              /* SZ_HOST_*: how this machine's TCP answers a SYN */
+	u32 host_pad;
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
 	u64 same_key[SZ_SAME_MAX / 8 + 2]; /* secret like `key`, for sz_same_sum() */
@@ -68,6 +71,8 @@ struct sz_service_key {
 
 #define SZ_SVC_MONITOR 0x1u    /* decide and count, but pass */
 #define SZ_SVC_EVENT_HITS 0x2u /* one event per admitted request */
+#define SZ_SVC_COOKIES_AUTO 0x100u   /* SYN cookies while there is pressure */
+#define SZ_SVC_COOKIES_ALWAYS 0x200u /* SYN cookies for every connection */
 
 struct sz_service {
 	u32 id;               /* made from the service's name; never 0 */
@@ -79,6 +84,29 @@ struct sz_service {
 	u64 syn_interval_ns;  /* GCRA of new connections per source; 0 = no limit */
 	u64 syn_burst_ns;
 	u64 enforced_ns;      /* connections born before this are not known to be whole */
+	u32 syn_rate;         /* pressure: that many SYNs in a second */
+	u32 syn_half;         /* or so many more than connections that came to something */
+};
+
+/* ---- sz_syn: SYN cookies, by endpoint ------------------------------------------------------- */
+
+/* sz_config.host: what a SYN-ACK made here may offer; see docs/limits.md on timestamps. */
+#define SZ_HOST_WSCALE 0x0fu /* the window scale its servers announce */
+#define SZ_HOST_SCALE 0x10u  /* net.ipv4.tcp_window_scaling is on */
+#define SZ_HOST_SACK 0x20u   /* tcp_sack is on */
+#define SZ_HOST_STAMPS 0x40u /* tcp_timestamps is 2: no offset that only the kernel knows */
+
+/* Key: struct sz_service_key, an endpoint as configured. */
+struct sz_syn {
+	u64 window_ns;   /* since when `syns` and `done` are counted */
+	u64 pressure_ns; /* cookies are given out until then */
+	u64 local_ns;    /* when this machine last said SYN-ACK in its name */
+	u64 routed_ns;   /* when another machine did, behind this one: it has another secret */
+	u64 sent;        /* cookies given out */
+	u64 good;        /* connections that one began */
+	u64 bad;         /* segments without connection or cookie, dropped under pressure */
+	u32 syns;
+	u32 done;        /* connections with their first request admitted */
 };
 
 /* ---- sz_routes: LPM trie over (service, path) ----------------------------------------------- */
@@ -617,10 +645,11 @@ enum sz_miss_why {
 };
 
 _Static_assert(sizeof(struct sz_config) ==
-		       160 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
+		       176 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
 	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_service) == 64, "ABI");
+_Static_assert(sizeof(struct sz_service) == 72, "ABI");
+_Static_assert(sizeof(struct sz_syn) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");

@@ -103,6 +103,34 @@ SZ_PART int sz_part_blame(u32 reason)
 	return 0;
 }
 
+/* The state of the endpoint that the segment is for: by its address, or by any. */
+SZ_COLD struct sz_syn *sz_syn_of(const struct sz_addr *server, u16 port)
+{
+	struct sz_service_key key = {.addr = *server, .port = port};
+	struct sz_syn *syn = sz_map_get(&sz_syn, &key);
+
+	if (syn)
+		return syn;
+	sz_memset(&key.addr, 0, sizeof(key.addr));
+	return sz_map_get(&sz_syn, &key);
+}
+
+/* From either map; NULL: in none. Another CPU may move it to the first meanwhile. */
+SZ_COLD struct sz_flow *sz_flow_lookup(const struct sz_flow_key *key, u32 *ret_promoted)
+{
+	struct sz_flow *f = sz_map_get(&sz_flows, key);
+
+	*ret_promoted = 1;
+	if (f)
+		return f;
+	*ret_promoted = 0;
+	f = sz_map_get(&sz_half, key);
+	if (f)
+		return f;
+	*ret_promoted = 1;
+	return sz_map_get(&sz_flows, key);
+}
+
 /* Counts a refusal and, where it is one, reports it. */
 SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
 {

@@ -17,13 +17,14 @@
  *   sz_ctx_resize(ctx, len) (may move the content: all of it is stored anew afterwards, or it
  *   only shrinks), sz_ring_put(&ring, record, len, max): all int, 0 or negative;
  *   `max` is a constant that len may not exceed
- *   sz_now(), struct sz_ctx with its length through sz_ctx_len(ctx)
+ *   sz_now(), struct sz_ctx with its length through sz_ctx_len(ctx), and what cookie.h names
  * and in BPF SZ_SCRATCH(slot), this CPU's memory.
  */
 #ifndef SZ_GUARD_H
 #define SZ_GUARD_H
 
 #include "subzero/account.h"
+#include "subzero/cookie.h"
 #include "subzero/flow.h"
 #include "subzero/outcome.h"
 #include "subzero/rule.h"
@@ -35,13 +36,21 @@ SZ_COLD int sz_guard_syn(struct sz_ctx *ctx, struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 	u32 n = s->p.payload_off, at = sz_packet_multipath(s->frame, &s->p);
-	struct sz_source *src = sz_source_of(&s->p.key.client);
+	struct sz_source *src;
 
 	if (SZ_RULE(SYN_ALONE) &&
 	    (s->p.tcp_flags & (SZ_TCP_FIN | SZ_TCP_RST | SZ_TCP_ACK | SZ_TCP_URG)))
 		return sz_drop(s, g->svc->id, SZ_R_BAD_FLAGS);
 	if (SZ_RULE(SYN_DATA) && s->p.payload_len)
 		return sz_drop(s, g->svc->id, SZ_R_SYN_DATA);
+	if (g->svc->flags & (SZ_SVC_COOKIES_AUTO | SZ_SVC_COOKIES_ALWAYS)) {
+		int act = sz_cookie_syn(ctx, g);
+
+		/* Its source is not known to be true: it counts when the cookie comes back. */
+		if (act != SZ_AGAIN)
+			return act;
+	}
+	src = sz_source_of(&s->p.key.client);
 	if (SZ_RULE(SYN_LIMIT) && src) {
 		sz_fetch_add(&src->syns, 1);
 		src->seen_ns = s->w.now;
@@ -82,22 +91,6 @@ SZ_INLINE bool sz_segment_known(struct sz_scratch *s)
 		       (!SZ_RULE(BODY_END) || len <= r->seq + r->len - seq);
 	}
 	return false;
-}
-
-/* From either map; NULL: in none. Another CPU may move it to the first meanwhile. */
-SZ_COLD struct sz_flow *sz_flow_lookup(const struct sz_flow_key *key, u32 *ret_promoted)
-{
-	struct sz_flow *f = sz_map_get(&sz_flows, key);
-
-	*ret_promoted = 1;
-	if (f)
-		return f;
-	*ret_promoted = 0;
-	f = sz_map_get(&sz_half, key);
-	if (f)
-		return f;
-	*ret_promoted = 1;
-	return sz_map_get(&sz_flows, key);
 }
 
 /* The flow of the segment, from either map; NULL when there is none. */
@@ -392,6 +385,11 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 			return SZ_DROP;
 		s->w.loaded = rest;
 	}
+	if (sz_cookies_about(g.cfg, s->w.now) && (s->p.tcp_flags & SZ_TCP_ACK) &&
+	    !(s->p.tcp_flags & SZ_TCP_RST) && sz_part_cookie_ack(ctx, g.svc->flags, g.svc->id,
+								 g.svc->syn_interval_ns,
+								 g.svc->syn_burst_ns))
+		return SZ_DROP;
 	return sz_guard_segment(ctx, &g);
 }
 
@@ -427,7 +425,9 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 	if (!SZ_RULE(FLOW_BIRTH) ||
 	    (p->tcp_flags & (SZ_TCP_SYN | SZ_TCP_ACK)) == (SZ_TCP_SYN | SZ_TCP_ACK)) {
 		struct sz_flow *old = f ? f : h;
+		u64 now = sz_now();
 
+		sz_syn_learn(&key, forwarded, now);
 		if (old && old->base == p->ack && old->iss == p->seq) {
 			/*
 			 * Sent again: what was learned since stays. But a server that has taken
@@ -441,7 +441,7 @@ SZ_INLINE void sz_guard_egress(u32 n, u32 len, bool forwarded, struct sz_scratch
 			}
 			return;
 		}
-		sz_flow_init(&s->flow, sz_flow_tag(&key), p->ack, p->seq, svc->id, sz_now());
+		sz_flow_init(&s->flow, sz_flow_tag(&key), p->ack, p->seq, svc->id, now);
 		sz_map_unset(&sz_flows, &key);
 		sz_map_set(&sz_half, &key, &s->flow);
 		return;

@@ -26,6 +26,12 @@
 #define SZ_ANSWER_MAX 768        /* bytes of a prepared HTTP answer */
 #define SZ_BRIEF_MAX 208         /* bytes of its short form, for frames that cannot grow much */
 
+/*
+ * The kernel takes a SYN cookie of this minute and of the one before; a third is for clocks that
+ * are read one after the other. A flow that is older than this has outlived every cookie.
+ */
+#define SZ_COOKIE_LIFE_NS 180000000000ull
+
 /* Policy. */
 #define SZ_ROUTES_MAX 256        /* routes of one service: one bit each in a grant */
 #define SZ_ROUTE_WORDS (SZ_ROUTES_MAX / 64)

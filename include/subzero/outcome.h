@@ -79,6 +79,18 @@ SZ_INLINE void sz_ticket_done(struct sz_scratch *s)
 	}
 }
 
+/* A connection came to something: it is none of a SYN flood. */
+SZ_INLINE void sz_syn_done(struct sz_guard *g)
+{
+	struct sz_syn *syn;
+
+	if (!(g->svc->flags & SZ_SVC_COOKIES_AUTO))
+		return;
+	syn = sz_syn_of(&g->s->p.key.server, g->s->p.key.server_port);
+	if (syn)
+		sz_fetch_add(&syn->done, 1);
+}
+
 /*
  * Writes the flow back: in place, or from the half-open map into the one of verified connections
  * once a request was admitted. False: lost a race, nothing was written.
@@ -106,6 +118,7 @@ SZ_COLD bool sz_commit(struct sz_guard *g, struct sz_flow *f)
 				 now on */
 	sz_map_unset(&sz_half, key);
 	sz_ticket_done(s);
+	sz_syn_done(g);
 	return true;
 }
 

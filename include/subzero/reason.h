@@ -101,7 +101,11 @@
 	  "repeats admitted bytes in other pieces; dropped until it is sent again")                 \
 	X(89, SYN_TOTAL, "syn_total", 0, "too many new connections to this service")               \
 	X(90, SYN_RULE, "syn_rule", 0, "too many new connections of this kind")                    \
-	X(91, SYN_FULL, "syn_full", 0, "no room to count another address's new connections")
+	X(91, SYN_FULL, "syn_full", 0, "no room to count another address's new connections")         \
+	X(93, COOKIE_SENT, "cookie_sent", 0, "SYN answered with a cookie")                         \
+	X(94, COOKIE, "cookie", 0, "connection begun by a SYN cookie")                             \
+	X(95, COOKIE_BAD, "cookie_bad", 0,                                                         \
+	  "under a SYN flood: belongs to no connection and carries no cookie; dropped")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
@@ -123,7 +127,8 @@ static inline int sz_reason_is_record(unsigned int reason)
 {
 	return reason >= SZ_R_NO_TOKEN && reason != SZ_R_ANSWERED && reason != SZ_R_GAP &&
 	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE &&
-	       reason != SZ_R_CLOSED && reason != SZ_R_RECUT;
+	       reason != SZ_R_CLOSED && reason != SZ_R_RECUT && reason != SZ_R_COOKIE_SENT &&
+	       reason != SZ_R_COOKIE && reason != SZ_R_COOKIE_BAD;
 }
 
 /*

@@ -36,6 +36,11 @@
 	X(HANDSHAKE, 2, "until the server speaks, a segment fits its SYN-ACK")			\
 	X(COOKIE_ACK, 2, "it acknowledges exactly that SYN-ACK")				\
 	X(COOKIE_SEQ, 2, "it begins where no other cookie fits")				\
+	X(COOKIE_VALID, 2, "a flow begins at an ACK only with a cookie of this machine")	\
+	X(COOKIE_LISTENS, 2, "and only where the server has no connection yet")			\
+	X(COOKIE_LOCAL, 2, "and only where the server is on this machine")			\
+	X(COOKIE_FORGETS, 2, "who is given a cookie has no connection")				\
+	X(COOKIE_ELSEWHERE, 2, "a cookie counts at the first byte of a flow only")		\
 	/* every version of a byte is the same */						\
 	X(BOUNDARY, 3, "a request begins at the boundary and nowhere else")			\
 	X(FLOOR, 3, "bytes far behind what was acknowledged never pass")			\

@@ -23,6 +23,13 @@ struct sz_admitted {
 	u8 pad[5];
 };
 
+/* What a SYN offers. */
+struct sz_syn_options {
+	u32 at; /* how far they were read, from the frame's first byte */
+	u32 tsval; /* network order */
+	u8 sack, scaled, wscale, stamped;
+};
+
 /* The state of one walk. */
 struct sz_walk {
 	u64 now;
@@ -55,6 +62,11 @@ struct sz_walk {
 	u16 route;
 	u8 method;
 	u8 monitor;
+	u64 cookie;    /* of a SYN: sz_cookie_make() */
+	u32 clock_ms;
+	u32 cookie_ok; /* what sz_cookie_valid() said, */
+	u32 listens;   /* and sz_server_listens() */
+	struct sz_syn_options syn;
 	struct sz_digest token;
 	struct sz_digest sum;  /* of what is behind a request line: see same.h */
 	struct sz_range found; /* what sz_range_known() has found */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "subzero/abi.h"
+#include "subzero/flow.h"
 
 enum native_kind { NATIVE_HASH, NATIVE_LRU, NATIVE_ARRAY, NATIVE_LPM };
 
@@ -43,6 +44,7 @@ struct native_ring {
 	}
 NATIVE_MAP(sz_config, NATIVE_ARRAY, u32, struct sz_config, 1);
 NATIVE_MAP(sz_services, NATIVE_HASH, struct sz_service_key, struct sz_service, 16);
+NATIVE_MAP(sz_syn, NATIVE_HASH, struct sz_service_key, struct sz_syn, 16);
 NATIVE_MAP(sz_routes, NATIVE_LPM, struct sz_route_key, struct sz_route_node, 64);
 NATIVE_MAP(sz_grants, NATIVE_HASH, struct sz_grant_key, struct sz_grant, 64);
 NATIVE_MAP(sz_requests, NATIVE_LRU, struct sz_request_key, struct sz_request, 64);
@@ -285,7 +287,84 @@ static inline int native_resize(struct sz_ctx *ctx, u32 len)
 #define sz_ctx_resize(ctx, len) native_resize(ctx, len)
 #define sz_ring_put(ring, rec, len, max) native_ring_put(ring, rec, len, max)
 
+/*
+ * This machine's TCP as far as SYN cookies go. A cookie is built as Linux builds one: what the
+ * check allows (any sequence numbers of the right difference, four of MSS, two minutes) is what an
+ * attacker can play with.
+ */
+static struct {
+	bool listens;                               /* a server takes cookies, */
+	bool (*connected)(const struct sz_packet *); /* and has this connection; NULL: none */
+	bool told; /* what the kernel said to the same frame, instead of all this: */
+	s64 made;
+	bool valid, listening;
+	u32 clock_ms;
+} native_tcp;
+
+static inline u32 native_cookie_hash(const struct sz_packet *p, u32 count)
+{
+	return (u32)((sz_flow_tag(&p->key) >> 32) * 0x9e3779b1u + count * 0x85ebca6bu + 77);
+}
+
+static inline u32 native_cookie(const struct sz_packet *p, u32 sseq, u32 count, u32 mss)
+{
+	return native_cookie_hash(p, 0) + sseq + (count << 24) +
+	       ((native_cookie_hash(p, count) + mss) & 0xffffff);
+}
+
+/* Would a listener take it? It is what Linux asks of a cookie, no more and no less. */
+static inline bool native_cookie_fits(const struct sz_packet *p)
+{
+	u32 now = (u32)(native_now / 60000000000ull);
+
+	for (u32 age = 0; age < 2; age++)
+		for (u32 mss = 0; mss < 4; mss++)
+			if (native_cookie(p, p->seq - 1, now - age, mss) == p->ack - 1)
+				return true;
+	return false;
+}
+
+struct sz_scratch;
+static inline s64 sz_cookie_make(struct sz_ctx *ctx, struct sz_scratch *s);
+static inline bool sz_cookie_valid(struct sz_scratch *s);
+static inline bool sz_server_listens(struct sz_ctx *ctx, struct sz_scratch *s);
+#define sz_clock_ms() (native_tcp.told ? native_tcp.clock_ms : (u32)(native_now / 1000000))
+
 #include "subzero/guard.h"
+
+static inline bool sz_server_listens(struct sz_ctx *ctx, struct sz_scratch *s)
+{
+	bool here = native_tcp.listens && (!native_tcp.connected || !native_tcp.connected(&s->p));
+
+	(void)ctx;
+	s->w.listens = native_tcp.told ? native_tcp.listening : here;
+	return s->w.listens;
+}
+
+static inline s64 sz_cookie_make(struct sz_ctx *ctx, struct sz_scratch *s)
+{
+	static const u32 mss[2][4] = {{536, 1300, 1440, 1460}, {1220, 1420, 1440, 8940}};
+	const u8 *opt = s->frame + s->p.l4_off + 20;
+	u32 offer = 536, i = 3;
+
+	if (native_tcp.told)
+		return native_tcp.made;
+	if (!native_tcp.listens || (native_tcp.connected && native_tcp.connected(&s->p)))
+		return -1;
+	(void)ctx;
+	if (s->p.payload_off >= s->p.l4_off + 24 && opt[0] == 2 && opt[1] == 4)
+		offer = (u32)opt[2] << 8 | opt[3];
+	while (i && offer < mss[s->p.v6][i])
+		i--;
+	return (s64)((u64)mss[s->p.v6][i] << 32 |
+		     native_cookie(&s->p, s->p.seq, (u32)(native_now / 60000000000ull), i));
+}
+
+static inline bool sz_cookie_valid(struct sz_scratch *s)
+{
+	s->w.cookie_ok = native_tcp.told ? native_tcp.valid : native_cookie_fits(&s->p);
+	return s->w.cookie_ok;
+}
 
 static struct sz_scratch native_scratch[2];
 
@@ -321,7 +400,8 @@ static inline u64 native_lost(u32 reason)
 
 static inline void native_clear(void)
 {
-	struct native_map *all[] = { &sz_config, &sz_services, &sz_routes, &sz_grants, &sz_denied,
+	struct native_map *all[] = { &sz_config, &sz_services, &sz_syn, &sz_routes, &sz_grants,
+				     &sz_denied,
 				     &sz_requests,
 				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
 				     &sz_sources, &sz_principals,
@@ -333,6 +413,7 @@ static inline void native_clear(void)
 	native_ring_clear(&sz_events);
 	memset(native_scratch, 0, sizeof(native_scratch));
 	memset(&native_fail, 0, sizeof(native_fail));
+	memset(&native_tcp, 0, sizeof(native_tcp));
 	native_now = 1000000000000ull;
 }
 

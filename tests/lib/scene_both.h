@@ -48,6 +48,7 @@ struct both_map {
 static struct both_map both_maps[] = {
 	{"sz_config", &sz_config, BOTH_STATE, 0},
 	{"sz_services", &sz_services, BOTH_GIVEN, 0},
+	{"sz_syn", &sz_syn, BOTH_STATE, 0},
 	{"sz_routes", &sz_routes, BOTH_GIVEN, 0},
 	{"sz_grants", &sz_grants, BOTH_GIVEN, 0},
 	{"sz_denied", &sz_denied, BOTH_GIVEN, 0},
@@ -377,6 +378,11 @@ static const struct {
 	{&sz_config, offsetof(struct sz_config, heartbeat_ns)},
 	{&sz_config, offsetof(struct sz_config, miss_tat)},
 	{&sz_services, offsetof(struct sz_service, enforced_ns)},
+	{&sz_config, offsetof(struct sz_config, cookie_until_ns)},
+	{&sz_syn, offsetof(struct sz_syn, window_ns)},
+	{&sz_syn, offsetof(struct sz_syn, pressure_ns)},
+	{&sz_syn, offsetof(struct sz_syn, local_ns)},
+	{&sz_syn, offsetof(struct sz_syn, routed_ns)},
 	{&sz_grants, offsetof(struct sz_grant, expires_ns)},
 	{&sz_grants, offsetof(struct sz_grant, created_ns)},
 	{&sz_denied, offsetof(struct sz_denied, expires_ns)},
@@ -478,6 +484,11 @@ static inline int machine_in(void)
 	scene.out_len = o.data_size_out;
 	k = both_slot(0);
 	native_now = k->w.now;
+	native_tcp.told = true;
+	native_tcp.made = k->w.cookie ? (s64)k->w.cookie : -1;
+	native_tcp.valid = k->w.cookie_ok;
+	native_tcp.listening = k->w.listens;
+	native_tcp.clock_ms = k->w.clock_ms;
 	ctx.data = malloc(PKT_MAX);
 	both_must(ctx.data != NULL, "no", "memory");
 	memset(n->frame, '\n', sizeof(n->frame));

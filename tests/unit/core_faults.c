@@ -462,7 +462,7 @@ TEST(what_tcp_repairs_by_itself_is_no_record)
 
 	for (u32 r = 0; r < SZ_REASON_MAX; r++)
 		records += (u32)sz_reason_is_record(r);
-	EXPECT_EQ(records, SZ_REASON_MAX - SZ_R_NO_TOKEN - 7);
+	EXPECT_EQ(records, SZ_REASON_MAX - SZ_R_NO_TOKEN - 10);
 	for (u32 i = 0; i < 7; i++)
 		EXPECT_TRUE(!sz_reason_is_record(repaired[i]));
 	EXPECT_TRUE(!sz_reason_is_record(SZ_R_MONITORED));

@@ -192,6 +192,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"rebac", .read = sz_conf_read_rebac},
 	{"dpop", .read = sz_conf_read_dpop},
 	{"policy", .read = sz_conf_read_policy},
+	{"syn_cookies", .read = sz_conf_read_syn},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -294,6 +295,8 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 		.audit = {.summary_s = 10,
 			  .rotate_bytes = 256ull << 20,
 			  .denials = RATE(1000, 10000)},
+		.syn = {.mode = SZ_COOKIES_AUTO, .rate = 10000, .half_open = 1000,
+			.window_scale = 7},
 	};
 	r.conf = c;
 	err = read_top(&r, c);

@@ -152,6 +152,9 @@ struct sz_conf_endpoint {
 	u16 port;            /* network order */
 };
 
+/* When a SYN is answered with a cookie. */
+enum sz_conf_cookies { SZ_COOKIES_INHERIT, SZ_COOKIES_AUTO, SZ_COOKIES_ALWAYS, SZ_COOKIES_OFF };
+
 struct sz_conf_service {
 	char *name;
 	u32 id;              /* made from the name: the same in every file that has it */
@@ -163,6 +166,7 @@ struct sz_conf_service {
 	bool audit_requests; /* one audit record per admitted request */
 	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one there is */
 	const struct sz_conf_issuer *opaque; /* who is asked about opaque tokens; NULL: nobody */
+	enum sz_conf_cookies cookies; /* "syn_cookies" */
 	struct sz_conf_rate source, principal, connections;
 	struct sz_conf_route *routes; /* route id = index */
 	size_t n_routes;
@@ -231,6 +235,12 @@ struct sz_conf {
 		struct sz_conf_signal *signals;
 		size_t n_signals;
 	} policy;
+	struct {
+		enum sz_conf_cookies mode; /* of a service that says nothing; default auto */
+		u32 rate, half_open;       /* of an endpoint in a second; 10000, 1000 */
+		bool timestamps;           /* net.ipv4.tcp_timestamps is 2 */
+		u32 window_scale;          /* default 7 */
+	} syn;
 	struct sz_conf_issuer *issuers;
 	size_t n_issuers;
 	struct sz_conf_service *services;

@@ -86,6 +86,11 @@ int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 		      void *obj); /* struct sz_conf_rate */
 int sz_conf_read_file(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		      void *obj); /* a path relative to the configuration file, made absolute */
+/* defence.c: what holds against floods */
+int sz_conf_read_cookies(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj); /* enum sz_conf_cookies */
+int sz_conf_read_syn(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		     void *obj);
 /* [A-Za-z0-9._-]{1,63} */
 bool sz_conf_is_name(const char *s);
 

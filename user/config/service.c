@@ -130,6 +130,7 @@ static const struct sz_conf_field service_fields[] = {
 	{"audit_requests", sz_conf_read_bool, OFF(audit_requests)},
 	{"introspection", sz_conf_read_text, OFF(introspection)},
 	{"limits", .read = read_limits},
+	{"syn_cookies", sz_conf_read_cookies, OFF(cookies)},
 	{"routes", sz_conf_read_routes, .required = true},
 };
 

@@ -46,6 +46,7 @@ static void look(struct sz_doctor *d)
 	sz_doctor_disk(d);
 	sz_doctor_clock(d);
 	sz_doctor_kernel(d);
+	sz_doctor_cookies(d);
 	sz_doctor_pressure(d);
 }
 

@@ -39,6 +39,7 @@ void sz_doctor_providers(struct sz_doctor *d);
 void sz_doctor_conf(struct sz_doctor *d);
 void sz_doctor_clock(struct sz_doctor *d);
 void sz_doctor_kernel(struct sz_doctor *d);
+void sz_doctor_cookies(struct sz_doctor *d);
 void sz_doctor_pressure(struct sz_doctor *d);
 void sz_doctor_disk(struct sz_doctor *d);
 /* Offloads and MTU of one attached interface. */

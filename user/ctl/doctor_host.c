@@ -183,6 +183,53 @@ void sz_doctor_kernel(struct sz_doctor *d)
 			      forwards ? "on, and every service has an address" : "off");
 }
 
+static bool wants_cookies(const struct sz_conf *c, enum sz_conf_cookies mode)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_services; i++)
+		if ((c->services[i].cookies ? c->services[i].cookies : c->syn.mode) == mode)
+			return true;
+	return false;
+}
+
+/* What a SYN-ACK of ours offers must be what the server's TCP will do. */
+static void look_at_timestamps(struct sz_doctor *d)
+{
+	if (d->conf->syn.timestamps &&
+	    (setting("net/ipv4/tcp_timestamps") != 2 || setting("net/ipv4/tcp_sack") != 1 ||
+	     setting("net/ipv4/tcp_window_scaling") != 1))
+		sz_doctor_say(d, SZ_DOCTOR_BAD, "syn cookies",
+			      "sysctl net.ipv4.tcp_timestamps=2 net.ipv4.tcp_sack=1 "
+			      "net.ipv4.tcp_window_scaling=1, or syn_cookies.timestamps: false",
+			      "cookies offer timestamps, SACK and a window scale, but this machine's "
+			      "TCP would not keep to them");
+}
+
+void sz_doctor_cookies(struct sz_doctor *d)
+{
+	long mode = setting("net/ipv4/tcp_syncookies");
+	bool always, automatic;
+
+	if (!d->conf)
+		return;
+	always = wants_cookies(d->conf, SZ_COOKIES_ALWAYS);
+	automatic = wants_cookies(d->conf, SZ_COOKIES_AUTO);
+	if (!always && !automatic)
+		return;
+	if (mode <= 0)
+		sz_doctor_say(d, always ? SZ_DOCTOR_BAD : SZ_DOCTOR_WARN, "syn cookies",
+			      "sysctl net.ipv4.tcp_syncookies=2, or syn_cookies: off",
+			      "tcp_syncookies is 0: this machine's servers take no cookies");
+	else if (mode == 1 && always)
+		sz_doctor_say(d, SZ_DOCTOR_WARN, "syn cookies", "sysctl net.ipv4.tcp_syncookies=2",
+			      "tcp_syncookies is 1: a server takes cookies only while its queue of "
+			      "half-open connections is full, so they are not given out before");
+	else
+		sz_doctor_say(d, SZ_DOCTOR_OK, "syn cookies", "", "tcp_syncookies is %ld", mode);
+	look_at_timestamps(d);
+}
+
 void sz_doctor_pressure(struct sz_doctor *d)
 {
 	static const struct {

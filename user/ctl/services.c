@@ -25,6 +25,9 @@ static int compare_services(const void *a, const void *b)
 
 	if (x->svc.id != y->svc.id)
 		return x->svc.id < y->svc.id ? -1 : 1;
+	/* What stands for an address without a port says nothing about the service: last. */
+	if (!x->key.port != !y->key.port)
+		return x->key.port ? -1 : 1;
 	return memcmp(&x->key, &y->key, sizeof(x->key));
 }
 
@@ -204,6 +207,7 @@ static const struct sz_ctl_column service_columns[] = {
 	{"source_limit", "PER SOURCE", 0},
 	{"principal_limit", "PER PRINCIPAL", 0},
 	{"connection_limit", "CONNECTIONS", 0},
+	{"syn_cookies", "COOKIES", 0},
 	{"audit_requests", NULL, 0},
 };
 
@@ -226,6 +230,41 @@ static u64 count_routes(const struct route *list, size_t n, u32 service)
 	for (i = 0; i < n; i++)
 		found += list[i].service == service;
 	return found;
+}
+
+/*
+ * When SYNs are answered with cookies, and whether they are now. A server that only another
+ * machine's SYN-ACKs speak for cannot have them.
+ */
+static void add_cookies(struct sz_ctl *c, struct sz_ctl_table *t, const struct service_row *rows,
+			size_t n)
+{
+	u32 flags = rows->svc.flags;
+	u64 now = sz_boot_ns(), sent = 0, good = 0, bad = 0;
+	bool routed = false, pressed = false;
+	const char *mode = flags & SZ_SVC_COOKIES_ALWAYS ? "always"
+			   : flags & SZ_SVC_COOKIES_AUTO ? "auto"
+							 : "off";
+	struct sz_syn syn;
+
+	for (size_t i = 0; i < n; i++) {
+		if (sz_map_get(c->kern, SZ_MAP_SYN, &rows[i].key, &syn))
+			continue;
+		sent += syn.sent;
+		good += syn.good;
+		bad += syn.bad;
+		routed |= syn.routed_ns > syn.local_ns;
+		pressed |= syn.pressure_ns > now;
+	}
+	sz_ctl_cell(t,
+		    json_pack("{s:s, s:b, s:b, s:I, s:I, s:I}", "mode", mode, "pressure", pressed,
+			      "behind", routed, "sent", (json_int_t)sent, "returned",
+			      (json_int_t)good, "dropped", (json_int_t)bad),
+		    "%s%s", mode,
+		    flags & (SZ_SVC_COOKIES_ALWAYS | SZ_SVC_COOKIES_AUTO)
+			    ? routed ? ", not local" : pressed ? ", on" : ""
+			    : "");
+	sz_ctl_cell_colour(t, pressed ? SZ_CTL_YELLOW : SZ_CTL_PLAIN);
 }
 
 /* One row for the endpoints rows[0..n) of a service. */
@@ -258,6 +297,7 @@ static void add_service(struct sz_ctl *c, struct sz_ctl_table *t, const struct s
 	add_rate(t, svc->src_interval_ns, svc->src_burst_ns);
 	add_rate(t, svc->pri_interval_ns, svc->pri_burst_ns);
 	add_rate(t, svc->syn_interval_ns, svc->syn_burst_ns);
+	add_cookies(c, t, rows, n);
 	sz_ctl_cell(t, json_boolean(svc->flags & SZ_SVC_EVENT_HITS), "%s", "");
 	sz_buf_done(&b);
 }

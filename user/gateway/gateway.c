@@ -62,6 +62,7 @@ static void on_beat(void *arg)
 
 	beat(g);
 	watch_clock(g);
+	sz_syn_beat(g);
 	sz_revocations_tick(g);
 	sz_bound_tick(g);
 	sz_idp_tick(g->idp);

@@ -190,6 +190,7 @@ struct sz_gateway {
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	u64 next_summary_ns, next_expire_ns, next_purge_ns;
+	u64 cookies_seen; /* given out by the kernel, when last looked at */
 	bool stopping, detach;
 };
 
@@ -303,6 +304,12 @@ void sz_revocations_free(struct sz_revocations *r);
 
 /* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
 bool sz_evidence_beat(struct sz_gateway *g);
+
+/* syn.c: SYN cookies */
+int sz_syn_publish(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e);
+u32 sz_syn_flags(const struct sz_conf *c, const struct sz_conf_service *svc); /* of sz_service */
+/* Tells the kernel's programs when the kernel itself gives out cookies; several times a second. */
+void sz_syn_beat(struct sz_gateway *g);
 
 /* summary.c */
 int sz_baseline_open(struct sz_gateway *g, struct sz_error *e);

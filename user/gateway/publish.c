@@ -260,7 +260,10 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 		struct sz_service v = {
 			.id = svc->id,
 			.flags = (svc->monitor ? SZ_SVC_MONITOR : 0) |
-				 (svc->audit_requests ? SZ_SVC_EVENT_HITS : 0),
+				 (svc->audit_requests ? SZ_SVC_EVENT_HITS : 0) |
+				 sz_syn_flags(c, svc),
+			.syn_rate = c->syn.rate,
+			.syn_half = c->syn.half_open,
 			.src_interval_ns = svc->source.interval_ns,
 			.src_burst_ns = svc->source.burst_ns,
 			.pri_interval_ns = svc->principal.interval_ns,
@@ -323,6 +326,8 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	r = put_answers(g, c, e);
 	if (!r)
 		r = put_routes(g, c, e);
+	if (!r)
+		r = sz_syn_publish(g, c, e);
 	if (!r)
 		r = put_services(g, c, e);
 	if (r)

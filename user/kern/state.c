@@ -15,6 +15,7 @@
 static const char *const map_name[SZ_MAP_COUNT] = {
 	[SZ_MAP_CONFIG] = "sz_config",
 	[SZ_MAP_SERVICES] = "sz_services",
+	[SZ_MAP_SYN] = "sz_syn",
 	[SZ_MAP_ROUTES] = "sz_routes",
 	[SZ_MAP_GRANTS] = "sz_grants",
 	[SZ_MAP_REQUESTS] = "sz_requests",
