@@ -152,6 +152,26 @@ OPTIONS(mint_options) = {
 	{"ttl", 0, "DURATION", "life from now (default 1h)"},
 	{"nbf", 0, "TIME", "not before: seconds since 1970, or +5m"},
 	{"jti", 0, "ID", "default: random"},
+	{"typ", 0, "TYPE", "type in the header (default at+jwt)"},
+	END,
+};
+OPTIONS(apikey_options) = {
+	{"file", 0, "FILE", "the store (default: as configured)"},
+	END,
+};
+OPTIONS(apikey_add_options) = {
+	{"sub", 0, "SUBJECT", "whom the key stands for"},
+	{"name", 0, "NAME", "what it is for, for people"},
+	{"scope", 0, "SCOPES", "separated by spaces"},
+	{"claim", 0, "NAME=VALUE", "another claim, JSON or text; may be repeated"},
+	{"service", 0, "NAME", "only for this service; may be repeated"},
+	{"for", 0, "DURATION", "90d, 12h (default: it does not end)"},
+	{"file", 0, "FILE", "the store (default: as configured)"},
+	END,
+};
+OPTIONS(apikey_rotate_options) = {
+	{"grace", 0, "DURATION", "how long the old key goes on working (default: not at all)"},
+	{"file", 0, "FILE", "the store (default: as configured)"},
 	END,
 };
 OPTIONS(jws_options) = {
@@ -292,6 +312,18 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_token_mint},
 	{"token", "inspect", false, "[TOKEN|-]", 0, 1, "Decode a token", inspect_options,
 	 sz_ctl_cmd_token_inspect},
+	{"apikey", "list", true, "", 0, 0, "List the API keys", apikey_options,
+	 sz_ctl_cmd_apikey_list},
+	{"apikey", "show", false, "ID", 1, 1, "Show one API key, without its secret", apikey_options,
+	 sz_ctl_cmd_apikey_show},
+	{"apikey", "add", false, "", 0, 0, "Make an API key; it is printed once", apikey_add_options,
+	 sz_ctl_cmd_apikey_add},
+	{"apikey", "import", false, "FILE|-", 1, 1, "Make a key for each line of JSON", apikey_options,
+	 sz_ctl_cmd_apikey_import},
+	{"apikey", "rotate", false, "ID", 1, 1, "Make a key that takes another's place",
+	 apikey_rotate_options, sz_ctl_cmd_apikey_rotate},
+	{"apikey", "revoke", false, "ID", 1, 1, "End an API key, at the packet at once",
+	 apikey_options, sz_ctl_cmd_apikey_revoke},
 	{"jws", "verify", false, "[TOKEN|-]", 0, 1, "Check a signature; prints JSON", jws_options,
 	 sz_ctl_cmd_jws_verify},
 	{"jwk", "thumbprint", false, "FILE", 1, 1, "Print the RFC 7638 thumbprint of each key",

@@ -17,6 +17,7 @@
 #include "idp/idp.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
+#include "signals/signals.h"
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"
 
@@ -29,6 +30,7 @@ struct daemon {
 	struct sz_metrics *metrics;
 	struct sz_api *api;
 	struct sz_fga *fga;
+	struct sz_signals *signals;
 	struct sz_control *control;
 	bool detach_on_exit;
 };
@@ -141,6 +143,8 @@ static int run(struct daemon *d, const char *config)
 	if (!r)
 		r = offer_relations(d, &e);
 	if (!r)
+		d->signals = sz_signals_new(d->api, d->gateway);
+	if (!r)
 		r = sz_api_listen(d->api, d->loop, sz_gateway_conf(d->gateway), &e);
 	if (!r)
 		r = sz_metrics_listen(d->loop, d->gateway, &d->metrics, &e);
@@ -217,6 +221,7 @@ int main(int argc, char **argv)
 	sz_metrics_free(d.metrics);
 	sz_control_free(d.control);
 	sz_api_free(d.api);
+	sz_signals_free(d.signals);
 	sz_gateway_free(d.gateway);
 	return r;
 }

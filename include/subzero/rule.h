@@ -230,6 +230,10 @@
 	X(D_RELATION, 9, "its relationships exist")						\
 	X(D_STEP_AGE, 9, "its sign-in is recent enough")					\
 	X(D_LASTING_BOUND, 9, "a token bound to a key is asked about each time")		\
+	/* API keys */										\
+	X(APIKEY_REVOKED, 18, "an API key that was revoked is refused")			\
+	X(APIKEY_EXPIRED, 18, "and one that has expired")					\
+	X(APIKEY_SERVICE, 18, "and one that is for other services")				\
 	/* the grant */										\
 	X(GRANT_EXPIRY, 10, "a grant ends")							\
 	X(GRANT_POLICY, 10, "a grant is void after a change of policy")				\

@@ -32,6 +32,11 @@ json_t *sz_json_parse(const char *s, size_t n, struct sz_error *e);
 u64 sz_principal_id(const char *iss, const char *sub);
 /* BLAKE2b-128(kind label "\0" value): the key of sz_revoked. `value` is n bytes. */
 struct sz_id sz_revoke_id(enum sz_revoke_kind kind, const void *value, size_t n);
+/*
+ * Of a token: for a JWS by its signed text, for the signature may have a second form (ECDSA); by all
+ * of it for others.
+ */
+struct sz_id sz_revoke_token_id(const char *token, size_t n);
 /* The same of the kinds whose value is "issuer NUL name". */
 struct sz_id sz_revoke_pair_id(enum sz_revoke_kind kind, const char *iss, const char *name);
 /* Does an entry of sz_revoked hold for what was issued at `issued_s`, at wall-clock second `now_s`? */

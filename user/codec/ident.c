@@ -45,6 +45,15 @@ struct sz_id sz_revoke_id(enum sz_revoke_kind kind, const void *value, size_t n)
 	return id;
 }
 
+struct sz_id sz_revoke_token_id(const char *token, size_t n)
+{
+	const char *dot1 = memchr(token, '.', n), *dot2 = NULL;
+
+	if (dot1)
+		dot2 = memchr(dot1 + 1, '.', n - (size_t)(dot1 + 1 - token));
+	return sz_revoke_id(SZ_REVOKE_TOKEN, token, dot2 ? (size_t)(dot2 - token) : n);
+}
+
 struct sz_id sz_revoke_pair_id(enum sz_revoke_kind kind, const char *iss, const char *name)
 {
 	struct sz_id id;

@@ -174,6 +174,19 @@ static int read_audit(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 	return sz_conf_map(r, f->key, v, audit_fields, SZ_ARRAY_LEN(audit_fields), obj);
 }
 
+static const struct sz_conf_field api_key_fields[] = {
+	{"file", sz_conf_read_path, OFF(api_keys.file)},
+};
+
+static int read_api_keys(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj)
+{
+	struct sz_conf *c = obj;
+
+	c->api_keys.on = true;
+	return sz_conf_map(r, f->key, v, api_key_fields, SZ_ARRAY_LEN(api_key_fields), obj);
+}
+
 static const struct sz_conf_field top_fields[] = {
 	{"interfaces", read_interfaces, OFF(interfaces), .max = SZ_INTERFACES_MAX,
 	 .n_off = offsetof(struct sz_conf, n_interfaces), .required = true},
@@ -190,6 +203,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"metrics", .read = read_metrics},
 	{"api", .read = sz_conf_read_api},
 	{"rebac", .read = sz_conf_read_rebac},
+	{"api_keys", .read = read_api_keys},
 	{"dpop", .read = sz_conf_read_dpop},
 	{"policy", .read = sz_conf_read_policy},
 	{"syn_cookies", .read = sz_conf_read_syn},
@@ -214,6 +228,11 @@ static void fill_defaults(struct sz_conf *c)
 		c->state_dir = sz_strdup("/var/lib/subzero");
 	if (!c->control)
 		c->control = sz_strdup("/run/subzero/control.sock");
+	if (!c->api_keys.file) {
+		sz_buf_printf(&dir, "%s/api-keys.json", c->state_dir);
+		c->api_keys.file = dir.data;
+		dir = (struct sz_buf){0};
+	}
 	if (!c->workers)
 		c->workers = online_cpus();
 	if (!c->rebac.dir) {
@@ -243,7 +262,7 @@ int sz_conf_check_routes(struct sz_conf_reader *r, const struct sz_conf *c)
 		for (size_t k = 0; k < c->services[i].n_routes; k++) {
 			const struct sz_conf_route *t = &c->services[i].routes[k];
 
-			if (!t->public && !c->n_issuers)
+			if (!t->public && !c->n_issuers && !c->api_keys.on)
 				return sz_conf_fail(
 					r, t->line,
 					"the route needs a token, but there are no "
@@ -348,6 +367,7 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->state_dir);
 	free(c->control);
 	free(c->audit.dir);
+	free(c->api_keys.file);
 	free(c->audit.origin);
 	free(c->rebac.dir);
 	free(c->api.path);

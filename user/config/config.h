@@ -76,6 +76,7 @@ struct sz_conf_issuer {
 	u64 max_age_s;       /* 0 = no rule, the default */
 	bool require_at_jwt;
 	enum sz_conf_dpop dpop;
+	char *events;        /* "aud" of its security events; NULL: none are taken */
 	u32 line;
 };
 
@@ -208,6 +209,10 @@ struct sz_conf {
 		bool allow_remote;
 		char *tokens;        /* default <state_dir>/api-tokens.json */
 	} api;
+	struct {
+		bool on;             /* off unless the section is there */
+		char *file;          /* default <state_dir>/api-keys.json */
+	} api_keys;
 	struct {
 		bool on;             /* off unless the section is there */
 		char *dir;           /* default <state_dir>/rebac */

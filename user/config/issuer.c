@@ -78,6 +78,7 @@ static const struct sz_conf_field issuer_fields[] = {
 	{"max_age", sz_conf_read_age, OFF(max_age_s), .max = 366 * 86400},
 	{"require_at_jwt", sz_conf_read_bool, OFF(require_at_jwt)},
 	{"dpop", sz_conf_read_binding, OFF(dpop)},
+	{"events", sz_conf_read_text, OFF(events), .max = SZ_CONF_TEXT_MAX},
 };
 
 static int check_unique(struct sz_conf_reader *r, const struct sz_conf_issuer *all, size_t n)
@@ -119,6 +120,7 @@ int sz_conf_read_issuers(struct sz_conf_reader *r, const struct sz_conf_field *f
 void sz_conf_issuer_done(struct sz_conf_issuer *i)
 {
 	free(i->issuer);
+	free(i->events);
 	free(i->jwks);
 	sz_conf_provider_done(i);
 	sz_conf_texts_free(i->audiences, i->n_audiences);

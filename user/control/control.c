@@ -68,6 +68,17 @@ static void cmd_reload(struct sz_gateway *g, struct sz_net_client *c, const json
 		answer(c, json_pack("{s:b}", "ok", 1));
 }
 
+static void cmd_apikeys(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	struct sz_error e = {};
+
+	(void)req;
+	if (sz_gateway_apikeys(g, &e))
+		answer_error(c, e.msg);
+	else
+		answer(c, json_pack("{s:b}", "ok", 1));
+}
+
 static void cmd_flush(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
 {
 	(void)req;
@@ -164,6 +175,7 @@ static const struct {
 	{"status", cmd_status},
 	{"reload", cmd_reload},
 	{"flush", cmd_flush},
+	{"apikeys", cmd_apikeys},
 	{"change_key", cmd_change_key},
 	{"record", cmd_record},
 	{"keys", cmd_keys},
@@ -198,7 +210,7 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 	if (cmd && !strcmp(cmd, "api"))
 		cmd_api(ctl->api, c, req);
 	else if (!cmd || i == SZ_ARRAY_LEN(commands))
-		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, "
+		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, apikeys, "
 				"api");
 	json_decref(req);
 }

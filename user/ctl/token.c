@@ -143,7 +143,8 @@ static json_t *read_key(const char *path, struct sz_error *e)
 int sz_ctl_cmd_token_mint(struct sz_ctl *c)
 {
 	const char *path = sz_ctl_value(&c->args, "key");
-	json_t *claims, *key = NULL;
+	const char *typ = sz_ctl_has(&c->args, "typ") ? sz_ctl_value(&c->args, "typ") : "at+jwt";
+	json_t *claims, *key = NULL, *more = NULL;
 	struct sz_buf token = {0};
 	struct sz_error e;
 	int ret;
@@ -158,7 +159,10 @@ int sz_ctl_cmd_token_mint(struct sz_ctl *c)
 		goto out;
 	ret = SZ_CTL_FAILED;
 	key = read_key(path, &e);
-	if (!key || sz_token_sign(key, claims, &token, &e)) {
+	if (key)
+		more = json_pack("{s:o, s:o*}", "typ", sz_ctl_text(typ, strlen(typ)), "kid",
+				 json_incref(json_object_get(key, "kid")));
+	if (!key || sz_jws_sign(key, more, claims, &token, &e)) {
 		sz_ctl_fail("%s", e.msg);
 		goto out;
 	}
@@ -170,6 +174,7 @@ int sz_ctl_cmd_token_mint(struct sz_ctl *c)
 		printf("%s\n", token.data);
 out:
 	sz_buf_done(&token);
+	json_decref(more);
 	json_decref(key);
 	json_decref(claims);
 	return ret;

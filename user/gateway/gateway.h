@@ -45,6 +45,21 @@ int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg)
 /* An administrator's act, for the audit log. */
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail);
 
+/* Reads the API keys anew; the rest stays. */
+int sz_gateway_apikeys(struct sz_gateway *g, struct sz_error *e);
+
+struct sz_revoke_item;
+/*
+ * Revokes these names, which are taken over; fn in the loop once they are in force and on disk (0),
+ * or -errno with words. `who` and `what` are for the audit log.
+ */
+void sz_gateway_revoke(struct sz_gateway *g, struct sz_revoke_item *items, size_t n,
+		       const char *who, const char *what,
+		       void (*fn)(int res, const struct sz_error *e, void *arg), void *arg);
+/* sz_verifier_event() by the configuration and keys as they are now. */
+json_t *sz_gateway_event(struct sz_gateway *g, const char *jws, size_t n, const char **ret_code,
+			 struct sz_error *e);
+
 /* The daemon's state as JSON (a new reference): see docs/operations.md. */
 json_t *sz_gateway_status(const struct sz_gateway *g);
 

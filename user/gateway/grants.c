@@ -141,7 +141,7 @@ void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now)
 		r.subject = d->token.subject;
 		r.jti = d->token.jti;
 		r.kid = d->token.kid;
-		r.alg = sz_alg_name(d->token.alg);
+		r.alg = d->token.alg ? sz_alg_name(d->token.alg) : NULL;
 	}
 	sz_journal_add(g->journal, &r);
 }

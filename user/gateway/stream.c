@@ -112,7 +112,7 @@ static void audit_request(struct sz_gateway *g, const struct sz_pending *p, cons
 		r.subject = d->token.subject;
 		r.jti = d->token.jti;
 		r.kid = d->token.kid;
-		r.alg = sz_alg_name(d->token.alg);
+		r.alg = d->token.alg ? sz_alg_name(d->token.alg) : NULL;
 	}
 	sz_journal_add(g->journal, &r);
 }

@@ -28,6 +28,8 @@ bool sz_revoke_is_before(u32 kind)
 
 struct sz_id sz_revoke_item_id(const struct sz_revoke_item *i)
 {
+	if (i->kind == SZ_REVOKE_TOKEN)
+		return sz_revoke_token_id(i->value, i->len);
 	return sz_revoke_is_pair(i->kind) ? sz_revoke_pair_id(i->kind, i->issuer, i->value)
 					  : sz_revoke_id(i->kind, i->value, i->len);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec/codec.h"
+#include "jose/jose.h"
 
 #include "subzero/digest.h"
 
@@ -51,9 +52,31 @@ static struct sz_id probe_id(const struct sz_revoke_item *i)
 	}
 }
 
+/*
+ * Its subject, or its issuer: the same token with its signature in another form may have a grant,
+ * too, which nobody can find by a digest.
+ */
+static struct sz_id owner_of(const struct sz_revoke_item *i)
+{
+	struct sz_token t = {0};
+	struct sz_error ignored;
+	struct sz_id id = {0};
+
+	if (!sz_token_peek(i->value, i->len, &t, &ignored)) {
+		if (t.subject)
+			id = sz_revoke_id(SZ_REVOKE_SUBJECT, t.subject, strlen(t.subject));
+		else if (t.issuer)
+			id = sz_revoke_id(SZ_REVOKE_ISSUER, t.issuer, strlen(t.issuer));
+	}
+	sz_token_done(&t);
+	return id;
+}
+
 /* The name whose serial number voids the grants: one that every grant of it has. */
 static struct sz_id serial_id(const struct sz_revoke_item *i)
 {
+	if (i->kind == SZ_REVOKE_TOKEN)
+		return owner_of(i);
 	if (i->kind == SZ_REVOKE_PRINCIPAL || i->kind == SZ_REVOKE_PRINCIPAL_BEFORE)
 		return sz_revoke_id(SZ_REVOKE_SUBJECT, i->value, i->len);
 	return probe_id(i);
@@ -76,7 +99,7 @@ static void void_grants(struct sz_kern *k, const struct sz_revoke_item *i)
 
 	if (i->kind == SZ_REVOKE_KEY)
 		raise(&cfg->key_serial[sz_key_slot(&id)]);
-	else if (i->kind != SZ_REVOKE_TOKEN)
+	else if (sz_name_slot(&id)) /* slot 0 is that of names which grants do not have */
 		raise(&cfg->name_serial[sz_name_slot(&id)]);
 }
 

@@ -60,12 +60,51 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 	}
 	if (!r)
 		r = sz_policy_new(conf, &shared->policy, e);
+	if (!r && conf->api_keys.on)
+		r = sz_apikeys_load(conf->api_keys.file, &v->apikeys, e);
 	if (r) {
 		sz_verifier_unref(v);
 		return r;
 	}
 	*ret = v;
 	return 0;
+}
+
+/* Another one of the same configuration and keys; no API keys yet. */
+static struct sz_verifier *copy(const struct sz_verifier *old)
+{
+	struct sz_verifier *v;
+	size_t i;
+
+	__atomic_add_fetch(&old->shared->refs, 1, __ATOMIC_RELAXED);
+	v = alloc(old->shared);
+	for (i = 0; i < v->conf->n_issuers; i++) {
+		v->keys[i] = old->keys[i];
+		if (v->keys[i].set)
+			sz_jwks_ref(v->keys[i].set);
+	}
+	return v;
+}
+
+int sz_verifier_with_apikeys(const struct sz_verifier *old, struct sz_verifier **ret,
+			     struct sz_error *e)
+{
+	struct sz_apikeys *keys = NULL;
+	int err = old->conf->api_keys.on
+			  ? sz_apikeys_load(old->conf->api_keys.file, &keys, e)
+			  : sz_error_set(e, -ENOENT, "API keys are not taken: add \"api_keys: {}\" to "
+						     "the configuration and reload it");
+
+	if (err)
+		return err;
+	*ret = copy(old);
+	(*ret)->apikeys = keys;
+	return 0;
+}
+
+size_t sz_verifier_apikeys(const struct sz_verifier *v)
+{
+	return v->apikeys ? sz_apikeys_count(v->apikeys) : 0;
 }
 
 struct sz_verifier *sz_verifier_with_keys(const struct sz_verifier *old, size_t issuer,
@@ -76,6 +115,7 @@ struct sz_verifier *sz_verifier_with_keys(const struct sz_verifier *old, size_t 
 
 	__atomic_add_fetch(&old->shared->refs, 1, __ATOMIC_RELAXED);
 	v = alloc(old->shared);
+	v->apikeys = old->apikeys ? sz_apikeys_ref(old->apikeys) : NULL;
 	for (i = 0; i < v->conf->n_issuers; i++) {
 		v->keys[i] = i == issuer ? *keys : old->keys[i];
 		if (v->keys[i].set)
@@ -96,6 +136,7 @@ void sz_verifier_unref(struct sz_verifier *v)
 
 	if (!v || __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	sz_apikeys_free(v->apikeys);
 	for (i = 0; i < v->conf->n_issuers; i++)
 		sz_jwks_free(v->keys[i].set);
 	free(v->keys);

@@ -130,7 +130,7 @@ static void name_token(const struct sz_token *t, const char *jws, size_t n, stru
 {
 	const char *kid = t->key ? sz_jwk_kid(t->key) : NULL;
 
-	ret->id[SZ_REVOKE_TOKEN] = sz_revoke_id(SZ_REVOKE_TOKEN, jws, n);
+	ret->id[SZ_REVOKE_TOKEN] = sz_revoke_token_id(jws, n);
 	ret->present = 1u << SZ_REVOKE_TOKEN;
 	ret->issued_s = (u64)t->iat;
 	name(ret, SZ_REVOKE_JTI, t->jti);
@@ -201,7 +201,10 @@ void sz_verifier_subject(const struct sz_token *t, struct sz_policy_subject *ret
 					  .expires_s = t->exp};
 }
 
-/* What is said of a token that is good: who it is of, whether it was revoked, what it may do. */
+/*
+ * What is said of a token that is good: who it is of, whether it was revoked, what it may do. `is` is
+ * NULL for an API key.
+ */
 static void accept(const struct sz_verifier *v, const struct sz_conf_service *svc,
 		   const struct sz_conf_issuer *is, const char *token, size_t n,
 		   const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
@@ -220,7 +223,8 @@ static void accept(const struct sz_verifier *v, const struct sz_conf_service *sv
 		ret->reason = SZ_R_REVOKED;
 		return;
 	}
-	ret->reason = check_binding(is, dpop, ret);
+	if (is)
+		ret->reason = check_binding(is, dpop, ret);
 	if (ret->reason != SZ_R_NONE)
 		return;
 	began = sz_boot_ns();
@@ -250,6 +254,47 @@ static void look_further(const struct choice *c, const char *jws, size_t n, stru
 	}
 }
 
+#define APIKEY_GRANT_S 86400 /* a key that does not end is looked at again after this */
+
+static enum sz_reason apikey_fault(const struct sz_apikey *k, const char *service, s64 now, bool dpop,
+				   struct sz_error *e)
+{
+	if (!k)
+		return sz_error_set(e, 0, "no API key of this gateway"), SZ_R_BAD_TOKEN;
+	if (SZ_RULE(APIKEY_REVOKED) && k->revoked_s && k->revoked_s <= now)
+		return sz_error_set(e, 0, "the API key %s was revoked", k->id), SZ_R_REVOKED;
+	if (SZ_RULE(APIKEY_EXPIRED) && k->expires_s && k->expires_s <= now)
+		return sz_error_set(e, 0, "the API key %s has expired", k->id), SZ_R_EXPIRED;
+	if (SZ_RULE(APIKEY_SERVICE) && !sz_apikey_serves(k, service))
+		return sz_error_set(e, 0, "the API key %s is for other services", k->id),
+		       SZ_R_BAD_AUDIENCE;
+	if (dpop)
+		return sz_error_set(e, 0, "an API key is bound to no key and was sent with DPoP"),
+		       SZ_R_DPOP_BINDING;
+	return SZ_R_NONE;
+}
+
+static void decide_apikey(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			  const char *key, size_t n, const struct sz_policy_moment *at, bool dpop,
+			  sz_revoked_fn revoked, void *arg, struct sz_decision *ret)
+{
+	const struct sz_apikey *k = sz_apikeys_find(v->apikeys, key, n);
+	s64 now = at->now_ns / 1000000000, end = now + APIKEY_GRANT_S;
+
+	ret->reason = apikey_fault(k, svc->name, now, dpop, &ret->detail);
+	if (ret->reason != SZ_R_NONE)
+		return;
+	ret->token = (struct sz_token){
+		.claims = json_incref(k->claims),
+		.issuer = json_string_value(json_object_get(k->claims, "iss")),
+		.subject = json_string_value(json_object_get(k->claims, "sub")),
+		.jti = json_string_value(json_object_get(k->claims, "jti")),
+		.iat = k->created_s,
+		.exp = k->expires_s && k->expires_s < end ? k->expires_s : end,
+	};
+	accept(v, svc, NULL, key, n, at, false, revoked, arg, ret);
+}
+
 static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
 		   size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
 		   struct sz_decision *ret)
@@ -257,6 +302,10 @@ static void decide(const struct sz_verifier *v, const struct sz_conf_service *sv
 	struct choice c = {.v = v, .now = at->now_ns / 1000000000};
 
 	memset(ret, 0, sizeof(*ret));
+	if (v->apikeys && n > 3 && !memcmp(jws, "sz_", 3)) {
+		decide_apikey(v, svc, jws, n, at, dpop, revoked, arg, ret);
+		return;
+	}
 	if (svc->opaque && !looks_like_jws(jws, n)) {
 		want_answer(v, svc->opaque, ret);
 		return;

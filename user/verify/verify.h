@@ -23,6 +23,10 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 /* The same configuration with other keys of one issuer. */
 struct sz_verifier *sz_verifier_with_keys(const struct sz_verifier *old, size_t issuer,
 					  const struct sz_idp_keys *keys);
+/* The same configuration and keys with the API keys as their file has them now. */
+int sz_verifier_with_apikeys(const struct sz_verifier *old, struct sz_verifier **ret,
+			     struct sz_error *e);
+size_t sz_verifier_apikeys(const struct sz_verifier *v); /* how many */
 struct sz_verifier *sz_verifier_ref(struct sz_verifier *v);
 void sz_verifier_unref(struct sz_verifier *v); /* NULL is fine */
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v);
@@ -92,5 +96,12 @@ void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf
 			       size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
 			       struct sz_decision *ret);
 void sz_decision_done(struct sz_decision *d);
+
+/*
+ * The claims of a security event token that one of the issuers has sent for us: a new reference. NULL
+ * with the error code of RFC 8935 section 2.4 in *ret_code and words in *e, which begins empty.
+ */
+json_t *sz_verifier_event(const struct sz_verifier *v, const char *jws, size_t n, s64 now,
+			  const char **ret_code, struct sz_error *e);
 
 #endif

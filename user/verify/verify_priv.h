@@ -5,6 +5,7 @@
 #ifndef SZ_VERIFY_VERIFY_PRIV_H
 #define SZ_VERIFY_VERIFY_PRIV_H
 
+#include "apikey/apikey.h"
 #include "verify/verify.h"
 
 /* A configuration that several snapshots share: they differ in their keys. */
@@ -18,6 +19,7 @@ struct sz_verifier {
 	struct sz_verifier_conf *shared;
 	const struct sz_conf *conf; /* of shared */
 	struct sz_idp_keys *keys;   /* of each issuer of conf; set NULL where there are none */
+	struct sz_apikeys *apikeys; /* NULL: none are taken */
 	unsigned refs;
 };
 
