@@ -3,8 +3,8 @@
  * Relationship checks per second on one core, over a generated graph in the index that the daemon
  * uses, too: documents are shared with groups, groups hold groups, the innermost hold users.
  * Started by hand: sz-bench-rebac [TUPLES [DEPTH [SECONDS]]], or by scripts/bench-rebac with
- * --figures. No answer is kept from one check to the next; half of them are yes, and each is compared
- * with what the generator knows. "hot" asks 1024 questions again and again, so that what they touch
+ * --figures. No answer is kept from one check to the next; half of them are yes, and each is
+ * compared with what the generator knows. "hot" asks 1024 questions again and again, so that what they touch
  * stays in the processor's caches. --tuples writes the graph as JSON lines, for others.
  */
 #include <stdio.h>
@@ -364,7 +364,8 @@ static void write_tuples(u32 tuples, u32 depth)
 		printf("{\"user\":\"group:l0-%u#member\",\"relation\":\"viewer\","
 		       "\"object\":\"document:d%u\"}\n", b.shared[i], i / FAN);
 	for (i = 0; i < b.groups * MEMBERS; i++)
-		printf("{\"user\":\"user:u%u\",\"relation\":\"member\",\"object\":\"group:l%u-%u\"}\n",
+		printf("{\"user\":\"user:u%u\",\"relation\":\"member\","
+		       "\"object\":\"group:l%u-%u\"}\n",
 		       b.members[i], depth - 2, i / MEMBERS);
 	for (i = 0; i < 4096; i++)
 		printf("{\"user\":\"user:u%u\",\"object\":\"document:d%u\",\"allowed\":%s}\n",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Any bytes as the Accept field of a scrape and what follows it, and the same bytes as a label, which
- * must end where it should.
+ * Any bytes as the Accept field of a scrape and what follows it, and the same bytes as a label,
+ * which must end where it should.
  */
 #include <string.h>
 

@@ -131,8 +131,9 @@ expect_ok "and followed" wait_until 15 grep -q '^+ user:carol member team:core' 
 expect_lacks "$(cat "$LAB_DIR/watch.log")" anne "from the token on"
 lab_stop watch
 
-seq 12000 | awk '{ printf "{\"user\":\"user:u%d\",\"relation\":\"owner\",\"object\":\"repo:r%d\"}\n",
-	$1 % 700, $1 }' >"$LAB_DIR/in.jsonl"
+seq 12000 | awk '{
+	printf "{\"user\":\"user:u%d\",\"relation\":\"owner\",\"object\":\"repo:r%d\"}\n", $1 % 700, $1
+}' >"$LAB_DIR/in.jsonl"
 expect_contains "$(rebac import --store cli "$LAB_DIR/in.jsonl" 2>&1)" "imported 12000 tuples" \
 	"twelve thousand tuples are imported, with progress"
 expect_contains "$(rebac import --store cli "$LAB_DIR/in.jsonl" 2>&1)" "imported 12000 tuples" \
@@ -149,7 +150,8 @@ expect_fail "what the model does not know is refused" rebac import --store cli "
 lab_start writer bash -c 'for ((i = 0; ; i++)); do
 		"$@" rebac write --store cli user:k member "team:k$i" >/dev/null 2>&1 || exit 0
 		echo "$i"
-	done' writer "$GUARD_BUILD/subzeroctl" --config "$GUARD_DIR/guard.yaml" --pin-dir "$GUARD_PINS"
+	done' writer "$GUARD_BUILD/subzeroctl" --config "$GUARD_DIR/guard.yaml" \
+	--pin-dir "$GUARD_PINS"
 acked() {
 	[ "$(wc -l <"$LAB_DIR/writer.log")" -ge 20 ]
 }

@@ -258,7 +258,8 @@ TEST(who_is_not_known_is_not_read_much_of)
 	static char text[20000];
 
 	write_tokens(0);
-	snprintf(text, sizeof(text), "POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n");
+	snprintf(text, sizeof(text),
+		 "POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n");
 	serve(text);
 	EXPECT_CONTAINS(got, "HTTP/1.1 413 ");
 	EXPECT_CONTAINS(got, "exceeded_limit");

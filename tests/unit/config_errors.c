@@ -181,6 +181,44 @@ TEST(metrics_are_told_to_this_host_alone_unless_more_is_meant)
 	EXPECT_MISTAKES(m);
 }
 
+TEST(the_api_is_open_to_this_host_alone_unless_more_is_meant)
+{
+	static const struct mistake m[] = {
+		{TOP "api: {listen: 0.0.0.0:9465}\n", 9, "allow_remote: true"},
+		{TOP "api: {listen: \"*:9465\"}\n", 9, "allow_remote: true"},
+		{TOP "api: {listen: 10.0.0.1:9465, allow_remote: false}\n", 9, "allow_remote"},
+		{TOP "api: {listen: unix:relative}\n", 9, "neither an address and port"},
+		{TOP "api: {tokens_file: /x}\n", 9, "listen"},
+		{TOP "api: {listen: 127.0.0.1:9465, tokens_file: x}\n", 9, "absolute path"},
+		{TOP "rebac: {dir: x}\n", 9, "absolute path"},
+		{TOP "rebac: {deadline: 5ms}\n", 9, "out of range"},
+		{TOP "rebac: {changes: 10}\n", 9, "out of range"},
+	};
+
+	EXPECT_MISTAKES(m);
+}
+
+TEST(api_and_relationships_are_off_unless_named)
+{
+	struct sz_conf *c = parse(TOP);
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(!c->api.on && !c->rebac.on);
+	sz_conf_free(c);
+	c = parse(TOP "state_dir: /s\napi: {listen: unix:/run/a.sock}\nrebac: {}\n");
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(c->api.on && c->rebac.on);
+	EXPECT_STREQ(c->api.path, "/run/a.sock");
+	EXPECT_STREQ(c->api.tokens, "/s/api-tokens.json");
+	EXPECT_STREQ(c->rebac.dir, "/s/rebac");
+	EXPECT_EQ(c->rebac.deadline_ms, 1000);
+	sz_conf_free(c);
+	c = parse(TOP "api: {listen: \"*:9465\", allow_remote: true}\nrebac: {deadline: 2s}\n");
+	ASSERT_TRUE(c != NULL);
+	EXPECT_EQ(c->rebac.deadline_ms, 2000);
+	sz_conf_free(c);
+}
+
 TEST(metrics_address_is_read_as_written)
 {
 	static const char *const texts[] = {

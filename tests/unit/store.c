@@ -19,8 +19,8 @@ static const char model_text[] = "model\n  schema 1.1\n"
 				 "    define parent: [folder]\n"
 				 "    define owner: [user]\n"
 				 "    define blocked: [user]\n"
-				 "    define viewer: ([user, group#member, user with weekday] or owner"
-				 " or viewer from parent) but not blocked\n"
+				 "    define viewer: ([user, group#member, user with weekday]"
+				 " or owner or viewer from parent) but not blocked\n"
 				 "type note\n"
 				 "  relations\n"
 				 "    define owner: [user]\n"
@@ -107,7 +107,8 @@ static int write_flags(const char *const *texts, const struct sz_store_write *fl
 	return err;
 }
 
-#define WRITE(...) write_flags((const char *const[]){__VA_ARGS__, NULL}, &(struct sz_store_write){0})
+#define WRITE(...)                                                                                 \
+	write_flags((const char *const[]){__VA_ARGS__, NULL}, &(struct sz_store_write){0})
 
 static bool check(const char *user, const char *relation, const char *object)
 {
@@ -231,17 +232,19 @@ TEST(more_tuples_than_a_write_may_have_are_refused)
 
 TEST(what_is_there_or_missing_can_be_ignored)
 {
+	static const char *const nothing[] = {"user:anne owner document:a",
+					      "-user:bob owner document:zzz", NULL};
+	static const char *const half[] = {"user:anne owner document:a",
+					   "user:bob owner document:b", NULL};
 	struct sz_store_write both = {.ignore_duplicate = true, .ignore_missing = true};
 	u64 g;
 
 	begin();
 	ASSERT_EQ(WRITE("user:anne owner document:a"), 0);
 	g = sz_store_generation(store);
-	EXPECT_EQ(write_flags((const char *const[]){"user:anne owner document:a",
-						    "-user:bob owner document:zzz", NULL}, &both), 0);
+	EXPECT_EQ(write_flags(nothing, &both), 0);
 	EXPECT_EQ(sz_store_generation(store), g); /* nothing was changed */
-	EXPECT_EQ(write_flags((const char *const[]){"user:anne owner document:a",
-						    "user:bob owner document:b", NULL}, &both), 0);
+	EXPECT_EQ(write_flags(half, &both), 0);
 	EXPECT_TRUE(check("user:bob", "viewer", "document:b"));
 	EXPECT_EQ(sz_store_generation(store), g + 1);
 	end();
@@ -663,7 +666,8 @@ static bool fits(const char *text, const char *user, const char *relation, const
 {
 	struct sz_rebac_tuple t = tuple(text);
 	size_t n = object ? strlen(object) : 0;
-	bool ret = (!user || !strcmp(user, t.user)) && (!relation || !strcmp(relation, t.relation)) &&
+	bool ret = (!user || !strcmp(user, t.user)) &&
+		   (!relation || !strcmp(relation, t.relation)) &&
 		   (!object || (object[n - 1] == ':' ? !strncmp(object, t.object, n)
 						     : !strcmp(object, t.object)));
 

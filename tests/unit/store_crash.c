@@ -79,7 +79,7 @@ static void child(int fd, u32 from, bool sync)
 	}
 }
 
-/* Runs one child for a while; *ret_done writes are acknowledged, one more may have been under way. */
+/* Runs a child for a while; *ret_done writes are acknowledged, one more may have been under way. */
 static bool run_child(u32 from, bool sync, u32 *ret_done, u32 *ret_begun)
 {
 	u32 notes = 1 + below(sync ? 60 : 400), spin = below(200000);

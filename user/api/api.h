@@ -64,7 +64,7 @@ void sz_api_register(struct sz_api *api, const char *method, const char *pattern
 
 /* ---- what a handler does with a request ----------------------------------------------------- */
 
-/* The body as a JSON object: a new reference, or NULL with the message in *e. An empty body is {}. */
+/* The body as a JSON object: a new reference, or NULL with *e filled. An empty body is {}. */
 json_t *sz_api_json(const struct sz_api_request *q, struct sz_error *e);
 /*
  * A field of an application/x-www-form-urlencoded body, or of the query. 0 with *ret decoded and
@@ -81,7 +81,7 @@ void sz_api_answer(struct sz_api_request *q, int status, json_t *body);
 /* {"code": ..., "message": ...} */
 void sz_api_fail(struct sz_api_request *q, int status, const char *code, const char *fmt, ...)
 	SZ_PRINTF(4, 5);
-/* Any content; `fields` are further header lines, each with CRLF, or NULL. type NULL: no content. */
+/* Any content; `fields` are further header lines, each with CRLF, or NULL. type NULL: none. */
 void sz_api_send(struct sz_api_request *q, int status, const char *type, const char *fields,
 		 const void *body, size_t n);
 

@@ -63,7 +63,8 @@ static void refresh(struct api_auth *a)
 	a->seen = err ? (struct stat){0} : st;
 	if (err && !a->told)
 		sz_log(SZ_LOG_WARNING, "api: no token counts: %s",
-		       e.msg[0] ? e.msg : "there is no tokens file; run 'subzeroctl api token add'");
+		       e.msg[0] ? e.msg
+				: "there is no tokens file; run 'subzeroctl api token add'");
 	a->told = err != 0;
 }
 

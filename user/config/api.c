@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The sections "api" and "rebac": where the local API listens and whose tokens count; where
- * relationships are kept. Called by the top of the file. Never opens what they name: the tokens file
- * changes while the daemon runs, and the store is another process's until it starts.
+ * relationships are kept. Called by the top of the file. Never opens what they name: the tokens
+ * file changes while the daemon runs, and the store is another process's until it starts.
  */
 #include <string.h>
 
@@ -51,8 +51,8 @@ int sz_conf_read_api(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 	if (c->api.path || sz_conf_is_loopback(&c->api.listen.addr) || c->api.allow_remote)
 		return 0;
 	return sz_conf_fail(r, sz_conf_line(v),
-			    "the API would be open to other hosts, its secrets in clear on the wire; "
-			    "listen on 127.0.0.1, or add \"allow_remote: true\"");
+			    "the API would be open to other hosts, its secrets in clear on the "
+			    "wire; listen on 127.0.0.1, or add \"allow_remote: true\"");
 }
 
 static const struct sz_conf_field rebac_fields[] = {

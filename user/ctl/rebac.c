@@ -65,7 +65,7 @@ static bool is_for_daemon(struct sz_ctl *c)
 	return !sz_ctl_value(&c->args, "model");
 }
 
-/* The answer's body, or NULL with *ret. `more` is taken over: members beside those of a question. */
+/* The answer's body, or NULL with *ret. `more` is taken over: members besides a question's. */
 static json_t *ask_daemon(struct sz_ctl *c, const char *what, json_t *more, int *ret)
 {
 	json_t *body = sz_ctl_question(c, ret), *v;
@@ -266,9 +266,9 @@ static int users_of_daemon(struct sz_ctl *c, const char *const *word)
 	if (word[2][hash])
 		json_object_set_new(filter, "relation", json_string(word[2] + hash + 1));
 	users = ask_daemon(c, "list-users",
-			   json_pack("{s:{s:s%, s:s}, s:s, s:[o]}", "object", "type", word[0], colon,
-				     "id", word[0] + colon + 1, "relation", word[1], "user_filters",
-				     filter), &ret);
+			   json_pack("{s:{s:s%, s:s}, s:s, s:[o]}", "object", "type", word[0],
+				     colon, "id", word[0] + colon + 1, "relation", word[1],
+				     "user_filters", filter), &ret);
 	if (!users)
 		return ret;
 	names = json_array();

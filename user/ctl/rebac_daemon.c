@@ -34,8 +34,9 @@ json_t *sz_ctl_api(struct sz_ctl *c, const char *method, const char *path, const
 	code = json_string_value(json_object_get(ret, "code"));
 	why = json_string_value(json_object_get(ret, "message"));
 	if (code && !strcmp(code, "undefined_endpoint"))
-		sz_error_set(e, -EOPNOTSUPP, "the daemon keeps no relationships; add 'rebac: {}' to "
-			     "its configuration and restart it");
+		sz_error_set(e, -EOPNOTSUPP,
+			     "the daemon keeps no relationships; add 'rebac: {}' to its "
+			     "configuration and restart it");
 	else
 		sz_error_set(e, -EREMOTEIO, "%.60s: %.400s", code ? code : "error",
 			     why ? why : "the daemon refused");
@@ -181,7 +182,8 @@ int sz_ctl_cmd_rebac_store(struct sz_ctl *c)
 		strcpy(c->store, id);
 		v = sz_ctl_store_api(c, "DELETE", "", NULL, NULL, &e);
 	} else {
-		return sz_ctl_usage("'rebac store' is followed by create NAME, delete NAME or list");
+		return sz_ctl_usage("'rebac store' is followed by create NAME, delete NAME or "
+				    "list");
 	}
 	if (!v)
 		return sz_ctl_fail("%s", e.msg);

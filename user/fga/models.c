@@ -150,7 +150,8 @@ static bool assertion_ok(const json_t *v)
 {
 	struct sz_rebac_tuple t = fga_tuple(json_object_get(v, "tuple_key"));
 
-	return t.user && t.relation && t.object && json_is_boolean(json_object_get(v, "expectation"));
+	return t.user && t.relation && t.object &&
+	       json_is_boolean(json_object_get(v, "expectation"));
 }
 
 void fga_assertions_write(struct fga_call *c)

@@ -23,7 +23,8 @@ void fga_read(struct fga_call *c)
 	if (!fga_optional(c, key, "user", &f.user) ||
 	    !fga_optional(c, key, "relation", &f.relation) ||
 	    !fga_optional(c, key, "object", &f.object) ||
-	    !fga_optional(c, c->body, "continuation_token", &given) || !fga_token(c, given, token) ||
+	    !fga_optional(c, c->body, "continuation_token", &given) ||
+	    !fga_token(c, given, token) ||
 	    !fga_page_size(c, json_integer_value(size), size && !json_is_null(size), &max))
 		return;
 	err = sz_store_read(c->store, &f, max, token, &list, &e);

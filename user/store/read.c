@@ -326,7 +326,8 @@ static int add_change(const MDB_val *value, struct changes *c)
 			  sz_store_key_json(c->s, h.object, h.user, h.condition,
 					    (const char *)value->mv_data + sizeof(h),
 					    value->mv_size - sizeof(h)),
-			  "operation", h.removed ? "TUPLE_OPERATION_DELETE" : "TUPLE_OPERATION_WRITE",
+			  "operation",
+			  h.removed ? "TUPLE_OPERATION_DELETE" : "TUPLE_OPERATION_WRITE",
 			  "timestamp", sz_store_time(h.time_ms)));
 	return 0;
 }

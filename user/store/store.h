@@ -98,13 +98,14 @@ void sz_store_end(struct sz_store_view *v);
 
 /*
  * The rule. Each store counts its writes; the count is the store's generation. A write leaves its
- * number at each kind of tuple (object type and relation) that it added or deleted, and at no other.
- * What "type#relation" can depend on is a set of such kinds, known from the model (its closure:
- * usersets, computed relations, both ends of "from", both sides of "but not"). Its generation is the
- * largest number in that set, and the number of the latest model. So an answer that was made at
- * generation g is as good as new exactly as long as the relation's generation is not above g: a
- * write that cannot change it leaves it alone, one that can does not. The new numbers stand before
- * the write is acknowledged, and no question sees the tuples of one without the number of the other.
+ * number at each kind of tuple (object type and relation) that it added or deleted, and nowhere
+ * else. What "type#relation" can depend on is a set of such kinds, known from the model (its
+ * closure: usersets, computed relations, both ends of "from", both sides of "but not"). Its
+ * generation is the largest number in that set, or that of the latest model if it is larger. So an
+ * answer that was made at generation g is as good as new exactly as long as the relation's
+ * generation is not above g: a write that cannot change it leaves it alone, one that can does not.
+ * The new numbers stand before the write is acknowledged, and no question sees the tuples of a write
+ * without its number.
  */
 u64 sz_store_generation(const struct sz_store *s);
 /* Of one relation under the view's model; that of the whole store where the model has no such. */

@@ -11,8 +11,9 @@
  *   models      store(4) ULID(26)                 -> JSON
  *   assertions  store(4) ULID(26)                 -> JSON
  *
- * Only whole transactions are ever in the file. What is in memory but not in the file are names that
- * no tuple has yet; they are written with the next transaction, so that numbers have no holes.
+ * Only whole transactions are ever in the file. What is in memory but not in the file are names
+ * that no tuple has yet; they are written with the next transaction, so that numbers have no
+ * holes.
  */
 #ifndef SZ_STORE_STORE_PRIV_H
 #define SZ_STORE_STORE_PRIV_H

@@ -228,10 +228,11 @@ static int trim(struct sz_store *s, MDB_txn *txn, struct row *row, u32 n)
 {
 	struct key k;
 	MDB_val key;
+	u64 kept = s->all->changes_kept;
 	u32 i;
 	int err = 0;
 
-	for (i = 0; i < 2 * n && !err && row->next_change - row->first_change > s->all->changes_kept;
+	for (i = 0; i < 2 * n && !err && row->next_change - row->first_change > kept;
 	     i++, row->first_change++) {
 		k = sz_store_key(s->number);
 		sz_store_key_u64(&k, row->first_change);

@@ -249,7 +249,8 @@ static bool read_head(struct sz_web_peer *p)
 		return false;
 	case SZ_HTTP_MORE: /* only where the empty line found is none of the head's: a CRLF first */
 	default:
-		refuse(p, reason == SZ_R_HEAD_TOO_LARGE ? 431 : 400, e.msg[0] ? e.msg : "no request");
+		refuse(p, reason == SZ_R_HEAD_TOO_LARGE ? 431 : 400,
+		       e.msg[0] ? e.msg : "this is no request");
 		return false;
 	}
 }
