@@ -332,6 +332,7 @@ TEST(filters_that_cannot_be_and_tokens_of_others_are_refused)
 {
 	struct sz_store_filter f = {.object = "document:a"};
 	char token[SZ_STORE_TOKEN_MAX] = "", other[SZ_STORE_TOKEN_MAX];
+	struct sz_store_filter f2 = {.object = "document:a", .relation = "owner"};
 	json_t *list;
 
 	begin();
@@ -343,6 +344,8 @@ TEST(filters_that_cannot_be_and_tokens_of_others_are_refused)
 	strcpy(other, token);
 	f.object = "document:b";
 	EXPECT_EQ(sz_store_read(store, &f, 1, other, &list, &e), -EINVAL);
+	strcpy(other, token);
+	EXPECT_EQ(sz_store_read(store, &f2, 1, other, &list, &e), -EINVAL);
 	strcpy(other, "rubbish");
 	EXPECT_EQ(sz_store_read(store, &f, 1, other, &list, &e), -EINVAL);
 	*other = 0;
@@ -562,6 +565,9 @@ TEST(a_write_raises_what_it_can_change_and_nothing_else)
 	EXPECT_EQ(generation("folder", "viewer"), folder);
 	viewer = generation("document", "viewer");
 	ASSERT_EQ(WRITE("folder:f parent document:d"), 0);
+	EXPECT_TRUE(generation("document", "viewer") > viewer);
+	viewer = generation("document", "viewer");
+	ASSERT_EQ(WRITE("user:zoe viewer folder:f"), 0);
 	EXPECT_TRUE(generation("document", "viewer") > viewer);
 	viewer = generation("document", "viewer");
 	ASSERT_EQ(WRITE("-folder:f parent document:d"), 0);

@@ -299,7 +299,7 @@ u64 sz_store_view_generation(const struct sz_store_view *v, const char *type,
 			     const char *relation)
 {
 	const struct sz_store *s = v->store;
-	u64 max = s->base > s->latest_generation ? s->base : s->latest_generation;
+	u64 max = s->latest_generation;
 	u32 kinds[KINDS_MAX], n, i, at;
 
 	n = sz_rebac_closure(v->graph, type, relation, kinds, KINDS_MAX);

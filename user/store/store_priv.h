@@ -79,8 +79,7 @@ struct sz_store {
 	struct sz_rebac_store *memory;
 	u64 generation, tuples, first_change, next_change;
 	char latest[SZ_STORE_ID_LEN + 1]; /* "" without a model */
-	u64 latest_generation;
-	u64 base; /* number of every kind that is not in the list */
+	u64 latest_generation; /* number of every kind that is not in the list */
 	struct kind_number *kinds; /* ascending */
 	u32 n_kinds, kinds_room;
 

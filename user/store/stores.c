@@ -18,7 +18,7 @@ struct sz_store *sz_store_make(struct sz_stores *all, u32 number, const struct r
 	snprintf(s->info.id, sizeof(s->info.id), "%.*s", SZ_STORE_ID_LEN, row->id);
 	snprintf(s->info.name, sizeof(s->info.name), "%.*s", SZ_STORE_NAME_MAX, row->name);
 	s->info.created_ms = row->created_ms;
-	s->generation = s->base = s->latest_generation = row->generation;
+	s->generation = s->latest_generation = row->generation;
 	s->tuples = row->tuples;
 	s->first_change = row->first_change;
 	s->next_change = row->next_change;
