@@ -21,7 +21,8 @@
 	X(MONITORED, COUNTER, "subzero_monitored_denials_total", "service,reason",                 \
 	  "What monitor mode would have refused, as recorded since the daemon started.")           \
 	X(LOST, COUNTER, "subzero_events_lost_total", "reason",                                    \
-	  "Refusals that found the ring to the daemon full, since the maps were made.")            \
+	  "Refusals without a record of their own, since the maps were made: "                     \
+	  "beyond `audit.denials`, or the ring to the daemon was full.")                           \
 	/* the daemon's part */                                                                    \
 	X(MISSES, COUNTER, "subzero_misses_total", "",                                             \
 	  "Frames that the kernel has handed to the daemon.")                                      \
