@@ -13,7 +13,7 @@
 
 #include "subzero/abi.h"
 
-/* W: daemon (mapped memory), ingress (miss_tat), CLI (revoke_epoch, ban_count). R: all. */
+/* W: daemon (mapped memory), CLI (revoke_epoch, ban_count). R: all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -125,14 +125,6 @@ struct {
 	__type(value, struct sz_source);
 } sz_sources SEC(".maps");
 
-/* W: ingress (only for verified principals). R: CLI. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SZ_MAX_PRINCIPALS);
-	__type(key, u64);
-	__type(value, struct sz_principal);
-} sz_principals SEC(".maps");
-
 /* W: daemon, CLI (mapped memory); ingress (tat, spare_tat, full_ns). R: all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -207,7 +199,7 @@ struct {
 /* W: daemon. R: ingress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SZ_REASON_MAX + SZ_CHALLENGES_MAX);
+	__uint(max_entries, SZ_ANSWERS_MAX);
 	__type(key, u32);
 	__type(value, struct sz_answer);
 } sz_answers SEC(".maps");

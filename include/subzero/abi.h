@@ -39,11 +39,8 @@ struct sz_config {
 	u64 heartbeat_ttl_ns;  /* how long that is believed */
 	u32 policy_gen;        /* grants of another generation are void */
 	u32 key_gen;           /* likewise, for the set of signing keys */
-	u64 miss_interval_ns;  /* GCRA over all misses: emission interval; 0 = no limit */
-	u64 miss_burst_ns;     /* and its tolerance */
-	u64 miss_tat;          /* its state; written by XDP */
-	u64 src_miss_interval_ns; /* GCRA over the misses of one source; 0 = no limit */
-	u64 src_miss_burst_ns;
+	u32 bucket_sets;       /* sets in each table of sz_buckets */
+	u32 networks;          /* entries in sz_networks; 0 skips the lookup */
 	u64 revoke_epoch;      /* bumped by whoever writes sz_revoked */
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
@@ -77,13 +74,9 @@ struct sz_service_key {
 struct sz_service {
 	u32 id;               /* made from the service's name; never 0 */
 	u32 flags;            /* SZ_SVC_* */
-	u64 src_interval_ns;  /* GCRA per source address; 0 = no limit */
-	u64 src_burst_ns;
-	u64 pri_interval_ns;  /* GCRA per principal; 0 = no limit */
-	u64 pri_burst_ns;
-	u64 syn_interval_ns;  /* GCRA of new connections per source; 0 = no limit */
-	u64 syn_burst_ns;
 	u64 enforced_ns;      /* connections born before this are not known to be whole */
+	u16 limit[SZ_SERVICE_LIMITS]; /* slots of sz_limits, in the order of their stages */
+	u8 limit_end[SZ_SERVICE_STAGES]; /* by enum sz_limit_stage: where its slots end in limit[] */
 	u32 syn_rate;         /* pressure: that many SYNs in a second */
 	u32 syn_half;         /* or so many more than connections that came to something */
 };
@@ -310,7 +303,8 @@ struct sz_flow {
 	u32 service;
 	u32 requests;   /* admitted on this connection */
 	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
-	u32 answer;     /* with REFUSED, DEAD: the reason the client is told */
+	u32 answer;     /* with REFUSED, DEAD: what the client is told, see SZ_TELL() */
+	u32 retry_ms;   /* and when a limit will not refuse any more: CLOCK_BOOTTIME, modulo 2^32 */
 	u32 sent;       /* egress: the server's next sequence number */
 	u32 quiet_sent; /* what `sent` was when a refusal first had to wait */
 	u32 burst;      /* requests admitted since all that was said had arrived at the client */
@@ -367,13 +361,10 @@ struct sz_carry {
 	u8 bytes[SZ_CARRY_MAX];
 };
 
-/* ---- sz_sources, sz_principals, sz_hits, sz_bans -------------------------------------------- */
+/* ---- sz_sources, sz_hits, sz_bans ----------------------------------------------------------- */
 
-/* Key: struct sz_addr, the source with IPv6 cut to /64. */
+/* Key: struct sz_addr, the source with IPv6 cut to /64. Counted only; decides nothing. */
 struct sz_source {
-	u64 tat;       /* GCRA state: requests */
-	u64 syn_tat;   /* GCRA state: new connections */
-	u64 miss_tat;  /* GCRA state: misses */
 	u64 packets;   /* about: every SZ_SOURCE_SAMPLE-th frame of a CPU counts for as many */
 	u64 requests;  /* heads that were read */
 	u64 syns;
@@ -394,11 +385,6 @@ struct sz_source {
 #define SZ_WHY(reason, count) ((u64)(reason) << 56 | (count))
 #define SZ_WHY_REASON(why)    ((u32)((why) >> 56))
 #define SZ_WHY_COUNT(why)     ((why) & ((1ull << 56) - 1))
-
-/* Key: u64 principal. */
-struct sz_principal {
-	u64 tat; /* GCRA state */
-};
 
 /* Requests admitted in the kernel, exactly; per CPU. */
 struct sz_hit_key {
@@ -471,7 +457,7 @@ struct sz_limit {
 	u64 burst_ns;
 	u64 tat;         /* the bucket of a limit without a subject; written by XDP */
 	u64 spare_tat;   /* one bucket for all subjects that found no room in sz_buckets */
-	u64 full_ns;     /* when one last found none; 0: never */
+	u64 full_ns;     /* when one last found none; 0: never. For people */
 	u64 conf_interval_ns; /* as configured */
 	u64 conf_burst_ns;
 	u32 id;          /* made from its name: the same in every configuration; 0: a free slot */
@@ -520,8 +506,9 @@ struct sz_bucket_key {
 #define SZ_BUCKET_BUSY (~0ull) /* a tat: the place is being given to another subject */
 
 struct sz_bucket_set {
-	u64 lock; /* of whoever gives away a place */
-	u64 pad[7];
+	u64 lock;    /* of whoever gives away a place */
+	u64 full_ns; /* when a subject last found no place; 0: never */
+	u64 pad[6];
 	u64 tag[SZ_BUCKET_WAYS]; /* keyed digest of the key; 0: never used */
 	u64 tat[SZ_BUCKET_WAYS];
 	struct sz_bucket_key key[SZ_BUCKET_WAYS]; /* for people; the tag decides */
@@ -581,15 +568,23 @@ struct sz_name {
 };
 
 /*
- * Index: enum sz_reason. A whole HTTP response, ready to be copied behind TCP headers, in two
- * lengths: some drivers give a frame no more room than it came with and its 256 bytes of headroom.
- * Sums are ones' complement over the bytes, as if they began at an even offset.
+ * Index: SZ_TOLD_ANSWER() of a reason, a step-up or the limit that refuses. A whole HTTP response, ready to be copied behind TCP headers, in two lengths: some drivers give a frame no
+ * more room than it came with and its 256 bytes of headroom. Sums are ones' complement over the
+ * bytes, as if they began at an even offset.
+ *
+ * At retry and reset, where they are not 0, stand SZ_DIGITS zero bytes, at an even offset, for the
+ * seconds until the request may be sent again: bare, and as a parameter "t=". Right-aligned.
  */
+#define SZ_DIGITS 8
+#define SZ_DIGITS_MAX 999999 /* seconds that have room with "t=" */
+
 struct sz_answer {
 	u32 len; /* 0: there is none, the packet is dropped */
 	u32 csum;
 	u32 brief_len;
 	u32 brief_csum;
+	u16 retry, reset;
+	u16 brief_retry, brief_reset;
 	u8 bytes[SZ_ANSWER_MAX];
 	u8 brief[SZ_BRIEF_MAX];
 };
@@ -607,7 +602,7 @@ struct sz_event {
 	u8 method;  /* 0xff where it was not read */
 	u8 monitor; /* 1: passed all the same */
 	u16 path_len;
-	u16 pad;
+	u16 limit;  /* the slot of the limit that refused or would have; 0: none */
 	u8 path[96]; /* first bytes of the target */
 };
 
@@ -645,7 +640,7 @@ enum sz_miss_why {
 };
 
 _Static_assert(sizeof(struct sz_config) ==
-		       176 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
+		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
 	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 72, "ABI");
@@ -658,12 +653,12 @@ _Static_assert(sizeof(struct sz_request_key) == 40, "ABI");
 _Static_assert(sizeof(struct sz_request) == 56, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_flow) == 280, "ABI");
+_Static_assert(sizeof(struct sz_flow) == 288, "ABI");
 _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
 _Static_assert(sizeof(struct sz_ticket) == 72, "ABI");
 _Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
-_Static_assert(sizeof(struct sz_source) == 96 + 8 * SZ_SOURCE_WHYS, "ABI");
+_Static_assert(sizeof(struct sz_source) == 72 + 8 * SZ_SOURCE_WHYS, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_limit) == 368, "ABI");
 _Static_assert(sizeof(struct sz_limit_count) == 32, "ABI");
@@ -675,7 +670,7 @@ _Static_assert(sizeof(struct sz_ban) == 64, "ABI");
 _Static_assert(sizeof(struct sz_revoked) == 24, "ABI");
 _Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name) == 128, "ABI");
-_Static_assert(sizeof(struct sz_answer) == 992, "ABI");
+_Static_assert(sizeof(struct sz_answer) == 1000, "ABI");
 _Static_assert(sizeof(struct sz_event) == 168, "ABI");
 _Static_assert(sizeof(struct sz_miss) == 112, "ABI");
 

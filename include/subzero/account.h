@@ -98,6 +98,10 @@ SZ_PART int sz_part_blame(u32 reason)
 		return -1;
 	sz_fetch_add(&src->denials, 1);
 	sz_source_why(src, reason);
+	if (sz_reason_is_failure(reason))
+		sz_fetch_add(&src->failures, 1);
+	if (sz_reason_is_limit(reason))
+		sz_fetch_add(&src->limited, 1);
 	src->last_reason = reason;
 	src->seen_ns = s->w.now;
 	return 0;
@@ -131,22 +135,29 @@ SZ_COLD struct sz_flow *sz_flow_lookup(const struct sz_flow_key *key, u32 *ret_p
 	return sz_map_get(&sz_flows, key);
 }
 
+/* A record for the audit log about the request at hand. */
+SZ_INLINE void sz_report(struct sz_scratch *s, u32 service, u32 reason)
+{
+	struct sz_admitted *a = &s->w.report;
+
+	a->principal = s->w.principal;
+	a->route = s->w.route;
+	a->method = s->w.method;
+	a->path_off = (u16)s->scan.path_off;
+	a->path_len = (u16)s->scan.target_len;
+	sz_part_report(service, reason);
+}
+
 /* Counts a refusal and, where it is one, reports it. */
 SZ_COLD void sz_refused(struct sz_scratch *s, u32 service, u32 reason)
 {
+	s->w.limit = SZ_TOLD_LIMIT(reason);
 	reason = SZ_TOLD(reason);
 	sz_count(reason);
-	if (sz_reason_is_record(reason)) {
-		struct sz_admitted *a = &s->w.report;
-
-		sz_part_blame(reason);
-		a->principal = s->w.principal;
-		a->route = s->w.route;
-		a->method = s->w.method;
-		a->path_off = (u16)s->scan.path_off;
-		a->path_len = (u16)s->scan.target_len;
-		sz_part_report(service, reason);
-	}
+	if (!sz_reason_is_record(reason))
+		return;
+	sz_part_blame(reason);
+	sz_report(s, service, reason);
 }
 
 #endif

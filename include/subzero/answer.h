@@ -100,6 +100,30 @@ struct sz_reply {
 	u32 hdr_len;  /* out: bytes of headers */
 };
 
+/* The seconds that an answer names, as text: see struct sz_answer. */
+struct sz_digits {
+	u8 retry[SZ_DIGITS]; /* "      12" */
+	u8 reset[SZ_DIGITS]; /* "    t=12" */
+};
+
+/* After `wait` ns, in whole seconds, rounded up; at least 1. */
+SZ_INLINE void sz_digits_set(struct sz_digits *d, u64 wait)
+{
+	u64 n = wait > SZ_DIGITS_MAX * 1000000000ull ? SZ_DIGITS_MAX
+						     : (wait + 999999999) / 1000000000;
+	u32 left = n ? (u32)n : 1, i;
+	u8 t = '=';
+
+	for (i = SZ_DIGITS; i-- > 0; left /= 10) {
+		d->retry[i] = left ? (u8)('0' + left % 10) : ' ';
+		d->reset[i] = d->retry[i];
+		if (!left && t) {
+			d->reset[i] = t;
+			t = t == '=' ? 't' : 0;
+		}
+	}
+}
+
 /*
  * How far an answer's timestamp runs ahead of the one the client echoed, in ticks (10 s on most
  * stacks). The server may have sent newer ones meanwhile, and a stack drops what looks older than

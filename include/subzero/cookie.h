@@ -17,7 +17,7 @@
 
 #include "subzero/account.h"
 #include "subzero/answer.h"
-#include "subzero/bucket.h"
+#include "subzero/limit.h"
 #include "subzero/flow.h"
 #include "subzero/outcome.h"
 #include "subzero/parts.h"
@@ -235,11 +235,10 @@ SZ_INLINE bool sz_cookies_about(const struct sz_config *cfg, u64 now)
  * addresses, the server will begin one at exactly this segment: so does a flow. True: it goes on,
  * whether a flow has begun or not.
  */
-SZ_INLINE bool sz_cookie_begin(struct sz_ctx *ctx, struct sz_scratch *s, u32 flags, u32 service,
-			       u64 interval, u64 burst)
+SZ_INLINE bool sz_cookie_begin(struct sz_ctx *ctx, struct sz_scratch *s, u32 flags, u32 service)
 {
 	struct sz_syn *syn = sz_syn_of(&s->p.key.server, s->p.key.server_port);
-	struct sz_source *src;
+	u32 reason = SZ_R_NONE;
 
 	if (!syn || !sz_syn_local(syn) || (s->p.tcp_flags & SZ_TCP_FIN))
 		return true;
@@ -256,9 +255,11 @@ SZ_INLINE bool sz_cookie_begin(struct sz_ctx *ctx, struct sz_scratch *s, u32 fla
 	if (SZ_RULE(COOKIE_LISTENS) && !sz_server_listens(ctx, s))
 		return true;
 	/* The source is known by now: it counts here, and not at its SYN. */
-	src = interval ? sz_source_of(&s->p.key.client) : 0;
-	if (src && !sz_bucket_take(&src->syn_tat, s->w.now, interval, burst))
-		return sz_drop(s, service, SZ_R_SYN_LIMIT) == SZ_PASS;
+	if (s->service.limit_end[SZ_LIMIT_SYN])
+		reason = sz_part_limits(SZ_LIMIT_SYN, SZ_LIMIT_TAKE, 1);
+	if (reason != SZ_R_NONE)
+		return sz_drop(s, service, reason == SZ_R_STATE_FULL ? SZ_R_SYN_FULL : reason) ==
+		       SZ_PASS;
 	sz_flow_init(&s->flow, sz_flow_tag(&s->p.key), s->p.seq, s->p.ack - 1, service, s->w.now);
 	if (sz_map_add(&sz_half, &s->p.key, &s->flow))
 		return sz_map_get(&sz_half, &s->p.key) != 0; /* another CPU's, which decides */
@@ -274,7 +275,7 @@ SZ_INLINE bool sz_cookie_begin(struct sz_ctx *ctx, struct sz_scratch *s, u32 fla
  * has none. So where a listener could take the segment for such a beginning, it passes only at the
  * first byte of a flow of which the server has taken nothing. 1: it does not pass.
  */
-SZ_PART int sz_part_cookie_ack(struct sz_ctx *ctx, u32 flags, u32 service, u64 interval, u64 burst)
+SZ_PART int sz_part_cookie_ack(struct sz_ctx *ctx, u32 flags, u32 service)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
 	const struct sz_flow *f;
@@ -285,7 +286,7 @@ SZ_PART int sz_part_cookie_ack(struct sz_ctx *ctx, u32 flags, u32 service, u64 i
 	f = sz_flow_lookup(&s->p.key, &promoted);
 	if (!f)
 		return (flags & (SZ_SVC_COOKIES_AUTO | SZ_SVC_COOKIES_ALWAYS)) &&
-		       !sz_cookie_begin(ctx, s, flags, service, interval, burst);
+		       !sz_cookie_begin(ctx, s, flags, service);
 	if (s->w.now - f->birth_ns > SZ_COOKIE_LIFE_NS)
 		return 0;
 	if (!sz_flow_open(f) && s->p.seq == f->base && s->p.ack == f->iss + 1)

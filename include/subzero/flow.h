@@ -71,6 +71,20 @@ SZ_INLINE bool sz_flow_lock(struct sz_flow *f, const struct sz_flow *snap)
 	return sz_cas(&f->ver, snap->ver, snap->ver + 1) == snap->ver || !SZ_RULE(COMMIT);
 }
 
+/* When an answer that names a limit says to come again; see also sz_retry_wait(). */
+SZ_INLINE void sz_retry_set(struct sz_flow *f, u64 at_ns)
+{
+	f->retry_ms = (u32)((at_ns + 999999) / 1000000);
+}
+
+/* The time until then, ns; 0: it is over. */
+SZ_INLINE u64 sz_retry_wait(const struct sz_flow *f, u64 now)
+{
+	s32 ms = (s32)(f->retry_ms - (u32)(now / 1000000));
+
+	return ms > 0 ? (u64)ms * 1000000 : 0;
+}
+
 /* Writes back what ingress owns and releases a claimed flow. */
 SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 {
@@ -91,6 +105,7 @@ SZ_COLD void sz_flow_store(struct sz_flow *f, const struct sz_flow *snap)
 	f->answer = snap->answer;
 	f->strange = snap->strange;
 	f->same = snap->same;
+	f->retry_ms = snap->retry_ms;
 	sz_memcpy(f->range, snap->range, sizeof(f->range));
 	sz_fetch_add(&f->ver, 1);
 }

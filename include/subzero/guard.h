@@ -51,12 +51,16 @@ SZ_COLD int sz_guard_syn(struct sz_ctx *ctx, struct sz_guard *g)
 			return act;
 	}
 	src = sz_source_of(&s->p.key.client);
-	if (SZ_RULE(SYN_LIMIT) && src) {
+	if (src) {
 		sz_fetch_add(&src->syns, 1);
 		src->seen_ns = s->w.now;
-		if (!sz_bucket_take(&src->syn_tat, s->w.now, g->svc->syn_interval_ns,
-				    g->svc->syn_burst_ns))
-			return sz_drop(s, g->svc->id, SZ_R_SYN_LIMIT);
+	}
+	if (SZ_RULE(SYN_LIMIT)) {
+		u32 reason = sz_limited(g, SZ_LIMIT_SYN, SZ_LIMIT_TAKE);
+
+		if (reason != SZ_R_NONE)
+			return sz_drop(s, g->svc->id,
+				       reason == SZ_R_STATE_FULL ? SZ_R_SYN_FULL : reason);
 	}
 	if (SZ_RULE(SYN_MULTIPATH) && at) {
 		/* The server never hears of Multipath TCP, and the client goes on without it. */
@@ -113,8 +117,10 @@ SZ_COLD int sz_guard_answered(struct sz_ctx *ctx, struct sz_scratch *s, struct s
 	u32 n;
 
 	sz_count(SZ_R_ANSWERED);
-	if (s->p.payload_len && s->p.seq == f->next && s->p.ack == f->ack_admit)
+	if (s->p.payload_len && s->p.seq == f->next && s->p.ack == f->ack_admit) {
+		s->w.wait_ns = sz_retry_wait(f, s->w.now);
 		return sz_answer_client(ctx, s, f->answer);
+	}
 	if ((s->p.tcp_flags & SZ_TCP_FIN) && (f->flags & SZ_FLOW_CUT)) {
 		n = sz_part_reply(SZ_TCP_ACK, 0, 0);
 		return sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX) ?
@@ -147,6 +153,7 @@ SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow 
 	}
 	f->flags |= SZ_FLOW_DEAD | SZ_FLOW_CUT;
 	f->answer = SZ_R_BAD_REQUEST;
+	sz_retry_set(f, 0);
 	f->ack_admit = f->sent;
 	if (!sz_flow_lock(live, f))
 		return SZ_AGAIN;
@@ -331,11 +338,66 @@ SZ_COLD int sz_guard_foreign(struct sz_scratch *s, const struct sz_config *cfg)
 	return reason == SZ_R_FOREIGN ? SZ_PASS : SZ_DROP;
 }
 
+/* A frame for the service g->svc, its first n bytes read. */
+SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g, u32 n, u32 len)
+{
+	struct sz_scratch *s = g->s;
+
+	if (g->cfg->ban_count && sz_banned(s))
+		return sz_drop(s, g->svc->id, SZ_R_BANNED);
+	if (SZ_RULE(ODD_PACKET) && s->p.odd)
+		return sz_drop(s, g->svc->id, s->p.odd);
+	if (s->p.tcp_flags & SZ_TCP_SYN)
+		return sz_guard_syn(ctx, g);
+	/* Even without payload: the urgent pointer cuts a byte out of what follows. */
+	if (SZ_RULE(URGENT) && (s->p.tcp_flags & SZ_TCP_URG))
+		return sz_drop(s, g->svc->id, SZ_R_URGENT);
+	if (SZ_RULE(NEEDS_ACK) && !(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
+		return sz_drop(s, g->svc->id, SZ_R_BAD_FLAGS);
+	if (SZ_RULE(MULTIPATH) && sz_packet_multipath(s->frame, &s->p))
+		return sz_drop(s, g->svc->id, SZ_R_MULTIPATH);
+	s->w.loaded = n;
+	if (s->p.payload_len) {
+		u32 rest = len < SZ_FRAME_MAX ? len : SZ_FRAME_MAX;
+
+		if (sz_ctx_load(ctx, 0, s->frame, rest, SZ_FRAME_MAX))
+			return SZ_DROP;
+		s->w.loaded = rest;
+	}
+	if (sz_cookies_about(g->cfg, s->w.now) && (s->p.tcp_flags & SZ_TCP_ACK) &&
+	    !(s->p.tcp_flags & SZ_TCP_RST)) {
+		s->service = *g->svc;
+		if (sz_part_cookie_ack(ctx, g->svc->flags, g->svc->id))
+			return SZ_DROP;
+	}
+	return sz_guard_segment(ctx, g);
+}
+
+/* Every drop is counted for its source, and so is a sample of all frames. */
+SZ_INLINE void sz_source_frame(struct sz_scratch *s, int act)
+{
+	bool sampled = !(++s->sampled & (SZ_SOURCE_SAMPLE - 1));
+	bool dropped = act == SZ_DROP && !s->w.held;
+	struct sz_source *src;
+
+	if (!sampled && !dropped)
+		return;
+	src = sz_source_of(&s->p.key.client);
+	if (!src)
+		return;
+	if (sampled)
+		sz_fetch_add(&src->packets, SZ_SOURCE_SAMPLE);
+	if (dropped)
+		sz_fetch_add(&src->drops, 1);
+	src->seen_ns = s->w.now;
+}
+
 /* One frame from the wire. `s` is this CPU's scratch memory. */
 SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifindex, u32 rxq)
 {
 	struct sz_guard g = {.ctx = ctx, .s = s};
 	u32 len = sz_ctx_len(ctx), n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN, zero = 0;
+	int act;
 
 	if (n < 14 || sz_ctx_load(ctx, 0, s->frame, n, SZ_HEADERS_LEN))
 		return SZ_PASS;
@@ -364,33 +426,9 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 		sz_count(SZ_R_UNCONFIGURED);
 		return SZ_DROP;
 	}
-	if (g.cfg->ban_count && sz_banned(s))
-		return sz_drop(s, g.svc->id, SZ_R_BANNED);
-	if (SZ_RULE(ODD_PACKET) && s->p.odd)
-		return sz_drop(s, g.svc->id, s->p.odd);
-	if (s->p.tcp_flags & SZ_TCP_SYN)
-		return sz_guard_syn(ctx, &g);
-	/* Even without payload: the urgent pointer cuts a byte out of what follows. */
-	if (SZ_RULE(URGENT) && (s->p.tcp_flags & SZ_TCP_URG))
-		return sz_drop(s, g.svc->id, SZ_R_URGENT);
-	if (SZ_RULE(NEEDS_ACK) && !(s->p.tcp_flags & (SZ_TCP_ACK | SZ_TCP_RST)))
-		return sz_drop(s, g.svc->id, SZ_R_BAD_FLAGS);
-	if (SZ_RULE(MULTIPATH) && sz_packet_multipath(s->frame, &s->p))
-		return sz_drop(s, g.svc->id, SZ_R_MULTIPATH);
-	s->w.loaded = n;
-	if (s->p.payload_len) {
-		u32 rest = len < SZ_FRAME_MAX ? len : SZ_FRAME_MAX;
-
-		if (sz_ctx_load(ctx, 0, s->frame, rest, SZ_FRAME_MAX))
-			return SZ_DROP;
-		s->w.loaded = rest;
-	}
-	if (sz_cookies_about(g.cfg, s->w.now) && (s->p.tcp_flags & SZ_TCP_ACK) &&
-	    !(s->p.tcp_flags & SZ_TCP_RST) && sz_part_cookie_ack(ctx, g.svc->flags, g.svc->id,
-								 g.svc->syn_interval_ns,
-								 g.svc->syn_burst_ns))
-		return SZ_DROP;
-	return sz_guard_segment(ctx, &g);
+	act = sz_guard_frame(ctx, &g, n, len);
+	sz_source_frame(s, act);
+	return act;
 }
 
 /*

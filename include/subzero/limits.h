@@ -19,7 +19,7 @@
 #define SZ_WALK_MAX 64           /* ranges and heads looked at in one segment */
 #define SZ_BODY_STEP (1u << 29)  /* bytes of a body opened at once in sequence space */
 #define SZ_BODY_MAX (1ull << 40) /* largest Content-Length, bytes */
-#define SZ_BUCKET_TRIES 64       /* compare-and-swap attempts before a bucket counts as empty */
+#define SZ_BUCKET_TRIES 16       /* compare-and-swap attempts before a bucket counts as empty */
 #define SZ_SAME_MAX 2048         /* bytes of headers that are compared with those before */
 #define SZ_SAME_TRIES 4          /* requests in a row that may differ before nobody compares */
 #define SZ_CARRY_MAX 2048        /* bytes of an incomplete head that the kernel keeps by itself */
@@ -38,9 +38,11 @@
 #define SZ_ROUTE_NONE 0xffff
 #define SZ_PATH_MAX 248          /* bytes of a path prefix in a route: an LPM key holds 256 */
 #define SZ_SERVICES_MAX 1024
+#define SZ_RATE_INTERVAL_MIN 100 /* nanoseconds between two requests of the fastest limit */
 #define SZ_LIMITS_MAX 1024       /* rate limits of all services, variants for networks included */
 #define SZ_LIMIT_NAME_MAX 128    /* bytes of "service/limit@network", with its NUL */
 #define SZ_SERVICE_LIMITS 20     /* that apply to one service, those of all services included */
+#define SZ_SERVICE_STAGES 8      /* at which they may be asked */
 #define SZ_NETWORKS_MAX 63       /* named networks */
 #define SZ_NETWORK_PREFIXES 65536 /* prefixes of all of them */
 #define SZ_SOURCE_SAMPLE 16      /* one frame in so many is looked up to count a source's packets */
@@ -66,6 +68,7 @@
 #define SZ_CONF_MAX (1u << 20)   /* bytes */
 #define SZ_CONF_DEPTH_MAX 16     /* nesting */
 #define SZ_CONF_TEXT_MAX 1024    /* bytes of one value */
+#define SZ_CONF_PREFIXES_MAX 4096 /* prefixes of one network */
 #define SZ_CONF_LIST_MAX 64      /* audiences, addresses, scopes or claims in one place */
 #define SZ_INTERFACES_MAX 16
 #define SZ_ISSUERS_MAX 64
@@ -92,7 +95,7 @@
 #define SZ_MAX_HALF 131072
 #define SZ_MAX_DENIED 131072
 #define SZ_MAX_SOURCES 262144
-#define SZ_MAX_PRINCIPALS 262144
+#define SZ_MAX_PRINCIPALS 262144 /* whose names are kept */
 #define SZ_MAX_BUCKETS 131072    /* of each of the three kinds of subjects: enum sz_bucket_table */
 #define SZ_MAX_HITS 262144
 #define SZ_MAX_TICKETS 16384

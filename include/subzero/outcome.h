@@ -184,35 +184,69 @@ SZ_COLD int sz_reset_server(struct sz_ctx *ctx, struct sz_scratch *s)
 
 #define SZ_ANSWER_FLAGS (SZ_TCP_FIN | SZ_TCP_PSH | SZ_TCP_ACK)
 
-/* The prepared HTTP answer for the reason, with FIN; its short form where the frame is too small.
+/* The prepared answer; that of the reason alone where there is none for what stands behind it. */
+SZ_INLINE const struct sz_answer *sz_answer_find(u32 tell)
+{
+	u32 at = SZ_TOLD_ANSWER(tell);
+	const struct sz_answer *a = sz_map_get(&sz_answers, &at);
+
+	if (a && a->len)
+		return a;
+	at = SZ_TOLD(tell);
+	return sz_map_get(&sz_answers, &at);
+}
+
+/* The sum of what sz_answer_digits() will store. */
+SZ_INLINE u32 sz_digits_sum(const struct sz_scratch *s, u32 retry, u32 reset)
+{
+	return (retry ? sz_csum_add(s->digits.retry, SZ_DIGITS, 0) : 0) +
+	       (reset ? sz_csum_add(s->digits.reset, SZ_DIGITS, 0) : 0);
+}
+
+/* Writes the seconds into an answer that stands in the frame behind `hdr`. */
+SZ_INLINE int sz_answer_digits(struct sz_ctx *ctx, const struct sz_scratch *s, u32 hdr, u32 retry,
+			       u32 reset)
+{
+	if (retry && sz_ctx_store(ctx, hdr + retry, s->digits.retry, SZ_DIGITS, SZ_DIGITS))
+		return -1;
+	return reset ? sz_ctx_store(ctx, hdr + reset, s->digits.reset, SZ_DIGITS, SZ_DIGITS) : 0;
+}
+
+/*
+ * The prepared HTTP answer for the reason, with FIN and, of a limit, the seconds of w.wait_ns; its
+ * short form where the frame is too small.
  */
 SZ_COLD int sz_answer_client(struct sz_ctx *ctx, struct sz_scratch *s, u32 reason)
 {
-	u32 index = SZ_TOLD_ANSWER(reason), len, hdr;
-	const struct sz_answer *a = sz_map_get(&sz_answers, &index);
+	const struct sz_answer *a = sz_answer_find(reason);
+	u32 len, hdr;
 
 	if (!a)
 		return SZ_DROP;
+	sz_digits_set(&s->digits, s->w.wait_ns);
 	len = a->len;
 	if (!len || len > SZ_ANSWER_MAX) {
 		sz_count(SZ_R_NO_ANSWER);
 		return SZ_DROP;
 	}
-	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len, a->csum);
+	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len, a->csum + sz_digits_sum(s, a->retry, a->reset));
 	if (!sz_ctx_resize(ctx, hdr + len))
 		return sz_ctx_store(ctx, 0, s->out, hdr, SZ_OUT_MAX) ||
-				       sz_ctx_store(ctx, hdr, a->bytes, len, SZ_ANSWER_MAX)
+				       sz_ctx_store(ctx, hdr, a->bytes, len, SZ_ANSWER_MAX) ||
+				       sz_answer_digits(ctx, s, hdr, a->retry, a->reset)
 			       ? SZ_DROP
 			       : SZ_REPLY;
 	len = a->brief_len;
-	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len, a->brief_csum);
+	hdr = sz_part_reply(SZ_ANSWER_FLAGS, len,
+			    a->brief_csum + sz_digits_sum(s, a->brief_retry, a->brief_reset));
 	if (!len || sz_ctx_resize(ctx, hdr + len)) {
 		/* No room at all: the connection still ends, without a word. */
 		sz_count(SZ_R_NO_ANSWER);
 		return sz_reset_client(ctx, s);
 	}
 	return sz_ctx_store(ctx, 0, s->out, hdr, SZ_OUT_MAX) ||
-			       sz_ctx_store(ctx, hdr, a->brief, len, SZ_BRIEF_MAX)
+			       sz_ctx_store(ctx, hdr, a->brief, len, SZ_BRIEF_MAX) ||
+			       sz_answer_digits(ctx, s, hdr, a->brief_retry, a->brief_reset)
 		       ? SZ_DROP
 		       : SZ_REPLY;
 }
@@ -240,6 +274,7 @@ SZ_INLINE int sz_refuse_later(struct sz_guard *g, struct sz_flow *f, u32 reason)
 	if (!s->flow.quiet_ns || s->flow.quiet_sent != s->flow.sent) {
 		s->flow.flags |= SZ_FLOW_REFUSED;
 		s->flow.answer = reason;
+		sz_retry_set(&s->flow, s->w.now + s->w.wait_ns);
 		s->flow.quiet_ns = s->w.now;
 		s->flow.quiet_sent = s->flow.sent;
 		s->w.run_end = s->w.run_start = s->w.tail_len = 0;
@@ -265,11 +300,13 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 		return sz_refuse_later(g, f, reason);
 	s->flow.flags |= SZ_FLOW_DEAD | (s->w.breaks ? SZ_FLOW_CUT : 0);
 	s->flow.answer = reason;
+	sz_retry_set(&s->flow, s->w.now + s->w.wait_ns);
 	s->flow.ack_admit = s->w.breaks ? s->flow.sent : s->p.ack;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;
 	if (!sz_commit(g, f))
 		return SZ_AGAIN;
 	sz_refused(s, g->svc->id, reason);
+	sz_limit_failure(g, reason);
 	/* The client hears of it when it sends again: see sz_guard_answered(). */
 	return s->w.breaks ? sz_reset_server(ctx, s) : sz_answer_client(ctx, s, reason);
 }
@@ -319,7 +356,8 @@ SZ_COLD int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *
 	act = SZ_DROP;
 	if (w->verdict == SZ_ASK) {
 		sz_count(SZ_R_MISS);
-		if (!sz_hold(g)) {
+		w->held = sz_hold(g);
+		if (!w->held) {
 			sz_count(SZ_R_OVERLOAD);
 			return keep ? sz_trim(ctx, s, keep) : SZ_DROP;
 		}

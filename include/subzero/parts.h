@@ -219,6 +219,7 @@ SZ_PART int sz_part_report(u32 service, u32 reason)
 	e->route = a->route;
 	e->method = a->method;
 	e->monitor = s->w.monitor;
+	e->limit = (u16)s->w.limit;
 	if (n > sizeof(e->path))
 		n = sizeof(e->path);
 	e->path_len = (u16)n;

@@ -116,6 +116,11 @@ enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
  * answers tells it (from 1; 0: the reason's own). They stand behind the reasons in sz_answers.
  */
 #define SZ_TELL(reason, challenge) ((unsigned int)(reason) | (unsigned int)(challenge) << 16)
+/* The same for the limit that refuses, by its slot: they stand behind the challenges. */
+#define SZ_TELL_LIMIT(reason, slot) SZ_TELL(reason, SZ_CHALLENGES_MAX + (slot))
+#define SZ_TOLD_LIMIT(tell)                                                                        \
+	((tell) >> 16 > SZ_CHALLENGES_MAX ? ((tell) >> 16) - SZ_CHALLENGES_MAX : 0)
+#define SZ_ANSWERS_MAX (SZ_REASON_MAX + SZ_CHALLENGES_MAX + SZ_LIMITS_MAX)
 #define SZ_TOLD(tell) ((tell) & 0xffffu)
 #define SZ_TOLD_ANSWER(tell) ((tell) >> 16 ? SZ_REASON_MAX - 1 + ((tell) >> 16) : (tell))
 
@@ -129,6 +134,23 @@ static inline int sz_reason_is_record(unsigned int reason)
 	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE &&
 	       reason != SZ_R_CLOSED && reason != SZ_R_RECUT && reason != SZ_R_COOKIE_SENT &&
 	       reason != SZ_R_COOKIE && reason != SZ_R_COOKIE_BAD;
+}
+
+/*
+ * A 401 for a token that was sent and found wanting: spends the source's `failures`. Not so where a
+ * client is only told how to go on, as the protocol has it.
+ */
+static inline int sz_reason_is_failure(unsigned int reason)
+{
+	return reason > SZ_R_NO_TOKEN && reason < SZ_R_NO_SCOPE && reason != SZ_R_BAD_SCHEME &&
+	       reason != SZ_R_DPOP_NONCE && reason != SZ_R_STEP_UP;
+}
+
+/* Beyond a rate limit. */
+static inline int sz_reason_is_limit(unsigned int reason)
+{
+	return (reason >= SZ_R_LIMIT_SOURCE && reason < SZ_R_NO_DAEMON) ||
+	       reason == SZ_R_SYN_LIMIT || (reason >= SZ_R_SYN_TOTAL && reason <= SZ_R_SYN_FULL);
 }
 
 /*

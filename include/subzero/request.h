@@ -9,6 +9,7 @@
 #include "subzero/account.h"
 #include "subzero/bucket.h"
 #include "subzero/head.h"
+#include "subzero/limit.h"
 #include "subzero/parts.h"
 #include "subzero/rule.h"
 
@@ -55,43 +56,22 @@ SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
 	struct sz_config *cfg = g->cfg;
 	struct sz_walk *w = &g->s->w;
 	const struct sz_flow *f = &g->s->flow;
-	struct sz_source *src;
+	u32 reason = SZ_R_NONE;
 
 	if (SZ_RULE(ASK_DAEMON) && cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < w->now)
 		return sz_says(w, SZ_DENY, SZ_R_NO_DAEMON, 0);
 	if (SZ_RULE(ASK_ONCE) && (f->flags & SZ_FLOW_ASKED) &&
 	    w->now - f->asked_ns < SZ_ASK_AGAIN_NS)
 		return sz_says(w, SZ_DENY, SZ_R_WAITING, 0);
-	/* A source answers for what is not known yet; a known client only for its share of all. */
-	if (SZ_RULE(ASK_SOURCE) && !f->principal) {
-		src = sz_source_of(&g->s->p.key.client);
-		if (!src || !sz_bucket_take(&src->miss_tat, w->now, cfg->src_miss_interval_ns,
-					    cfg->src_miss_burst_ns))
-			return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
-	}
-	if (SZ_RULE(ASK_TOTAL) &&
-	    !sz_bucket_take(&cfg->miss_tat, w->now, cfg->miss_interval_ns, cfg->miss_burst_ns))
-		return sz_says(w, SZ_DENY, SZ_R_OVERLOAD, 0);
+	/* A head that is not read here may hold any token; a known client is trusted that far. */
+	if (SZ_RULE(FAIL_UNREAD) && (why == SZ_MISS_UNUSUAL || why == SZ_MISS_PARTIAL) &&
+	    !f->principal)
+		reason = sz_limited(g, SZ_LIMIT_FAIL, SZ_LIMIT_PEEK);
+	if (SZ_RULE(ASK_BUDGET) && reason == SZ_R_NONE)
+		reason = sz_limited(g, SZ_LIMIT_MISS, SZ_LIMIT_TAKE);
+	if (reason != SZ_R_NONE)
+		return sz_says(w, SZ_DENY, reason, 0);
 	return sz_says(w, SZ_ASK, SZ_R_MISS, why);
-}
-
-SZ_COLD enum sz_verdict sz_principal_limit(struct sz_guard *g, u64 principal)
-{
-	struct sz_principal fresh = {}, *p;
-	struct sz_walk *w = &g->s->w;
-
-	if (!SZ_RULE(PRINCIPAL_LIMIT) || !g->svc->pri_interval_ns)
-		return SZ_ALLOW;
-	p = sz_map_get(&sz_principals, &principal);
-	if (!p) {
-		sz_map_add(&sz_principals, &principal, &fresh);
-		p = sz_map_get(&sz_principals, &principal);
-		if (!p)
-			return sz_says(w, SZ_DENY, SZ_R_STATE_FULL, 0);
-	}
-	if (!sz_bucket_take(&p->tat, w->now, g->svc->pri_interval_ns, g->svc->pri_burst_ns))
-		return sz_says(w, SZ_DENY, SZ_R_LIMIT_PRINCIPAL, 0);
-	return SZ_ALLOW;
 }
 
 /*
@@ -140,6 +120,7 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 	struct sz_config *cfg = g->cfg;
 	struct sz_grant_key key = {.service = g->svc->id};
 	const struct sz_denied *bad;
+	u32 reason;
 
 	if (!grant)
 		grant = sz_grant_of(g);
@@ -151,6 +132,10 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 	     grant->key_serial != cfg->key_serial[sz_key_slot(&grant->key)]) ||
 	    (SZ_RULE(GRANT_NAMES) && !(grant->flags & SZ_GRANT_REVOKED) &&
 	     grant->name_serial != sz_name_serials(cfg, grant))) {
+		reason = SZ_RULE(FAIL_LIMIT) ? sz_limited(g, SZ_LIMIT_FAIL, SZ_LIMIT_PEEK)
+					     : SZ_R_NONE;
+		if (reason != SZ_R_NONE)
+			return sz_settled(w, SZ_DENY, reason);
 		bad = sz_map_get(&sz_denied, &key);
 		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
 		    bad->policy_gen == cfg->policy_gen &&
@@ -166,8 +151,6 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 	if (SZ_RULE(ALLOW_BIT) && !(flags & SZ_RT_VARS) && !sz_bit(grant->allow, route) &&
 	    !sz_bit(grant->ask, route))
 		return sz_settled(w, SZ_DENY, SZ_R_NO_SCOPE);
-	if (sz_principal_limit(g, grant->principal) != SZ_ALLOW)
-		return false;
 	if ((SZ_RULE(ASK_VARS) && (flags & SZ_RT_VARS)) ||
 	    (SZ_RULE(ASK_BIT) && sz_bit(grant->ask, route) &&
 	     (!sz_bit(grant->allow, route) ||
@@ -184,7 +167,7 @@ SZ_INLINE bool sz_head_wonders(struct sz_guard *g)
 	const struct sz_route_node *node;
 	struct sz_grant *grant = 0;
 	struct sz_source *src;
-	u32 method;
+	u32 method, reason;
 	u16 route, flags;
 
 	/* Bytes that were passed over are those of a token that was granted, or they are read. */
@@ -200,12 +183,15 @@ SZ_INLINE bool sz_head_wonders(struct sz_guard *g)
 	w->method = (u8)method;
 	src = sz_source_of(&s->p.key.client);
 	/* A frame that comes back from the daemon was counted when it came first. */
-	if (SZ_RULE(SOURCE_LIMIT) && src && !(s->flow.flags & SZ_FLOW_ASKED)) {
-		sz_fetch_add(&src->requests, 1);
-		src->seen_ns = w->now;
-		if (!sz_bucket_take(&src->tat, w->now, g->svc->src_interval_ns,
-				    g->svc->src_burst_ns))
-			return sz_settled(w, SZ_DENY, SZ_R_LIMIT_SOURCE);
+	if (!(s->flow.flags & SZ_FLOW_ASKED)) {
+		if (src) {
+			sz_fetch_add(&src->requests, 1);
+			src->seen_ns = w->now;
+		}
+		reason = SZ_RULE(SOURCE_LIMIT) ? sz_limited(g, SZ_LIMIT_READ, SZ_LIMIT_TAKE)
+					       : SZ_R_NONE;
+		if (reason != SZ_R_NONE)
+			return sz_settled(w, SZ_DENY, reason);
 	}
 	if (SZ_RULE(PARTIAL) && s->scan.status == SZ_HEAD_PARTIAL)
 		return sz_wonders(w, SZ_MISS_PARTIAL);
@@ -226,12 +212,22 @@ SZ_INLINE bool sz_head_wonders(struct sz_guard *g)
 	return sz_token_wonders(g, route, flags, grant);
 }
 
-/* The same, and its verdict left in the walk. */
+/*
+ * The same, and its verdict left in the walk. A request that all else admits is charged to its
+ * limits; where the daemon decides once more, that is done when its ticket comes.
+ */
 SZ_INLINE enum sz_verdict sz_decide_head(struct sz_guard *g)
 {
 	struct sz_walk *w = &g->s->w;
+	bool ask = sz_head_wonders(g);
+	u32 reason = SZ_R_NONE;
 
-	if (sz_head_wonders(g))
+	if (ask ? SZ_RULE(ASK_LIMIT) && w->why == SZ_MISS_ROUTE
+		: SZ_RULE(ADMIT_LIMIT) && w->verdict == SZ_ALLOW)
+		reason = sz_limited(g, SZ_LIMIT_ADMIT, ask ? SZ_LIMIT_PEEK : SZ_LIMIT_TAKE);
+	if (reason != SZ_R_NONE)
+		sz_says(w, SZ_DENY, reason, 0);
+	else if (ask)
 		sz_ask(g, w->why);
 	return (enum sz_verdict)w->verdict;
 }

@@ -298,11 +298,19 @@
 	X(FLOWS_FULL, 14, "a flow that found no room does not pass")				\
 	X(SYN_LIMIT, 14, "new connections of a source are limited")				\
 	X(SOURCE_LIMIT, 14, "requests of a source are limited")					\
-	X(PRINCIPAL_LIMIT, 14, "requests of a principal are limited")				\
+	X(ADMIT_LIMIT, 14, "requests of an identity, a route or a service are limited")		\
+	X(TICKET_LIMIT, 14, "so are those that the daemon has decided")				\
+	X(ASK_LIMIT, 14, "and nothing is asked about what they refuse")				\
+	X(FAIL_LIMIT, 14, "who has failed too often is not asked about")			\
+	X(FAIL_UNREAD, 14, "nor in heads that the kernel does not read")			\
+	X(FAIL_SPENT, 14, "a 401 is a failure")							\
 	X(RATE, 14, "a bucket that is empty refuses")						\
+	X(BUCKET_KEPT, 14, "a bucket that holds something back keeps its place")		\
+	X(BUCKET_SPARE, 14, "who finds no place shares one bucket with all others")		\
+	X(BUCKET_FRESH, 14, "and who comes just after that gets no burst")			\
+	X(BUCKET_LOCK, 14, "a subject has one bucket")						\
 	X(ASK_ONCE, 14, "a question is asked once")						\
-	X(ASK_SOURCE, 14, "misses of a source are limited")					\
-	X(ASK_TOTAL, 14, "all misses are limited")						\
+	X(ASK_BUDGET, 14, "misses are limited, of a source and of all")				\
 	X(HOLD_SPAN, 14, "how far ahead frames are held")					\
 	X(HOLD_COUNT, 14, "and how many")							\
 	X(HOLD_SPAN_UNKNOWN, 14, "less far for a client that is not known")			\

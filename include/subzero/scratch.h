@@ -30,6 +30,27 @@ struct sz_syn_options {
 	u8 sack, scaled, wscale, stamped;
 };
 
+/* One limit being asked: see limit.h. */
+struct sz_limit_ask {
+	struct sz_bucket_key key;
+	u64 now, cost, burst;
+	u64 tag;
+	u64 old, new; /* the bucket before and after; 0: it was the spare one */
+	u64 wait;     /* ns until it has one again */
+	u32 slot;
+	u32 reason;
+	u32 set, way; /* of the bucket; set is one more than the index, 0: the limit's own word */
+	u32 peek, dry, spare;
+	u32 pad;
+};
+
+/* A bucket that this request has been taken from. */
+struct sz_limit_paid {
+	u64 old, new;
+	u32 slot, set, way, pad;
+};
+#define SZ_PAID_MASK 31 /* at least SZ_SERVICE_LIMITS */
+
 /* The state of one walk. */
 struct sz_walk {
 	u64 now;
@@ -58,6 +79,12 @@ struct sz_walk {
 	u32 breaks;                  /* the refusal ends a request that was admitted */
 	u32 tail_len;                /* bytes of the body that was opened behind them */
 	u32 ifindex, rxq;
+	u32 held;                    /* the frame went to the daemon */
+	u32 limit;                   /* slot of the limit that refuses; 0: none does */
+	u64 wait_ns;                 /* and for how long */
+	u32 n_paid;
+	u32 network, network_known;
+	u32 charged[SZ_SERVICE_STAGES]; /* payload before this has been charged, one off */
 	u32 n_admitted;
 	u16 route;
 	u8 method;
@@ -90,6 +117,11 @@ struct sz_scratch {
 	struct sz_event event;
 	struct sz_route_key route;
 	struct sz_request_key request;
+	struct sz_digits digits;
+	struct sz_service service; /* whose limits are asked */
+	struct sz_limit_ask ask;
+	struct sz_limit_paid paid[SZ_PAID_MASK + 1];
+	u32 sampled; /* frames of protected connections */
 };
 
 #endif

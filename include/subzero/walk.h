@@ -113,6 +113,14 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 		return true;
 	}
 	sz_memset(&s->scan, 0, sizeof(s->scan));
+	if (SZ_RULE(TICKET_LIMIT) && (copy.flags & SZ_TK_REQUEST)) {
+		u32 reason = sz_limited(g, SZ_LIMIT_ADMIT, SZ_LIMIT_TAKE);
+
+		if (reason != SZ_R_NONE) {
+			sz_says(w, SZ_DENY, reason, 0);
+			return true;
+		}
+	}
 	if (copy.flags & SZ_TK_REQUEST)
 		sz_note(s, SZ_R_TICKET, copy.principal, copy.route, copy.method);
 	sz_admit(s, copy.len, copy.more);
@@ -170,8 +178,10 @@ SZ_COLD long sz_monitored(struct sz_guard *g, u32 head_len)
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
 
-	if (w->verdict == SZ_DENY)
+	if (w->verdict == SZ_DENY) {
 		sz_refused(s, g->svc->id, w->reason);
+		sz_limit_failure(g, w->reason);
+	}
 	else if (!w->carry && sz_hold(g)) /* a copy, for the daemon's opinion */
 		sz_count(SZ_R_MISS);
 	w->reason = SZ_R_MONITORED;
@@ -246,8 +256,10 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	struct sz_flow *f = &s->flow;
 	u32 at, slot, len;
 
-	if (f->flags & SZ_FLOW_REFUSED)
+	if (f->flags & SZ_FLOW_REFUSED) {
+		w->wait_ns = sz_retry_wait(f, w->now);
 		return sz_stop(w, SZ_DENY, f->answer, 0);
+	}
 	/* What passes now must be remembered until the server has it: without a slot, wait for it.
 	 */
 	slot = sz_range_free(f);
@@ -330,7 +342,6 @@ SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 {
 	const struct sz_flow *f = &g->s->flow;
 	const struct sz_config *cfg = g->cfg;
-	struct sz_source *src;
 	u64 now = g->s->w.now;
 
 	if (SZ_RULE(HOLD_DAEMON) && cfg->heartbeat_ns + cfg->heartbeat_ttl_ns < now)
@@ -341,11 +352,8 @@ SZ_COLD bool sz_may_hold(struct sz_guard *g, u32 distance)
 	if ((SZ_RULE(HOLD_SPAN_UNKNOWN) && distance >= SZ_HELD_SPAN_UNKNOWN) ||
 	    (SZ_RULE(HOLD_COUNT_UNKNOWN) && f->held >= SZ_HELD_MAX_UNKNOWN))
 		return false;
-	src = sz_source_of(&g->s->p.key.client);
 	return !SZ_RULE(HOLD_BUDGET) ||
-	       (src &&
-		sz_bucket_take(&src->miss_tat, now, cfg->src_miss_interval_ns / SZ_HELD_SHARE,
-			       cfg->src_miss_burst_ns));
+	       sz_limits_ask(g, SZ_LIMIT_MISS, SZ_LIMIT_TAKE, SZ_HELD_SHARE) == SZ_R_NONE;
 }
 
 /* Digest of the bytes at `off`, as it was taken of the range that was found for them. */

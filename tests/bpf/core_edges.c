@@ -115,9 +115,7 @@ TEST(known_client_has_so_many_frames_held_and_so_far_ahead_and_no_more)
 TEST(frames_behind_the_question_of_an_unknown_client_cost_its_source)
 {
 	scene_begin();
-	scene.cfg.src_miss_interval_ns = 8000000000;
-	scene.cfg.src_miss_burst_ns = 10000000000;
-	scene_config();
+	scene_source_misses(8000000000, 10000000000);
 	scene_connect();
 	EXPECT_EQ(DATA(0, "GET /a/%41 HTTP/1.1\r\n" HOST_ "\r\n"), SCENE_DROP);
 	EXPECT_EQ(DATA(1000, "x"), SCENE_DROP);

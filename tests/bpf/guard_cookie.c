@@ -339,9 +339,8 @@ TEST(no_cookie_is_looked_at_when_none_is_about)
 TEST(new_connections_of_a_source_are_limited_where_their_cookie_returns)
 {
 	begin(SZ_SVC_COOKIES_ALWAYS);
-	service.syn_interval_ns = 3600 * SECOND;
-	service.syn_burst_ns = 3600 * SECOND;
-	scene_service(&service);
+	scene.svc = service;
+	scene_limit(SZ_LIMIT_SYN, SZ_BY_SOURCE, SZ_R_SYN_LIMIT, 3600 * SECOND, 0);
 	for (u32 i = 0; i < 5; i++)
 		cookie();
 	EXPECT_EQ(BARE_ACK(0, 0), SCENE_PASS);

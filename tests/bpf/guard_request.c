@@ -361,11 +361,8 @@ TEST(routes_match_exactly_or_below_a_prefix)
 
 TEST(source_that_asks_too_fast_is_answered_429)
 {
-	struct sz_service svc = {
-		.id = SCENE_SERVICE, .src_interval_ns = HOUR, .src_burst_ns = 2 * HOUR};
-
 	scene_begin();
-	scene_service(&svc);
+	scene_limit(SZ_LIMIT_READ, SZ_BY_SOURCE, SZ_R_LIMIT_SOURCE, HOUR, 2 * HOUR);
 	EXPECT_EQ(first(GET_PUB), SCENE_PASS);
 	EXPECT_EQ(first(GET_A), SCENE_PASS);
 	scene_answered(first(GET_A), SZ_R_LIMIT_SOURCE);
@@ -373,12 +370,10 @@ TEST(source_that_asks_too_fast_is_answered_429)
 
 TEST(principal_that_asks_too_fast_is_answered_429_and_others_are_not)
 {
-	struct sz_service svc = {
-		.id = SCENE_SERVICE, .pri_interval_ns = HOUR, .pri_burst_ns = HOUR};
 	struct sz_grant g;
 
 	scene_begin();
-	scene_service(&svc);
+	scene_limit(SZ_LIMIT_ADMIT, SZ_BY_PRINCIPAL, SZ_R_LIMIT_PRINCIPAL, HOUR, HOUR);
 	g = scene_grant_value();
 	g.principal++;
 	scene_grant("unknown", &g);
@@ -390,11 +385,8 @@ TEST(principal_that_asks_too_fast_is_answered_429_and_others_are_not)
 
 TEST(connections_opened_too_fast_are_dropped)
 {
-	struct sz_service svc = {
-		.id = SCENE_SERVICE, .syn_interval_ns = HOUR, .syn_burst_ns = HOUR};
-
 	scene_begin();
-	scene_service(&svc);
+	scene_limit(SZ_LIMIT_SYN, SZ_BY_SOURCE, SZ_R_SYN_LIMIT, HOUR, HOUR);
 	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 1), SCENE_PASS);
 	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 1), SCENE_DROP);
 	EXPECT_EQ(IN(.host = 9, .flags = PKT_SYN, .seq = 1), SCENE_PASS);
@@ -416,14 +408,12 @@ TEST(without_a_daemon_known_tokens_pass_and_unknown_ones_get_503)
 TEST(misses_beyond_the_budget_get_503)
 {
 	scene_begin();
-	scene.cfg.src_miss_interval_ns = scene.cfg.src_miss_burst_ns = HOUR;
-	scene_config();
+	scene_source_misses(HOUR, HOUR);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
 	scene_answered(first(UNKNOWN), SZ_R_OVERLOAD);
 	EXPECT_EQ(first(GET_A), SCENE_PASS);
 	scene_begin();
-	scene.cfg.miss_interval_ns = scene.cfg.miss_burst_ns = HOUR;
-	scene_config();
+	scene_misses(HOUR, HOUR);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
 	scene_answered(first(UNKNOWN), SZ_R_OVERLOAD);
 }

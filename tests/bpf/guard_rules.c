@@ -322,9 +322,8 @@ TEST(frames_held_for_an_unknown_client_cost_it_misses)
 	u32 i;
 
 	scene_begin();
-	scene.cfg.src_miss_interval_ns = 8000000000000ull;
-	scene.cfg.src_miss_burst_ns = 10000000000000ull; /* one miss, and two held frames */
-	scene_config();
+	/* One miss, and two held frames. */
+	scene_source_misses(8000000000000ull, 10000000000000ull);
 	scene_connect();
 	EXPECT_EQ(DATA(0, ODD), SCENE_DROP);
 	asked(0, SZ_MISS_UNUSUAL);

@@ -316,11 +316,8 @@ TEST(many_sources_share_one_budget_of_misses)
 	u64 overload;
 
 	scene_begin();
-	scene.cfg.miss_interval_ns = 3600 * SECOND;
-	scene.cfg.miss_burst_ns = 10 * scene.cfg.miss_interval_ns;
-	scene.cfg.src_miss_interval_ns = SECOND;
-	scene.cfg.src_miss_burst_ns = 2 * SECOND;
-	scene_config();
+	scene_source_misses(SECOND, 2 * SECOND);
+	scene_misses(3600 * SECOND, 10 * 3600 * SECOND);
 	for (u32 i = 0; i < 200; i++) {
 		struct client c = {(u16)(20000 + i), (u8)(10 + i)};
 
@@ -409,16 +406,20 @@ TEST(grant_ends_at_its_time_and_not_after_it)
 /* No time is believed that lies further ahead than a burst reaches. */
 TEST(state_from_the_future_refuses_and_never_admits)
 {
-	struct sz_service svc = {.id = SCENE_SERVICE,
-				 .pri_interval_ns = SECOND,
-				 .pri_burst_ns = 5 * SECOND};
-	struct sz_principal p = {.tat = machine_now() + 365 * 86400 * SECOND};
-	u64 id = SCENE_PRINCIPAL;
+	struct sz_limit l;
+	u32 slot;
 
 	scene_begin();
-	scene_service(&svc);
-	ASSERT_EQ(machine_set("sz_principals", &id, &p), 0);
+	slot = scene_limit(SZ_LIMIT_ADMIT, 0, SZ_R_LIMIT_SERVICE, SECOND, 5 * SECOND);
+	l = scene_limit_get(slot);
+	l.tat = machine_now() + 365 * 86400 * SECOND;
+	scene_limit_set(slot, &l);
 	scene_connect();
+	EXPECT_TRUE(DATA(0, GET_A) != SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 0);
+	l.tat = ~0ull;
+	scene_limit_set(slot, &l);
+	scene_connect_at(SCENE_BASE + 100000);
 	EXPECT_TRUE(DATA(0, GET_A) != SCENE_PASS);
 	EXPECT_EQ(scene_count(SZ_R_HIT), 0);
 }

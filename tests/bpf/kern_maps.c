@@ -177,7 +177,7 @@ TEST(each_walks_a_trie_and_may_delete_from_it)
 	EXPECT_EQ(s.n, 0);
 	s = (struct seen){ .k = k, .map = SZ_MAP_ANSWERS };
 	EXPECT_EQ(sz_map_each(k, SZ_MAP_ANSWERS, count, &s), 0);
-	EXPECT_EQ(s.n, SZ_REASON_MAX);
+	EXPECT_EQ(s.n, SZ_ANSWERS_MAX);
 	EXPECT_EQ(sz_map_each(k, SZ_MAP_EVENTS, count, &s), -EINVAL);
 	sz_kern_close(k);
 }

@@ -116,17 +116,66 @@ static struct sz_grant_key token_key(void)
 	return k;
 }
 
+/* Slots of the limits that all services share. */
+enum {
+	LIMIT_SYN = 1,
+	LIMIT_SOURCE,
+	LIMIT_PRINCIPAL,
+	LIMIT_OTHER, /* of the third service: a route of a source; dry where its burst is odd */
+	LIMIT_FAIL,
+	LIMIT_SOURCE_MISSES,
+	LIMIT_MISSES,
+};
+
+/* A rate for one of them; its state stays. */
+static void limit_set(u32 slot, u64 interval, u64 burst)
+{
+	static const struct sz_limit kinds[] = {
+		[LIMIT_SYN] = {.stage = SZ_LIMIT_SYN, .by = SZ_BY_SOURCE, .reason = SZ_R_SYN_LIMIT},
+		[LIMIT_SOURCE] = {.stage = SZ_LIMIT_READ, .by = SZ_BY_SOURCE, .prefix4 = 24,
+				  .prefix6 = 120, .reason = SZ_R_LIMIT_SOURCE},
+		[LIMIT_PRINCIPAL] = {.stage = SZ_LIMIT_ADMIT, .by = SZ_BY_PRINCIPAL,
+				     .reason = SZ_R_LIMIT_PRINCIPAL},
+		[LIMIT_OTHER] = {.stage = SZ_LIMIT_ADMIT, .by = SZ_BY_SOURCE | SZ_BY_ROUTE,
+				 .reason = SZ_R_LIMIT_RULE},
+		[LIMIT_FAIL] = {.stage = SZ_LIMIT_FAIL, .by = SZ_BY_SOURCE,
+				.reason = SZ_R_LIMIT_FAILURES},
+		[LIMIT_SOURCE_MISSES] = {.stage = SZ_LIMIT_MISS, .by = SZ_BY_SOURCE,
+					 .reason = SZ_R_OVERLOAD},
+		[LIMIT_MISSES] = {.stage = SZ_LIMIT_MISS, .reason = SZ_R_OVERLOAD},
+	};
+	struct sz_limit old = {}, l = kinds[slot];
+
+	(void)machine_get("sz_limits", &slot, &old);
+	l.tat = old.tat;
+	l.spare_tat = old.spare_tat;
+	l.full_ns = old.full_ns;
+	l.id = slot;
+	l.interval_ns = interval;
+	l.burst_ns = burst;
+	l.table = slot % SZ_BUCKET_TABLES;
+	l.prefix4 = l.prefix4 ? l.prefix4 : 32;
+	l.prefix6 = l.prefix6 ? l.prefix6 : 64;
+	l.flags = slot == LIMIT_OTHER && interval && burst / interval & 1 ? SZ_LIMIT_DRY : 0;
+	memset(l.routes, 0xff, sizeof(l.routes));
+	(void)machine_set("sz_limits", &slot, &l);
+}
+
 static void universe(void)
 {
 	static const char long_path[] = "/" SCRIPT_X32 SCRIPT_X32 SCRIPT_X32 SCRIPT_X32 SCRIPT_X32;
 
 	scene_begin();
 	for (u32 i = 0; i < 3; i++)
-		services[i] = (struct sz_service){.id = SCENE_SERVICE + i};
+		services[i] = (struct sz_service){
+			.id = SCENE_SERVICE + i,
+			.limit = {LIMIT_SYN, LIMIT_SOURCE, LIMIT_PRINCIPAL, LIMIT_OTHER, LIMIT_FAIL,
+				  LIMIT_SOURCE_MISSES, LIMIT_MISSES},
+			.limit_end = {1, 2, i == 2 ? 4 : 3, 5, 7, 7, 7, 7}};
 	services[1].flags = SZ_SVC_MONITOR;
 	services[2].flags = SZ_SVC_EVENT_HITS;
-	services[2].pri_interval_ns = 1000000;
-	services[2].pri_burst_ns = 3000000;
+	for (u32 i = LIMIT_SYN; i <= LIMIT_MISSES; i++)
+		limit_set(i, i == LIMIT_OTHER ? 1000000 : 0, i == LIMIT_OTHER ? 3000000 : 0);
 	services_set();
 	for (u32 s = SCENE_SERVICE; s < SCENE_SERVICE + 3; s++) {
 		route(s, "/a", true, SCENE_ROUTE_A, 0);
@@ -494,12 +543,11 @@ static void configures(void)
 		scene.cfg.ban_count = STEP->b;
 		break;
 	case 6:
-		scene.cfg.miss_interval_ns = tat;
-		scene.cfg.miss_burst_ns = tat * (STEP->b >> 4);
+		limit_set(LIMIT_MISSES, tat, tat * (STEP->b >> 4));
 		break;
 	case 7:
-		scene.cfg.src_miss_interval_ns = tat;
-		scene.cfg.src_miss_burst_ns = tat * (STEP->b >> 4);
+		limit_set(STEP->who & 1 ? LIMIT_FAIL : LIMIT_SOURCE_MISSES, tat,
+			  tat * (STEP->b >> 4));
 		break;
 	case 8:
 		scene.cfg.heartbeat_ttl_ns = STEP->b * 1000000000ull;
@@ -520,16 +568,14 @@ static void serves(void)
 		s->flags = STEP->b & 3;
 		break;
 	case 1:
-		s->src_interval_ns = interval;
-		s->src_burst_ns = interval * (STEP->b & 15);
+		limit_set(LIMIT_SOURCE, interval, interval * (STEP->b & 15));
 		break;
 	case 2:
-		s->pri_interval_ns = interval;
-		s->pri_burst_ns = interval * (STEP->b & 15);
+		limit_set(STEP->who & 4 ? LIMIT_OTHER : LIMIT_PRINCIPAL, interval,
+			  interval * (STEP->b & 15));
 		break;
 	case 3:
-		s->syn_interval_ns = interval;
-		s->syn_burst_ns = interval * (STEP->b & 15);
+		limit_set(LIMIT_SYN, interval, interval * (STEP->b & 15));
 		break;
 	case 4:
 		s->enforced_ns = STEP->b & 1 ? machine_now() : 0;

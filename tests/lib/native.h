@@ -55,11 +55,13 @@ NATIVE_MAP(sz_tickets, NATIVE_HASH, struct sz_ticket_key, struct sz_ticket, 64);
 NATIVE_MAP(sz_spill, NATIVE_HASH, struct sz_flow_key, struct sz_spill, 16);
 NATIVE_MAP(sz_carry, NATIVE_HASH, struct sz_flow_key, struct sz_carry, 16);
 NATIVE_MAP(sz_sources, NATIVE_LRU, struct sz_addr, struct sz_source, 16);
-NATIVE_MAP(sz_principals, NATIVE_LRU, u64, struct sz_principal, 16);
+NATIVE_MAP(sz_limits, NATIVE_ARRAY, u32, struct sz_limit, 256);
+NATIVE_MAP(sz_limit_counts, NATIVE_ARRAY, u32, struct sz_limit_count, 256);
+NATIVE_MAP(sz_buckets, NATIVE_ARRAY, u32, struct sz_bucket_set, 256);
+NATIVE_MAP(sz_networks, NATIVE_LPM, struct sz_network_key, u32, 64);
 NATIVE_MAP(sz_hits, NATIVE_HASH, struct sz_hit_key, u64, 64);
 NATIVE_MAP(sz_bans, NATIVE_LPM, struct sz_ban_key, struct sz_ban, 16);
-NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer,
-	   SZ_REASON_MAX + SZ_CHALLENGES_MAX);
+NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer, SZ_ANSWERS_MAX);
 NATIVE_MAP(sz_counters, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 NATIVE_MAP(sz_lost, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 
@@ -404,7 +406,8 @@ static inline void native_clear(void)
 				     &sz_denied,
 				     &sz_requests,
 				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
-				     &sz_sources, &sz_principals,
+				     &sz_sources, &sz_limits, &sz_limit_counts, &sz_buckets,
+				     &sz_networks,
 				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };
 
 	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)

@@ -37,6 +37,7 @@ static struct {
 	bool v6;
 	bool forwarded; /* what the server says comes through this machine, not from it */
 	struct sz_config cfg;
+	struct sz_service svc; /* as scene_limit() leaves it */
 } scene;
 
 #ifdef SCENE_NATIVE
@@ -198,6 +199,81 @@ static inline void scene_service(const struct sz_service *svc)
 	}
 }
 
+/*
+ * A limit of the service in the next slot, asked at `stage` by `by`: its slot. Limits of one service
+ * are added in the order of their stages. 0 for the burst: one request.
+ */
+static inline u32 scene_limit(u32 stage, u32 by, u32 reason, u64 interval, u64 burst)
+{
+	struct sz_service *svc = &scene.svc;
+	u32 slot = 1 + svc->limit_end[SZ_SERVICE_STAGES - 1];
+	struct sz_limit l = {
+		.interval_ns = interval,
+		.burst_ns = burst ? burst : interval,
+		.id = 1000 + slot,
+		.service = SCENE_SERVICE,
+		.reason = reason,
+		.by = (u16)by,
+		.stage = (u8)stage,
+		.table = stage == SZ_LIMIT_SYN ? SZ_BUCKETS_SYN
+			 : by == SZ_BY_SOURCE  ? SZ_BUCKETS_SOURCE
+					       : SZ_BUCKETS_VERIFIED,
+		.prefix4 = 32,
+		.prefix6 = 64,
+		.name = "scene",
+	};
+
+	memset(l.routes, 0xff, sizeof(l.routes));
+	ASSERT_TRUE(slot <= SZ_SERVICE_LIMITS);
+	ASSERT_EQ(machine_set("sz_limits", &slot, &l), 0);
+	svc->limit[slot - 1] = (u16)slot;
+	for (u32 i = stage; i < SZ_SERVICE_STAGES; i++)
+		svc->limit_end[i] = (u8)slot;
+	scene_service(svc);
+	return slot;
+}
+
+static inline struct sz_limit scene_limit_get(u32 slot)
+{
+	struct sz_limit l = {};
+
+	ASSERT_EQ(machine_get("sz_limits", &slot, &l), 0);
+	return l;
+}
+
+static inline void scene_limit_set(u32 slot, const struct sz_limit *l)
+{
+	ASSERT_EQ(machine_set("sz_limits", &slot, l), 0);
+}
+
+/* Budgets of misses: of all, and of one source; each for all services. */
+static inline u32 scene_source_misses(u64 interval, u64 burst)
+{
+	return scene_limit(SZ_LIMIT_MISS, SZ_BY_SOURCE, SZ_R_OVERLOAD, interval, burst);
+}
+
+static inline u32 scene_misses(u64 interval, u64 burst)
+{
+	return scene_limit(SZ_LIMIT_MISS, 0, SZ_R_OVERLOAD, interval, burst);
+}
+
+/* Every bucket is full again. */
+static inline void scene_buckets_clear(void)
+{
+	static const struct sz_bucket_set none;
+
+	for (u32 i = 0; i < SZ_BUCKET_TABLES * scene.cfg.bucket_sets; i++)
+		ASSERT_EQ(machine_set("sz_buckets", &i, &none), 0);
+}
+
+/* Words of a limit's counter. */
+enum { SCENE_ADMITTED, SCENE_REFUSED, SCENE_DRY, SCENE_SPARE };
+
+static inline u64 scene_limit_count(u32 slot, u32 word)
+{
+	return machine_sum_word("sz_limit_counts", slot, word);
+}
+
 /* One node: `path` with its NUL when `exact`. */
 static inline void scene_node(const char *path, bool exact, u16 route, u32 methods, u16 flags)
 {
@@ -312,21 +388,22 @@ static inline void scene_answers(void)
 
 static inline void scene_begin(void)
 {
-	struct sz_service svc = {.id = SCENE_SERVICE};
 	struct sz_grant g;
 
 	memset(&scene, 0, sizeof(scene));
+	scene.svc.id = SCENE_SERVICE;
 	machine_begin();
 	scene.cfg = (struct sz_config){.abi = SZ_ABI,
 				       .heartbeat_ns = machine_now(),
 				       .heartbeat_ttl_ns = 60000000000ull,
+				       .bucket_sets = 16,
 				       .policy_gen = 11,
 				       .key_gen = 22};
 	memcpy(scene.cfg.key, "0123456789abcdef", 16);
 	for (size_t i = 0; i < sizeof(scene.cfg.same_key) / 8; i++)
 		scene.cfg.same_key[i] = (i + 1) * 0x9e3779b97f4a7c15ull;
 	scene_config();
-	scene_service(&svc);
+	scene_service(&scene.svc);
 	scene_node("/a", true, SCENE_ROUTE_A, SCENE_GET_POST, 0);
 	scene_node("/a/", false, SCENE_ROUTE_A, SCENE_GET_POST, 0);
 	scene_node("/pub", true, SCENE_ROUTE_PUBLIC, SCENE_GET_POST, SZ_RT_PUBLIC);

@@ -30,10 +30,12 @@
 
 #define BOTH_ENTRIES  256    /* of every map that is not smaller; no test gets near it */
 #define BOTH_HITS     6      /* few, so that running out of rows is reached */
+#define BOTH_LIMITS   48     /* rows of sz_limits, and sets of sz_buckets: compared each time */
 #define BOTH_RING     262144 /* bytes; taken out after every frame */
 #define BOTH_CPUS     256
 #define BOTH_VALUE    8192
 #define BOTH_KEY      256
+#define BOTH_WORDS    8 /* of a counter per CPU */
 
 /* Maps are compared after each frame unless only the test writes them. */
 enum both_use { BOTH_GIVEN, BOTH_STATE, BOTH_SUMS };
@@ -61,7 +63,10 @@ static struct both_map both_maps[] = {
 	{"sz_carry", &sz_carry, BOTH_STATE, 0},
 	{"sz_spill", &sz_spill, BOTH_STATE, 0},
 	{"sz_sources", &sz_sources, BOTH_STATE, 0},
-	{"sz_principals", &sz_principals, BOTH_STATE, 0},
+	{"sz_limits", &sz_limits, BOTH_STATE, 0},
+	{"sz_limit_counts", &sz_limit_counts, BOTH_SUMS, 0},
+	{"sz_buckets", &sz_buckets, BOTH_STATE, 0},
+	{"sz_networks", &sz_networks, BOTH_GIVEN, 0},
 	{"sz_hits", &sz_hits, BOTH_SUMS, 0},
 	{"sz_counters", &sz_counters, BOTH_SUMS, 0},
 	{"sz_lost", &sz_lost, BOTH_SUMS, 0},
@@ -142,6 +147,10 @@ static inline void both_load(void)
 			bpf_map__set_max_entries(map, BOTH_RING);
 		else if (!strcmp(bpf_map__name(map), "sz_hits"))
 			bpf_map__set_max_entries(map, BOTH_HITS);
+		else if (!strcmp(bpf_map__name(map), "sz_limits") ||
+			 !strcmp(bpf_map__name(map), "sz_limit_counts") ||
+			 !strcmp(bpf_map__name(map), "sz_buckets"))
+			bpf_map__set_max_entries(map, BOTH_LIMITS);
 		else if (bpf_map__max_entries(map) > BOTH_ENTRIES)
 			bpf_map__set_max_entries(map, BOTH_ENTRIES);
 	}
@@ -201,11 +210,13 @@ static inline void both_compare_map(const struct both_map *m)
 	static u8 keys[BOTH_ENTRIES * BOTH_KEY], values[BOTH_ENTRIES * BOTH_VALUE];
 	u32 per = m->native->value_size, count = BOTH_ENTRIES, n = 0, i;
 	bool sums = m->use == BOTH_SUMS;
-	u64 out = 0, sum;
+	u64 out = 0, sum[BOTH_WORDS];
+	u32 words = per / 8, w;
 	int err;
 
 	if (sums)
 		per *= (u32)both.cpus;
+	both_must(!sums || words <= BOTH_WORDS, "too large:", m->name);
 	both_must(per <= BOTH_VALUE && m->native->key_size <= BOTH_KEY, "too large:", m->name);
 	err = bpf_map_lookup_batch(m->fd, NULL, &out, keys, values, &count, NULL);
 	both_must(err == 0 || errno == ENOENT, "cannot read", m->name);
@@ -213,15 +224,17 @@ static inline void both_compare_map(const struct both_map *m)
 		const u8 *key = keys + i * m->native->key_size, *value = values + i * per;
 		const struct native_elem *e = both_native(m->native, key);
 
-		sum = 0;
+		memset(sum, 0, sizeof(sum));
 		for (int c = 0; sums && c < both.cpus; c++)
-			sum += ((const u64 *)(const void *)value)[c];
+			for (w = 0; w < words; w++)
+				sum[w] += ((const u64 *)(const void *)value)[(u32)c * words + w];
 		if (m->native->kind == NATIVE_ARRAY && !e) {
-			both_must(!sums || !sum, "counted by the kernel alone in", m->name);
+			for (w = 0; sums && w < words; w++)
+				both_must(!sum[w], "counted by the kernel alone in", m->name);
 			continue;
 		}
 		both_must(e != NULL, "only the kernel has an entry in", m->name);
-		both_equal(sums ? (const void *)&sum : value, e->value, both_meant(m, e->value),
+		both_equal(sums ? (const void *)sum : value, e->value, both_meant(m, e->value),
 			   "value in", m->name);
 		n++;
 	}
@@ -322,6 +335,14 @@ static inline u64 machine_sum(const char *name, u32 index)
 	return machine_sum_key(name, &index);
 }
 
+/* One word of a counter of several. */
+static inline u64 machine_sum_word(const char *name, u32 index, u32 word)
+{
+	const u64 *v = sz_map_get(both_map(name)->native, &index);
+
+	return v ? v[word] : 0;
+}
+
 static inline u64 machine_now(void)
 {
 	struct timespec t;
@@ -376,7 +397,18 @@ static const struct {
 	size_t at;
 } both_stamps[] = {
 	{&sz_config, offsetof(struct sz_config, heartbeat_ns)},
-	{&sz_config, offsetof(struct sz_config, miss_tat)},
+	{&sz_limits, offsetof(struct sz_limit, tat)},
+	{&sz_limits, offsetof(struct sz_limit, spare_tat)},
+	{&sz_limits, offsetof(struct sz_limit, full_ns)},
+	{&sz_buckets, offsetof(struct sz_bucket_set, full_ns)},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[0])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[1])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[2])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[3])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[4])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[5])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[6])},
+	{&sz_buckets, offsetof(struct sz_bucket_set, tat[7])},
 	{&sz_services, offsetof(struct sz_service, enforced_ns)},
 	{&sz_config, offsetof(struct sz_config, cookie_until_ns)},
 	{&sz_syn, offsetof(struct sz_syn, window_ns)},
@@ -401,11 +433,7 @@ static const struct {
 	{&sz_carry, offsetof(struct sz_carry, birth_ns)},
 	{&sz_carry, offsetof(struct sz_carry, time_ns)},
 	{&sz_spill, offsetof(struct sz_spill, birth_ns)},
-	{&sz_sources, offsetof(struct sz_source, tat)},
-	{&sz_sources, offsetof(struct sz_source, syn_tat)},
-	{&sz_sources, offsetof(struct sz_source, miss_tat)},
 	{&sz_sources, offsetof(struct sz_source, seen_ns)},
-	{&sz_principals, offsetof(struct sz_principal, tat)},
 };
 
 /* Time passes. */

@@ -79,6 +79,22 @@ static inline u64 machine_sum(const char *name, u32 index)
 	return machine_sum_key(name, &index);
 }
 
+/* One word of a counter of several. */
+static inline u64 machine_sum_word(const char *name, u32 index, u32 word)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(machine.obj, name);
+	u32 words = bpf_map__value_size(map) / 8;
+	static u64 v[256 * 8];
+	u64 sum = 0;
+
+	ASSERT_TRUE(words <= 8 && libbpf_num_possible_cpus() <= 256);
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &index, v))
+		return 0;
+	for (u32 i = 0; i < (u32)libbpf_num_possible_cpus(); i++)
+		sum += v[i * words + word];
+	return sum;
+}
+
 static inline u64 machine_now(void)
 {
 	struct timespec t;

@@ -18,7 +18,9 @@ static inline struct native_map *machine_map(const char *name)
 		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},
 		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets}, 
 		{"sz_carry", &sz_carry},     {"sz_spill", &sz_spill},
-		{"sz_sources", &sz_sources}, {"sz_principals", &sz_principals},
+		{"sz_sources", &sz_sources}, {"sz_limits", &sz_limits},
+		{"sz_limit_counts", &sz_limit_counts},
+		{"sz_buckets", &sz_buckets}, {"sz_networks", &sz_networks},
 		{"sz_hits", &sz_hits},       {"sz_bans", &sz_bans},
 		{"sz_answers", &sz_answers}, {"sz_counters", &sz_counters},
 		{"sz_lost", &sz_lost},
@@ -68,6 +70,14 @@ static inline u64 machine_sum_key(const char *name, const void *key)
 static inline u64 machine_sum(const char *name, u32 index)
 {
 	return machine_sum_key(name, &index);
+}
+
+/* One word of a counter of several. */
+static inline u64 machine_sum_word(const char *name, u32 index, u32 word)
+{
+	u64 *v = sz_map_get(machine_map(name), &index);
+
+	return v ? v[word] : 0;
 }
 
 static inline u64 machine_now(void)

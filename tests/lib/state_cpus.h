@@ -224,14 +224,10 @@ TEST(ticket_for_one_place_admits_no_second_copy_behind_it)
 
 TEST(limit_of_a_principal_holds_for_two_connections_on_two_cpus)
 {
-	struct sz_service svc = {.id = SCENE_SERVICE,
-				 .pri_interval_ns = 3600 * SECOND,
-				 .pri_burst_ns = 3600 * SECOND};
-	u64 id = SCENE_PRINCIPAL;
 	u32 more = 0;
 
 	scene_begin();
-	scene_service(&svc);
+	scene_limit(SZ_LIMIT_ADMIT, SZ_BY_PRINCIPAL, SZ_R_LIMIT_PRINCIPAL, 3600 * SECOND, 0);
 	runners_start();
 	for (u32 i = 1; i <= ROUNDS; i++) {
 		struct pkt_spec s[2];
@@ -247,7 +243,7 @@ TEST(limit_of_a_principal_holds_for_two_connections_on_two_cpus)
 			s[n].host = c.host;
 			runner_frame(n, s[n]);
 		}
-		machine_del("sz_principals", &id); /* a full bucket: one request */
+		scene_buckets_clear(); /* a full bucket: one request */
 		round_run(i);
 		more += passed() != 1;
 	}

@@ -17,6 +17,15 @@ static struct sz_conf *parse(const char *text)
 	return sz_conf_parse(text, strlen(text), "t.yaml", &error);
 }
 
+/* The rate of the limit `name`; none where there is no such limit. */
+static struct sz_conf_rate rate_of(const struct sz_conf_limit *l, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(l[i].name, name))
+			return l[i].rate;
+	return (struct sz_conf_rate){0};
+}
+
 TEST(smallest_file_gets_every_default)
 {
 	struct sz_conf *c = parse("interfaces: [eth0]\n"
@@ -35,10 +44,10 @@ TEST(smallest_file_gets_every_default)
 	EXPECT_STREQ(c->control, "/run/subzero/control.sock");
 	EXPECT_EQ(c->heartbeat_ttl_ms, 2000);
 	EXPECT_EQ(c->workers, sysconf(_SC_NPROCESSORS_ONLN));
-	EXPECT_EQ(c->misses.interval_ns, 500000);
-	EXPECT_EQ(c->misses.burst_ns, 500000000);
-	EXPECT_EQ(c->source_misses.interval_ns, 20000000);
-	EXPECT_EQ(c->source_misses.burst_ns, 2000000000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "misses").interval_ns, 500000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "misses").burst_ns, 500000000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "source_misses").interval_ns, 20000000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "source_misses").burst_ns, 2000000000);
 	EXPECT_EQ(c->max_grants, 1000000);
 	EXPECT_EQ(c->max_flows, 262144);
 	EXPECT_STREQ(c->audit.dir, "/var/lib/subzero/audit");
@@ -54,9 +63,9 @@ TEST(smallest_file_gets_every_default)
 	EXPECT_TRUE(s->id != 0);
 	EXPECT_EQ(s->line, 3);
 	EXPECT_TRUE(!s->monitor && !s->audit_requests);
-	EXPECT_EQ(s->source.interval_ns, 0);
-	EXPECT_EQ(s->principal.interval_ns, 0);
-	EXPECT_EQ(s->connections.interval_ns, 0);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "source").interval_ns, 0);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "principal").interval_ns, 0);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "connections").interval_ns, 0);
 	ASSERT_EQ(s->n_routes, 1);
 	EXPECT_TRUE(s->routes[0].public && !s->routes[0].each);
 	EXPECT_EQ(s->routes[0].methods, 0xff);
@@ -137,10 +146,10 @@ TEST(top_of_a_full_file_is_read_as_written)
 	EXPECT_STREQ(c->control, "/run/sz.sock");
 	EXPECT_EQ(c->heartbeat_ttl_ms, 1500);
 	EXPECT_EQ(c->workers, 3);
-	EXPECT_EQ(c->misses.interval_ns, 600000000);
-	EXPECT_EQ(c->misses.burst_ns, 3000000000);
-	EXPECT_EQ(c->source_misses.interval_ns, 0);
-	EXPECT_EQ(c->source_misses.burst_ns, 0);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "misses").interval_ns, 600000000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "misses").burst_ns, 3000000000);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "source_misses").interval_ns, 0);
+	EXPECT_EQ(rate_of(c->limits, c->n_limits, "source_misses").burst_ns, 0);
 	EXPECT_EQ(c->max_grants, 5000);
 	EXPECT_EQ(c->max_flows, 6000);
 	EXPECT_STREQ(c->audit.dir, "/srv/sz/audit");
@@ -202,11 +211,11 @@ TEST(services_are_read_as_written)
 	EXPECT_EQ(s->endpoints[0].addr.b[10], 0xff);
 	EXPECT_MEMEQ(&s->endpoints[1].addr, &any, sizeof(any));
 	EXPECT_EQ(s->endpoints[2].addr.b[0], 0x20);
-	EXPECT_EQ(s->source.interval_ns, 2000000);
-	EXPECT_EQ(s->source.burst_ns, 2000000000);
-	EXPECT_EQ(s->principal.interval_ns, 1000000000);
-	EXPECT_EQ(s->principal.burst_ns, 3600ll * 1000000000);
-	EXPECT_EQ(s->connections.interval_ns, 0);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "source").interval_ns, 2000000);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "source").burst_ns, 2000000000);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "principal").interval_ns, 1000000000);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "principal").burst_ns, 3600ll * 1000000000);
+	EXPECT_EQ(rate_of(s->limits, s->n_limits, "connections").interval_ns, 0);
 	ASSERT_EQ(s->n_routes, 2);
 	t = &s->routes[0];
 	EXPECT_STREQ(t->name, "GET,POST /orders");

@@ -90,31 +90,51 @@ TEST(first_request_without_room_for_its_flow_is_dropped_and_so_is_what_follows)
 	EXPECT_TRUE(!scene_flow(&f));
 }
 
-TEST(source_without_room_is_not_asked_for_and_known_tokens_go_on)
+/* No set where the buckets of subjects are looked for. */
+static void no_buckets(void)
+{
+	native_map_clear(&sz_buckets);
+	shrunk[n_shrunk].map = &sz_buckets;
+	shrunk[n_shrunk].max = sz_buckets.max;
+	shrunk[n_shrunk++].kind = sz_buckets.kind;
+	sz_buckets.max = 0;
+}
+
+TEST(source_without_buckets_is_not_asked_for_and_known_tokens_go_on)
+{
+	begin();
+	scene_source_misses(1, 9);
+	no_buckets();
+	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 5), SCENE_PASS);
+	EXPECT_EQ(DATA(0, UNKNOWN), SCENE_REPLY);
+	EXPECT_EQ(scene_count(SZ_R_STATE_FULL), 1);
+	begin();
+	scene_source_misses(1, 9);
+	EXPECT_EQ(DATA(0, "GET /a/%41 HTTP/1.1\r\n" HOST_ "\r\n"), SCENE_DROP);
+	no_buckets();
+	EXPECT_EQ(DATA(1000, "x"), SCENE_DROP); /* nobody to count it against */
+	EXPECT_EQ(scene_count(SZ_R_GAP), 1);
+	begin();
+	scene_source_misses(1, 9);
+	no_buckets();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 1);
+}
+
+TEST(source_that_cannot_be_counted_is_decided_all_the_same)
 {
 	begin();
 	no_room(&sz_sources);
 	EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 5), SCENE_PASS);
-	EXPECT_EQ(DATA(0, UNKNOWN), SCENE_REPLY);
-	EXPECT_EQ(scene_count(SZ_R_OVERLOAD), 1);
-	begin();
-	EXPECT_EQ(DATA(0, "GET /a/%41 HTTP/1.1\r\n" HOST_ "\r\n"), SCENE_DROP);
-	no_room(&sz_sources);
-	EXPECT_EQ(DATA(1000, "x"), SCENE_DROP); /* nobody to count it against */
-	EXPECT_EQ(scene_count(SZ_R_GAP), 1);
-	begin();
-	no_room(&sz_sources);
 	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
 	EXPECT_EQ(scene_count(SZ_R_HIT), 1);
 }
 
 TEST(principal_without_room_is_refused)
 {
-	struct sz_service svc = {.id = SCENE_SERVICE, .pri_interval_ns = 1, .pri_burst_ns = 9};
-
 	begin();
-	scene_service(&svc);
-	no_room(&sz_principals);
+	scene_limit(SZ_LIMIT_ADMIT, SZ_BY_PRINCIPAL, SZ_R_LIMIT_PRINCIPAL, 1, 9);
+	no_buckets();
 	EXPECT_EQ(DATA(0, GET_A), SCENE_REPLY);
 	EXPECT_EQ(scene_count(SZ_R_STATE_FULL), 1);
 }

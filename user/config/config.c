@@ -96,10 +96,6 @@ static int read_origin(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 	return sz_conf_read_text(r, f, v, obj);
 }
 
-static const struct sz_conf_field limit_fields[] = {
-	{"misses", sz_conf_read_rate, OFF(misses)},
-	{"source_misses", sz_conf_read_rate, OFF(source_misses)},
-};
 static const struct sz_conf_field map_fields[] = {
 	{"grants", sz_conf_read_u64, OFF(max_grants), .min = 1, .max = MAP_ENTRIES_MAX},
 	{"flows", sz_conf_read_u64, OFF(max_flows), .min = 1, .max = MAP_ENTRIES_MAX},
@@ -156,12 +152,6 @@ static int read_metrics(struct sz_conf_reader *r, const struct sz_conf_field *f,
 			    "on 127.0.0.1, or add \"allow_remote: true\"");
 }
 
-static int read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
-{
-	return sz_conf_map(r, f->key, v, limit_fields, SZ_ARRAY_LEN(limit_fields), obj);
-}
-
 static int read_maps(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		     void *obj)
 {
@@ -197,7 +187,8 @@ static const struct sz_conf_field top_fields[] = {
 	{"heartbeat_ttl", sz_conf_read_ms, OFF(heartbeat_ttl_ms),
 	 .min = 2 * SZ_HEARTBEAT_NS / 1000000, .max = 3600000},
 	{"workers", sz_conf_read_u32, OFF(workers), .min = 1, .max = SZ_WORKERS_MAX},
-	{"limits", .read = read_limits},
+	{"limits", .read = sz_conf_read_limits},
+	{"networks", .read = sz_conf_read_networks},
 	{"maps", .read = read_maps},
 	{"audit", .read = read_audit},
 	{"metrics", .read = read_metrics},
@@ -286,7 +277,9 @@ static int read_top(struct sz_conf_reader *r, struct sz_conf *c)
 
 	if (sz_conf_map(r, "the file", root, top_fields, SZ_ARRAY_LEN(top_fields), c))
 		return -EINVAL;
-	return sz_conf_check_routes(r, c) || sz_conf_resolve_opaque(r, c) ? -EINVAL : 0;
+	if (sz_conf_check_routes(r, c) || sz_conf_resolve_opaque(r, c))
+		return -EINVAL;
+	return sz_conf_networks_check(r, c);
 }
 
 struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e)
@@ -301,8 +294,6 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 	*c = (struct sz_conf){
 		.path = sz_strdup(name),
 		.heartbeat_ttl_ms = 2000,
-		.misses = RATE(2000, 1000),
-		.source_misses = RATE(50, 100),
 		.max_grants = SZ_MAX_GRANTS,
 		.max_flows = SZ_MAX_FLOWS,
 		.dpop = {.algs = SZ_CONF_ALGS_DPOP,
@@ -318,6 +309,7 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 			.window_scale = 7},
 	};
 	r.conf = c;
+	sz_conf_limits_init(c);
 	err = read_top(&r, c);
 	sz_conf_close(&r);
 	if (err) {
@@ -359,6 +351,8 @@ void sz_conf_free(struct sz_conf *c)
 	for (size_t i = 0; i < c->n_services; i++)
 		sz_conf_service_done(&c->services[i]);
 	sz_conf_policy_done(c);
+	sz_conf_limits_free(c->limits, c->n_limits);
+	sz_conf_networks_free(c->networks, c->n_networks);
 	sz_conf_texts_free(c->interfaces, c->n_interfaces);
 	free(c->issuers);
 	free(c->services);

@@ -16,6 +16,36 @@ struct sz_conf_rate {
 	u64 burst_ns;    /* GCRA tolerance: burst requests times interval */
 };
 
+/* One rate limit: see SZ_LIMIT_KINDS and docs/limits.md. */
+struct sz_conf_limit {
+	char *name;          /* "source", or that of a rule; unique in its service */
+	u32 stage;           /* enum sz_limit_stage */
+	u32 by;              /* SZ_BY_* */
+	u32 reason;          /* enum sz_reason */
+	struct sz_conf_rate rate;
+	bool dry_run;
+	char **routes;       /* names or paths; none: all */
+	size_t n_routes;
+	u64 route_bits[SZ_ROUTE_WORDS]; /* bit r: counts for route r */
+	u32 line;
+};
+
+struct sz_conf_prefix {
+	struct sz_addr addr; /* IPv4 as ::ffff:a.b.c.d */
+	u32 bits;            /* 0..128 */
+};
+
+/* Clients for whom limits by source say something else. */
+struct sz_conf_network {
+	char *name;
+	struct sz_conf_prefix *prefixes;
+	size_t n_prefixes;
+	bool exempt;
+	struct sz_conf_limit *limits; /* only name, rate, dry_run and line */
+	size_t n_limits;
+	u32 line;
+};
+
 enum sz_conf_xdp { SZ_XDP_AUTO, SZ_XDP_NATIVE, SZ_XDP_GENERIC };
 
 /* Tokens that are bound to a key (RFC 9449): taken beside others, alone, or never. */
@@ -168,7 +198,9 @@ struct sz_conf_service {
 	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one there is */
 	const struct sz_conf_issuer *opaque; /* who is asked about opaque tokens; NULL: nobody */
 	enum sz_conf_cookies cookies; /* "syn_cookies" */
-	struct sz_conf_rate source, principal, connections;
+	struct sz_conf_limit *limits;
+	size_t n_limits;
+	u32 prefix4, prefix6; /* bits of an address that are one source; default 32 and 64 */
 	struct sz_conf_route *routes; /* route id = index */
 	size_t n_routes;
 	u32 line;
@@ -187,7 +219,10 @@ struct sz_conf {
 	char *control;       /* control socket, default /run/subzero/control.sock */
 	u32 heartbeat_ttl_ms; /* default 2000 */
 	u32 workers;         /* verifier threads; default: online CPUs */
-	struct sz_conf_rate misses, source_misses;
+	struct sz_conf_limit *limits; /* of all services together */
+	size_t n_limits;
+	struct sz_conf_network *networks; /* number i + 1 in the kernel */
+	size_t n_networks;
 	u64 max_grants, max_flows; /* map sizes, used when the maps are created */
 	struct {
 		char *dir;           /* default <state_dir>/audit */
@@ -257,6 +292,12 @@ struct sz_conf *sz_conf_load(const char *path, struct sz_error *e);
 /* The same from memory; `name` stands for the path in messages. */
 struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, struct sz_error *e);
 void sz_conf_free(struct sz_conf *c); /* NULL is fine */
+
+/*
+ * "100/s", "10/m", "3/h" or "none" into a rate; burst 0: the number of the rate. -EINVAL: not a
+ * rate; -ERANGE: zero, or more than 1e7 a second; -EOVERFLOW: the burst is too large.
+ */
+int sz_conf_rate_parse(const char *s, u64 burst, struct sz_conf_rate *ret);
 
 /*
  * Any YAML document as JSON, by the core schema of YAML 1.2; at most SZ_CONF_MAX bytes. A new

@@ -83,7 +83,10 @@ int sz_conf_read_age(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 int sz_conf_read_bytes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		       void *obj); /* u64 bytes */
 int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		      void *obj); /* struct sz_conf_rate */
+		      void *obj); /* struct sz_conf_rate; limit.c */
+/* A rate as text; burst 0: the number of the rate. */
+int sz_conf_read_rate_of(struct sz_conf_reader *r, const char *key, yaml_node_t *v, u64 burst,
+			 struct sz_conf_rate *ret);
 int sz_conf_read_file(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		      void *obj); /* a path relative to the configuration file, made absolute */
 /* defence.c: what holds against floods */
@@ -156,5 +159,25 @@ int sz_conf_include(struct sz_conf *c, struct sz_error *e);
 int sz_conf_more_routes(struct sz_conf_reader *r, yaml_node_t *v, struct sz_conf_service *s);
 void sz_conf_route_done(struct sz_conf_route *t);
 void sz_conf_texts_free(char **texts, size_t n);
+
+/* limit.c: rate limits of all services, and of one */
+void sz_conf_limits_init(struct sz_conf *c); /* those of all services, with their defaults */
+int sz_conf_read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj);
+int sz_conf_read_service_limits(struct sz_conf_reader *r, const struct sz_conf_field *f,
+				yaml_node_t *v, void *obj);
+/* Once the service's routes are known: which of them its limits count. */
+int sz_conf_limits_resolve(struct sz_conf_reader *r, struct sz_conf_service *s);
+void sz_conf_limits_free(struct sz_conf_limit *l, size_t n);
+/* A rate alone, or rate, burst and dry_run. */
+int sz_conf_read_limit_value(struct sz_conf_reader *r, const char *key, yaml_node_t *v,
+			     struct sz_conf_limit *l);
+
+/* network.c: named networks and what limits say there */
+int sz_conf_read_networks(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj);
+/* Once everything is read: every limit that a network names is one, and all have room. */
+int sz_conf_networks_check(struct sz_conf_reader *r, const struct sz_conf *c);
+void sz_conf_networks_free(struct sz_conf_network *w, size_t n);
 
 #endif

@@ -109,18 +109,6 @@ static int read_mode(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 	return 0;
 }
 
-static const struct sz_conf_field limit_fields[] = {
-	{"source", sz_conf_read_rate, OFF(source)},
-	{"principal", sz_conf_read_rate, OFF(principal)},
-	{"connections", sz_conf_read_rate, OFF(connections)},
-};
-
-static int read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
-{
-	return sz_conf_map(r, f->key, v, limit_fields, SZ_ARRAY_LEN(limit_fields), obj);
-}
-
 static const struct sz_conf_field service_fields[] = {
 	{"name", read_name, .required = true},
 	{"address", read_address, .required = true},
@@ -129,7 +117,7 @@ static const struct sz_conf_field service_fields[] = {
 	{"mode", .read = read_mode},
 	{"audit_requests", sz_conf_read_bool, OFF(audit_requests)},
 	{"introspection", sz_conf_read_text, OFF(introspection)},
-	{"limits", .read = read_limits},
+	{"limits", .read = sz_conf_read_service_limits},
 	{"syn_cookies", sz_conf_read_cookies, OFF(cookies)},
 	{"routes", sz_conf_read_routes, .required = true},
 };
@@ -171,9 +159,11 @@ int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *
 		yaml_node_t *item = sz_conf_item(r, v, i);
 
 		svc->line = sz_conf_line(item);
+		svc->prefix4 = 32;
+		svc->prefix6 = 64;
 		if (sz_conf_map(r, "the service", item, service_fields,
 				SZ_ARRAY_LEN(service_fields), svc) ||
-		    number_service(r, svc))
+		    sz_conf_limits_resolve(r, svc) || number_service(r, svc))
 			return -EINVAL;
 	}
 	return 0;
@@ -185,6 +175,7 @@ void sz_conf_service_done(struct sz_conf_service *s)
 	free(s->introspection);
 	free(s->endpoints);
 	sz_conf_texts_free(s->origins, s->n_origins);
+	sz_conf_limits_free(s->limits, s->n_limits);
 	for (size_t i = 0; i < s->n_routes; i++)
 		sz_conf_route_done(&s->routes[i]);
 	free(s->routes);

@@ -287,68 +287,52 @@ int sz_conf_read_bytes(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 	return 0;
 }
 
-/* What "rate" and "burst" say, before they are turned into a bucket. */
-struct rate {
-	u64 count;  /* requests, 0 = no limit */
-	u64 period; /* per so many nanoseconds */
-	u64 burst;  /* 0 = was not given */
-};
+/* ---- rates ---------------------------------------------------------------------------------- */
 
-static int read_rate_text(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-			  void *obj)
+int sz_conf_rate_parse(const char *s, u64 burst, struct sz_conf_rate *ret)
 {
-	const char *s = sz_conf_scalar(r, f->key, v);
 	const struct unit *unit;
-	struct rate *rate = obj;
+	u64 count;
 
-	if (!s)
-		return -EINVAL;
-	rate->count = 0;
+	*ret = (struct sz_conf_rate){0};
 	if (!strcmp(s, "0") || !strcmp(s, "none"))
 		return 0;
-	if (parse_quantity(s, periods, SZ_ARRAY_LEN(periods), &rate->count, &unit))
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s \"%.64s\" is not a rate; write a number and "
-				    "/s, /m or /h, like 100/s, or none",
-				    f->key, s);
-	if (!rate->count || rate->count > 1000000000)
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s \"%.64s\" is out of range; write 1 to "
-				    "1000000000, or none for no limit",
-				    f->key, s);
-	rate->period = unit->factor;
+	if (parse_quantity(s, periods, SZ_ARRAY_LEN(periods), &count, &unit))
+		return -EINVAL;
+	/* An interval is held in whole nanoseconds, rounded up: a longer one keeps that below 1 %. */
+	if (!count || count > unit->factor / SZ_RATE_INTERVAL_MIN)
+		return -ERANGE;
+	ret->interval_ns = (unit->factor + count - 1) / count;
+	if (__builtin_mul_overflow(ret->interval_ns, burst ? burst : count, &ret->burst_ns) ||
+	    ret->burst_ns >> 61)
+		return -EOVERFLOW;
 	return 0;
 }
 
-static const struct sz_conf_field rate_fields[] = {
-	{"rate", read_rate_text, .required = true},
-	{"burst", sz_conf_read_u64, .off = offsetof(struct rate, burst), .min = 1,
-	 .max = 1000000000},
-};
-
-int sz_conf_read_rate(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		      void *obj)
+int sz_conf_read_rate_of(struct sz_conf_reader *r, const char *key, yaml_node_t *v, u64 burst,
+			 struct sz_conf_rate *ret)
 {
-	struct sz_conf_rate *out = MEMBER(struct sz_conf_rate, obj, f);
-	struct rate rate = {0};
-	int err;
+	const char *s = sz_conf_scalar(r, key, v);
 
-	if (v->type == YAML_SCALAR_NODE)
-		err = read_rate_text(r, f, v, &rate);
-	else
-		err = sz_conf_map(r, f->key, v, rate_fields, SZ_ARRAY_LEN(rate_fields), &rate);
-	if (err)
-		return err;
-	*out = (struct sz_conf_rate){0};
-	if (!rate.count)
+	if (!s)
+		return -EINVAL;
+	switch (sz_conf_rate_parse(s, burst, ret)) {
+	case 0:
 		return 0;
-	out->interval_ns = rate.period / rate.count;
-	if (__builtin_mul_overflow(out->interval_ns, rate.burst ? rate.burst : rate.count,
-				   &out->burst_ns) ||
-	    out->burst_ns >> 62)
+	case -ERANGE:
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s \"%.64s\" is out of range; write 1 to 10000000 a second, or "
+				    "none for no limit",
+				    key, s);
+	case -EOVERFLOW:
 		return sz_conf_fail(r, sz_conf_line(v),
 				    "the burst of %s would take centuries to refill; "
 				    "write a smaller one",
-				    f->key);
-	return 0;
+				    key);
+	default:
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s \"%.64s\" is not a rate; write a number and "
+				    "/s, /m or /h, like 100/s, or none",
+				    key, s);
+	}
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "limits/limits.h"
 
 struct service_row {
 	struct sz_service_key key;
@@ -211,11 +212,20 @@ static const struct sz_ctl_column service_columns[] = {
 	{"audit_requests", NULL, 0},
 };
 
-static void add_rate(struct sz_ctl_table *t, u64 interval_ns, u64 burst_ns)
+/* The limit `key` of the service, as it stands now. */
+static void add_rate(struct sz_ctl *c, struct sz_ctl_table *t, const char *service,
+		     const char *key)
 {
-	char s[SZ_CTL_TEXT_MAX];
+	char s[SZ_CTL_TEXT_MAX], name[SZ_LIMIT_NAME_MAX];
+	struct sz_limit_row row = {0};
+	u64 interval_ns, burst_ns;
+	struct sz_error e;
 	json_t *v = NULL;
 
+	snprintf(name, sizeof(name), "%.63s/%s", service, key);
+	sz_limits_find(c->kern, name, &row, &e);
+	interval_ns = row.limit.interval_ns;
+	burst_ns = row.limit.burst_ns;
 	if (interval_ns)
 		v = json_pack("{s:f, s:I}", "per_second", 1e9 / (double)interval_ns, "burst",
 			      (json_int_t)((burst_ns + interval_ns / 2) / interval_ns));
@@ -294,9 +304,9 @@ static void add_service(struct sz_ctl *c, struct sz_ctl_table *t, const struct s
 	sz_ctl_cell_text(t, monitor ? "monitor" : "enforce");
 	sz_ctl_cell_colour(t, monitor ? SZ_CTL_YELLOW : SZ_CTL_GREEN);
 	sz_ctl_cell_u64(t, routes);
-	add_rate(t, svc->src_interval_ns, svc->src_burst_ns);
-	add_rate(t, svc->pri_interval_ns, svc->pri_burst_ns);
-	add_rate(t, svc->syn_interval_ns, svc->syn_burst_ns);
+	add_rate(c, t, s, "source");
+	add_rate(c, t, s, "principal");
+	add_rate(c, t, s, "connections");
 	add_cookies(c, t, rows, n);
 	sz_ctl_cell(t, json_boolean(svc->flags & SZ_SVC_EVENT_HITS), "%s", "");
 	sz_buf_done(&b);

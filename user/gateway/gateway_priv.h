@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "kern/kern.h"
+#include "limits/limits.h"
 #include "pool/pool.h"
 #include "telemetry/telemetry.h"
 #include "verify/verify.h"

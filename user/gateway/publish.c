@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "subzero/answer.h"
 #include "subzero/rule.h"
 
 /* First 8 bytes of BLAKE2b over a file; 0 never. */
@@ -64,19 +63,10 @@ static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const 
 static int put_answer(struct sz_gateway *g, u32 reason, const struct sz_http_dpop *dpop,
 		      struct sz_error *e)
 {
-	char text[SZ_ANSWER_MAX], brief[SZ_BRIEF_MAX];
-	struct sz_answer a = {};
+	struct sz_answer a;
 	int r;
 
-	if (sz_reason_http(reason)) {
-		a.len = (u32)sz_http_answer((enum sz_reason)reason, dpop, text);
-		memcpy(a.bytes, text, a.len);
-		/* An odd last byte is summed with the zero behind it. */
-		a.csum = sz_csum_fold(sz_csum_add(a.bytes, (a.len + 1) & ~1u, 0));
-		a.brief_len = (u32)sz_http_answer_brief((enum sz_reason)reason, dpop, brief);
-		memcpy(a.brief, brief, a.brief_len);
-		a.brief_csum = sz_csum_fold(sz_csum_add(a.brief, (a.brief_len + 1) & ~1u, 0));
-	}
+	sz_http_prepare((enum sz_reason)reason, dpop, NULL, &a);
 	r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
 	return r ? sz_error_set(e, r, "cannot write answer %u to the kernel: %s", reason,
 				strerror(-r))
@@ -264,14 +254,9 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 				 sz_syn_flags(c, svc),
 			.syn_rate = c->syn.rate,
 			.syn_half = c->syn.half_open,
-			.src_interval_ns = svc->source.interval_ns,
-			.src_burst_ns = svc->source.burst_ns,
-			.pri_interval_ns = svc->principal.interval_ns,
-			.pri_burst_ns = svc->principal.burst_ns,
-			.syn_interval_ns = svc->connections.interval_ns,
-			.syn_burst_ns = svc->connections.burst_ns,
 		};
 
+		sz_limits_of_service(g->kern, c, svc, &v);
 		for (n = 0; n < svc->n_endpoints && !r; n++) {
 			struct sz_service_key key = {.addr = svc->endpoints[n].addr,
 						     .port = svc->endpoints[n].port};
@@ -317,13 +302,11 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 		__atomic_add_fetch(&cfg->key_gen, 1, __ATOMIC_SEQ_CST);
 	}
 	cfg->heartbeat_ttl_ns = (u64)c->heartbeat_ttl_ms * 1000000;
-	cfg->miss_interval_ns = c->misses.interval_ns;
-	cfg->miss_burst_ns = c->misses.burst_ns;
-	cfg->src_miss_interval_ns = c->source_misses.interval_ns;
-	cfg->src_miss_burst_ns = c->source_misses.burst_ns;
 	cfg->event_interval_ns = c->audit.denials.interval_ns;
 	cfg->event_burst_ns = c->audit.denials.burst_ns;
 	r = put_answers(g, c, e);
+	if (!r)
+		r = sz_limits_put(g->kern, c, e);
 	if (!r)
 		r = put_routes(g, c, e);
 	if (!r)
@@ -332,6 +315,7 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 		r = put_services(g, c, e);
 	if (r)
 		return r;
+	sz_limits_drop(g->kern, c);
 	cfg->policy_id = policy;
 	cfg->key_id = keys;
 	__atomic_store_n(&cfg->abi, SZ_ABI, __ATOMIC_SEQ_CST);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/http.h"
+#include "http/http_priv.h"
 
-static const char *status_phrase(int status)
+const char *sz_http_phrase(int status)
 {
 	switch (status) {
 	case 400:
@@ -105,7 +105,7 @@ size_t sz_http_answer(enum sz_reason reason, const struct sz_http_dpop *dpop,
 		      char ret[SZ_ANSWER_MAX])
 {
 	int status = sz_reason_http(reason), body_len, len;
-	const char *phrase = status_phrase(status);
+	const char *phrase = sz_http_phrase(status);
 	char body[SZ_ANSWER_MAX], fields[SZ_ANSWER_MAX];
 
 	if (!phrase)
@@ -144,7 +144,7 @@ size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dp
 			    char ret[SZ_BRIEF_MAX])
 {
 	int status = sz_reason_http(reason), body_len, len;
-	const char *phrase = status_phrase(status), *code = challenge_code(reason), *field = "";
+	const char *phrase = sz_http_phrase(status), *code = challenge_code(reason), *field = "";
 	char body[SZ_BRIEF_MAX], line[80];
 
 	if (!phrase)

@@ -104,4 +104,18 @@ size_t sz_http_answer(enum sz_reason reason, const struct sz_http_dpop *dpop,
 size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dpop,
 			    char ret[SZ_BRIEF_MAX]);
 
+/* A rate limit, for the fields that name it. */
+struct sz_http_limit {
+	const char *name;  /* [A-Za-z0-9._-]; NULL: only Retry-After is told */
+	u64 interval_ns, burst_ns;
+};
+/*
+ * The answer for the kernel's table, with sums; all zero where the reason has no status. `dpop` as
+ * in sz_http_answer(); it may be NULL with a limit. With a limit the answer says when to come again,
+ * in seconds that the packet core fills in: Retry-After, and for a name RateLimit-Policy and
+ * RateLimit (draft-ietf-httpapi-ratelimit-headers).
+ */
+void sz_http_prepare(enum sz_reason reason, const struct sz_http_dpop *dpop,
+		     const struct sz_http_limit *limit, struct sz_answer *ret);
+
 #endif

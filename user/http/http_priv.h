@@ -72,4 +72,7 @@ static inline int sz_http_hex(u8 c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* answer.c: NULL for a status that no reason has */
+const char *sz_http_phrase(int status);
+
 #endif

@@ -27,7 +27,6 @@ enum sz_map {
 	SZ_MAP_CARRY,
 	SZ_MAP_SPILL,
 	SZ_MAP_SOURCES,
-	SZ_MAP_PRINCIPALS,
 	SZ_MAP_LIMITS,
 	SZ_MAP_LIMIT_COUNTS,
 	SZ_MAP_BUCKETS,
@@ -77,6 +76,8 @@ int sz_kern_claim(struct sz_kern *k, struct sz_error *e);
 u32 sz_kern_map_capacity(const struct sz_kern *k, enum sz_map m);
 /* sz_config, mapped shared and writable. */
 struct sz_config *sz_kern_config(const struct sz_kern *k);
+/* Likewise every element of sz_limits or sz_buckets, one behind the other; NULL with *e filled. */
+void *sz_kern_map_memory(struct sz_kern *k, enum sz_map m, struct sz_error *e);
 
 /* ---- attachment ----------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ struct sz_kern {
 	bool made[SZ_MAP_COUNT]; /* by this process */
 	int claim;               /* -1: none */
 	struct sz_config *config;
+	void *memory[SZ_MAP_COUNT]; /* of arrays, mapped when first asked for */
 	struct sz_ring ring[2];     /* sz_misses, sz_events */
 };
 

@@ -26,7 +26,6 @@ static const char *const map_name[SZ_MAP_COUNT] = {
 	[SZ_MAP_CARRY] = "sz_carry",
 	[SZ_MAP_SPILL] = "sz_spill",
 	[SZ_MAP_SOURCES] = "sz_sources",
-	[SZ_MAP_PRINCIPALS] = "sz_principals",
 	[SZ_MAP_LIMITS] = "sz_limits",
 	[SZ_MAP_LIMIT_COUNTS] = "sz_limit_counts",
 	[SZ_MAP_BUCKETS] = "sz_buckets",
@@ -131,6 +130,27 @@ struct sz_kern *sz_kern_new(const char *pin_dir)
 	return k;
 }
 
+/* Elements of a mapped array lie at multiples of 8 bytes. */
+static size_t memory_size(const struct sz_kern *k, enum sz_map m)
+{
+	return ((size_t)k->shape[m].value_size + 7) / 8 * 8 * k->shape[m].max_entries;
+}
+
+void *sz_kern_map_memory(struct sz_kern *k, enum sz_map m, struct sz_error *e)
+{
+	void *p = k->memory[m];
+
+	if (p)
+		return p;
+	p = mmap(NULL, memory_size(k, m), PROT_READ | PROT_WRITE, MAP_SHARED, k->map_fd[m], 0);
+	if (p == MAP_FAILED) {
+		sz_error_set(e, -errno, "cannot map %s: %s", map_name[m], strerror(errno));
+		return NULL;
+	}
+	k->memory[m] = p;
+	return p;
+}
+
 void sz_kern_close(struct sz_kern *k)
 {
 	size_t i;
@@ -141,6 +161,9 @@ void sz_kern_close(struct sz_kern *k)
 		ring_buffer__free(k->ring[i].rb);
 	if (k->config)
 		munmap(k->config, sizeof(*k->config));
+	for (i = 0; i < SZ_MAP_COUNT; i++)
+		if (k->memory[i])
+			munmap(k->memory[i], memory_size(k, (enum sz_map)i));
 	for (i = 0; i < SZ_MAP_COUNT; i++)
 		if (k->map_fd[i] >= 0)
 			close(k->map_fd[i]);
