@@ -5,9 +5,9 @@
  * down. The order is what makes a revocation impossible to outrun (docs/threat-model.md, rule 12):
  *
  *   1. the name goes into sz_revoked: what is verified from then on is refused
- *   2. the name's serial number goes up: grants that have it are void, with one store
- *   3. grants that have it are marked: they are refused without the daemon, too
- *   4. the epoch goes up: the daemon keeps the revocation for the next boot
+ *   2. grants that are found soon are marked: they are refused in the kernel from then on
+ *   3. the name's serial number goes up: all grants that have it are void, with one store
+ *   4. the others are marked, and the epoch goes up: the daemon keeps the revocation for the next boot
  */
 #ifndef SZ_REVOKE_REVOKE_H
 #define SZ_REVOKE_REVOKE_H
