@@ -258,6 +258,8 @@ int sz_conf_check_routes(struct sz_conf_reader *r, const struct sz_conf *c)
 					r, t->line,
 					"the route needs a token, but there are no "
 					"issuers; add \"issuers\", or \"public: true\" here");
+			if (sz_conf_check_relation(r, c, t))
+				return -EINVAL;
 			nodes += t->path[strlen(t->path) - 1] == '/' ? 1 : 2;
 			if (nodes > SZ_MAX_ROUTE_NODES)
 				return sz_conf_fail(

@@ -147,6 +147,8 @@ int sz_conf_read_step_up(struct sz_conf_reader *r, const struct sz_conf_field *f
 int sz_conf_read_risk(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		      void *obj);
 int sz_conf_check_policy(struct sz_conf_reader *r, const struct sz_conf_route *t);
+int sz_conf_check_relation(struct sz_conf_reader *r, const struct sz_conf *c,
+			   const struct sz_conf_route *t);
 void sz_conf_route_policy_done(struct sz_conf_route *t);
 int sz_conf_read_policy(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			void *obj);

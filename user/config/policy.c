@@ -217,6 +217,16 @@ int sz_conf_check_policy(struct sz_conf_reader *r, const struct sz_conf_route *t
 	return 0;
 }
 
+int sz_conf_check_relation(struct sz_conf_reader *r, const struct sz_conf *c,
+			   const struct sz_conf_route *t)
+{
+	if (!t->n_relations || (c->policy.store && c->rebac.on))
+		return 0;
+	return sz_conf_fail(r, t->line,
+			    "the route asks for a relationship, but nobody keeps any; add \"rebac: "
+			    "{}\", and the store's name as \"store\" under \"policy\"");
+}
+
 static void cel_done(struct sz_conf_cel *c)
 {
 	free(c->text);
@@ -286,17 +296,6 @@ static char *beside(const char *conf, const char *s)
 	return b.data;
 }
 
-static int read_beside(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
-{
-	const char *s = sz_conf_scalar(r, f->key, v);
-
-	if (!s)
-		return -EINVAL;
-	*(char **)(void *)((char *)obj + f->off) = beside(r->name, s);
-	return 0;
-}
-
 static int read_tables(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		       void *obj)
 {
@@ -341,9 +340,7 @@ static const struct sz_conf_field policy_fields[] = {
 	{"include", sz_conf_read_texts, TOP(include),
 	 .n_off = offsetof(struct sz_conf, policy.n_include), .max = SZ_CONF_LIST_MAX},
 	{"tables", .read = read_tables},
-	{"geo", read_beside, TOP(geo)},
-	{"model", read_beside, TOP(model)},
-	{"tuples", read_beside, TOP(tuples)},
+	{"store", sz_conf_read_text, TOP(store), .max = 64},
 	{"risk", .read = read_signals},
 };
 
@@ -372,7 +369,5 @@ void sz_conf_policy_done(struct sz_conf *c)
 	free(c->policy.tables);
 	sz_conf_texts_free(c->policy.include, c->policy.n_include);
 	sz_conf_texts_free(c->policy.files, c->policy.n_files);
-	free(c->policy.geo);
-	free(c->policy.model);
-	free(c->policy.tuples);
+	free(c->policy.store);
 }

@@ -237,6 +237,9 @@ json_t *sz_ctl_api(struct sz_ctl *c, const char *method, const char *path, const
 /* The same below the store that --store names; the only one there is without. */
 json_t *sz_ctl_store_api(struct sz_ctl *c, const char *method, const char *what, const char *query,
 			 json_t *body, struct sz_error *e);
+/* POST below the store of that name. */
+json_t *sz_ctl_named_store_api(struct sz_ctl *c, const char *store, const char *what, json_t *body,
+			       struct sz_error *e);
 /* The body of a question with what --context, --tuples and --model-id say; NULL with *ret. */
 json_t *sz_ctl_question(struct sz_ctl *c, int *ret);
 /* rebac model write, read, list. */

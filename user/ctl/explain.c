@@ -208,6 +208,26 @@ static bool is_admitted(enum sz_reason r)
 	return r == SZ_R_TICKET || r == SZ_R_HIT || r == SZ_R_PUBLIC;
 }
 
+/* A relationship, as the daemon's store knows it now. */
+static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, struct sz_error *e)
+{
+	struct explain *x = arg;
+	json_t *v, *body = json_pack("{s:{s:s, s:s, s:s}}", "tuple_key", "user", q->user, "relation",
+				     q->relation, "object", q->object);
+
+	if (q->context)
+		json_object_set(body, "context", (json_t *)q->context);
+	v = sz_ctl_named_store_api(x->c, sz_verifier_conf(x->verifier)->policy.store, "check", body,
+				   e);
+	if (!v)
+		return -EREMOTEIO;
+	*ret = json_is_true(json_object_get(v, "allowed"));
+	step(x, "relation", *ret ? "ok" : "refused", "%s is %s%s of %s", q->user, *ret ? "" : "not ",
+	     q->relation, q->object);
+	json_decref(v);
+	return 0;
+}
+
 /* Who decides it, and for how long. */
 static void explain_where(struct explain *x, const struct sz_conf_route *route, u16 id)
 {
@@ -263,6 +283,7 @@ static void explain_policy(struct explain *x)
 		step(x, "route", "refused", "%s", sz_reason_text(x->reason));
 		return;
 	}
+	sz_policy_relations(sz_verifier_policy(x->verifier), ask_daemon, x);
 	if (bad || !x->token.len) {
 		sz_policy_decide(policy, x->svc, NULL, &req, &x->at, &x->ruling);
 	} else {

@@ -97,6 +97,19 @@ json_t *sz_ctl_store_api(struct sz_ctl *c, const char *method, const char *what,
 	return sz_ctl_api(c, method, path, query, body, e);
 }
 
+json_t *sz_ctl_named_store_api(struct sz_ctl *c, const char *store, const char *what, json_t *body,
+			       struct sz_error *e)
+{
+	char id[SZ_CTL_STORE_ID], path[256];
+
+	if (find_store(c, store, id, e)) {
+		json_decref(body);
+		return NULL;
+	}
+	snprintf(path, sizeof(path), "/stores/%s/%.150s", id, what);
+	return sz_ctl_api(c, "POST", path, NULL, body, e);
+}
+
 json_t *sz_ctl_question(struct sz_ctl *c, int *ret)
 {
 	const char *context = sz_ctl_value(&c->args, "context"), *path;

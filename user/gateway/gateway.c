@@ -67,6 +67,7 @@ static void on_beat(void *arg)
 	sz_bound_tick(g);
 	sz_idp_tick(g->idp);
 	sz_guard_expire(g, now);
+	sz_watch_tick(g, now);
 	/* A wake-up that was coalesced away must not leave records lying. */
 	sz_guard_on_misses(g);
 	on_events(g);
@@ -144,6 +145,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		r = open_kernel(g, e);
 	if (!r)
+		sz_relations_open(g);
+	if (!r)
 		sz_bound_open(g);
 	if (!r)
 		sz_expiry_open(g);
@@ -168,6 +171,7 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		 g->conf_path, g->conf->n_services, g->cfg->policy_gen, g->cfg->key_gen);
 	sz_gateway_record(g, SZ_AUDIT_START, detail);
 	beat(g);
+	sz_watch_files(g);
 	r = sz_publish_interfaces(g, e);
 	if (!r)
 		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_MISSES), sz_guard_on_misses, g);
@@ -207,6 +211,7 @@ void sz_gateway_free(struct sz_gateway *g)
 {
 	if (!g)
 		return;
+	sz_watch_end(g);
 	sz_pool_free(g->pool);
 	sz_idp_free(g->idp);
 	sz_guard_done(g);
@@ -218,6 +223,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_dpop_free(g->dpop);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);
+	sz_relations_free(g);
 	sz_stores_close(g->stores);
 	free(g->conf_path);
 	free(g);
@@ -320,6 +326,7 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
 		snprintf(detail, sizeof(detail), "refused: %s", e->msg);
 	} else {
 		g->stats.reloads++;
+		sz_watch_files(g);
 		snprintf(detail, sizeof(detail), "policy generation %u, key generation %u",
 			 g->cfg->policy_gen, g->cfg->key_gen);
 	}

@@ -171,6 +171,10 @@ struct sz_gateway {
 	char *conf_path;
 	struct sz_pool *pool;
 	struct sz_stores *stores; /* NULL without relationships */
+	struct sz_rebac_work *relation_work;
+	struct sz_net_watch *watch; /* of policy files; NULL: there are none */
+	int watch_fd;               /* 0: likewise */
+	u64 reload_at_ns;           /* one has changed; 0: none */
 	struct sz_idp *idp;
 	struct sz_journal *journal;
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
@@ -267,6 +271,17 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
  */
 void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 chain,
 		      bool breaks);
+
+/* relations.c: a sz_policy_relation_fn; the kernel's memory follows the store */
+int sz_relations_ask(void *gateway, const struct sz_policy_question *q, bool *ret,
+		     struct sz_error *e);
+void sz_relations_open(struct sz_gateway *g);
+void sz_relations_free(struct sz_gateway *g);
+
+/* watch.c: reloads when a policy file or a table of the configuration in force changes */
+void sz_watch_files(struct sz_gateway *g);
+void sz_watch_tick(struct sz_gateway *g, u64 now);
+void sz_watch_end(struct sz_gateway *g);
 
 /* ruling.c: the policy on the request in p->http; d NULL: it has no token. */
 void sz_ruling_make(struct sz_gateway *g, const struct sz_pending *p, const struct sz_decision *d,

@@ -37,16 +37,19 @@ static u64 finish_id(crypto_generichash_state *h)
 	return id ? id : 1;
 }
 
-/* What policy the file holds now. */
-static int policy_id(const struct sz_conf *c, u64 *ret_policy, struct sz_error *e)
+/* What policy the file holds now, and those that it names as they were read. */
+static int policy_id(const struct sz_verifier *v, u64 *ret_policy, struct sz_error *e)
 {
 	crypto_generichash_state h;
+	u8 digest[32];
 	int r;
 
 	crypto_generichash_init(&h, NULL, 0, 16);
-	r = file_id(&h, c->path, e);
+	r = file_id(&h, sz_verifier_conf(v)->path, e);
 	if (r)
 		return r;
+	sz_policy_digest(sz_verifier_policy(v), digest);
+	crypto_generichash_update(&h, digest, sizeof(digest));
 	*ret_policy = finish_id(&h);
 	return 0;
 }
@@ -60,15 +63,15 @@ static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const 
 	sz_map_put(g->kern, SZ_MAP_NAMES, &key, &name);
 }
 
-static int put_answer(struct sz_gateway *g, u32 reason, const struct sz_http_dpop *dpop,
+static int put_answer(struct sz_gateway *g, u32 index, u32 reason, const struct sz_http_dpop *dpop,
 		      struct sz_error *e)
 {
 	struct sz_answer a;
 	int r;
 
 	sz_http_prepare((enum sz_reason)reason, dpop, NULL, &a);
-	r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &reason, &a);
-	return r ? sz_error_set(e, r, "cannot write answer %u to the kernel: %s", reason,
+	r = sz_map_put(g->kern, SZ_MAP_ANSWERS, &index, &a);
+	return r ? sz_error_set(e, r, "cannot write answer %u to the kernel: %s", index,
 				strerror(-r))
 		 : 0;
 }
@@ -79,18 +82,24 @@ int sz_publish_answer(struct sz_gateway *g, const struct sz_conf *c, u32 reason,
 	struct sz_http_dpop dpop;
 
 	sz_bound_challenge(g, c, &dpop);
-	return put_answer(g, reason, &dpop, e);
+	return put_answer(g, reason, reason, &dpop, e);
 }
 
-static int put_answers(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e)
+static int put_answers(struct sz_gateway *g, const struct sz_verifier *v, struct sz_error *e)
 {
+	const struct sz_conf *c = sz_verifier_conf(v);
 	struct sz_http_dpop dpop;
-	u32 reason;
+	u32 reason, n;
 	int r = 0;
 
 	sz_bound_challenge(g, c, &dpop);
 	for (reason = 0; !r && reason < SZ_REASON_MAX; reason++)
-		r = put_answer(g, reason, &dpop, e);
+		r = put_answer(g, reason, reason, &dpop, e);
+	/* Those that nobody asks for any more have no parameters. */
+	for (n = 1; !r && n <= SZ_CHALLENGES_MAX; n++) {
+		dpop.step_up = sz_policy_challenge(sz_verifier_policy(v), n);
+		r = put_answer(g, SZ_TOLD_ANSWER(SZ_TELL(SZ_R_STEP_UP, n)), SZ_R_STEP_UP, &dpop, e);
+	}
 	return r;
 }
 
@@ -282,7 +291,7 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	const struct sz_conf *c = sz_verifier_conf(v);
 	struct sz_config *cfg = g->cfg;
 	u64 policy, keys;
-	int r = policy_id(c, &policy, e);
+	int r = policy_id(v, &policy, e);
 
 	if (r)
 		return r;
@@ -304,7 +313,7 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	cfg->heartbeat_ttl_ns = (u64)c->heartbeat_ttl_ms * 1000000;
 	cfg->event_interval_ns = c->audit.denials.interval_ns;
 	cfg->event_burst_ns = c->audit.denials.burst_ns;
-	r = put_answers(g, c, e);
+	r = put_answers(g, v, e);
 	if (!r)
 		r = sz_limits_put(g->kern, c, e);
 	if (!r)

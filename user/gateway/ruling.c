@@ -118,6 +118,8 @@ void sz_ruling_make(struct sz_gateway *g, const struct sz_pending *p, const stru
 	struct sz_policy_subject who;
 
 	set_query(http, &req);
+	if (g->verifier)
+		sz_policy_relations(sz_verifier_policy(g->verifier), sz_relations_ask, g);
 	if (d)
 		sz_verifier_subject(&d->token, &who);
 	sz_policy_decide(sz_verifier_policy(g->verifier), p->svc, d ? &who : NULL, &req, &at, ret);

@@ -7,6 +7,7 @@
 #include "gateway/gateway_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "subzero/digest.h"
@@ -17,7 +18,6 @@
 struct verdict {
 	enum sz_reason reason; /* SZ_R_TICKET, or why not */
 	u64 principal;
-	u64 explanation; /* 0: there is none */
 	u16 route;
 	u16 challenge; /* of a step-up */
 	u8 method;
@@ -275,6 +275,7 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 {
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 	struct sz_policy_ruling r;
+	char said[sizeof(r.why.msg)];
 	const char *why;
 
 	if (d && d->reason != SZ_R_NONE) {
@@ -285,9 +286,9 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 		v.reason = r.reason;
 		v.route = r.route;
 		v.challenge = r.challenge;
-		v.explanation = r.id;
 		v.principal = d ? d->principal : 0;
-		why = r.why.msg;
+		snprintf(said, sizeof(said), "%.400s [explanation %016llx]", r.why.msg, r.id);
+		why = said;
 	}
 	audit_request(g, p, &v, d, why[0] ? why : NULL);
 	if (v.reason == SZ_R_TICKET)

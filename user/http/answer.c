@@ -48,6 +48,8 @@ static const char *challenge_code(enum sz_reason reason)
 		return "invalid_dpop_proof";
 	case SZ_R_DPOP_NONCE:
 		return "use_dpop_nonce";
+	case SZ_R_STEP_UP:
+		return "insufficient_user_authentication";
 	default:
 		return "invalid_token";
 	}
@@ -59,17 +61,17 @@ static bool is_dpop_only(enum sz_reason reason)
 	return reason >= SZ_R_DPOP_PROOF && reason <= SZ_R_DPOP_BINDING;
 }
 
-/* One challenge; `params` is more of them, or empty. */
+/* One challenge; `params` stand before the code, and `more` (NULL: none) behind the description. */
 static int challenge(char *out, size_t max, const char *scheme, const char *code, const char *text,
-		     const char *params)
+		     const char *params, const char *more)
 {
 	const char *comma = *params && code ? ", " : "";
 
 	if (!code)
 		return snprintf(out, max, "WWW-Authenticate: %s %s\r\n", scheme, params);
 	return snprintf(out, max,
-			"WWW-Authenticate: %s %s%serror=\"%s\", error_description=\"%s\"\r\n", scheme,
-			params, comma, code, text);
+			"WWW-Authenticate: %s %s%serror=\"%s\", error_description=\"%s\"%s\r\n",
+			scheme, params, comma, code, text, more ? more : "");
 }
 
 /* Fields that only some answers have. */
@@ -88,12 +90,14 @@ static void answer_fields(enum sz_reason reason, int status, const struct sz_htt
 	if (status != 401 && reason != SZ_R_NO_SCOPE)
 		return;
 	if (!only)
-		n = challenge(out, max, "Bearer", code, text, "realm=\"subzero\"");
-	if (!dpop->algs)
+		n = challenge(out, max, "Bearer", code, text, "realm=\"subzero\"",
+			      dpop->step_up);
+	/* Who has to sign in again knows already how to send a token. */
+	if (!dpop->algs || reason == SZ_R_STEP_UP)
 		return;
 	snprintf(algs, sizeof(algs), "algs=\"%s\"", dpop->algs);
 	if (only)
-		n += challenge(out + n, max - (size_t)n, "DPoP", code, text, algs);
+		n += challenge(out + n, max - (size_t)n, "DPoP", code, text, algs, NULL);
 	else
 		n += snprintf(out + n, max - (size_t)n, "WWW-Authenticate: DPoP %s%s%s%s\r\n", algs,
 			      code ? ", error=\"" : "", code ? code : "", code ? "\"" : "");
@@ -151,6 +155,15 @@ size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dp
 		return 0;
 	if (reason == SZ_R_DPOP_NONCE && dpop->nonce)
 		return brief_nonce(dpop->nonce, ret);
+	if (reason == SZ_R_STEP_UP) {
+		len = snprintf(ret, SZ_BRIEF_MAX,
+			       "HTTP/1.1 401 Unauthorized\r\n"
+			       "WWW-Authenticate: Bearer error=\"%s\"\r\n"
+			       "Connection: close\r\n"
+			       "Content-Length: 0\r\n\r\n",
+			       code);
+		return len > 0 && len < SZ_BRIEF_MAX ? (size_t)len : 0;
+	}
 	if (code) {
 		snprintf(line, sizeof(line), "WWW-Authenticate: %s error=\"%s\"\r\n",
 			 dpop->algs && is_dpop_only(reason) ? "DPoP" : "Bearer", code);

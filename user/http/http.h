@@ -89,6 +89,7 @@ enum sz_http_status sz_http_chunks_feed(struct sz_http_chunks *c, const char *p,
 struct sz_http_dpop {
 	const char *algs;  /* "ES256 EdDSA"; NULL: no DPoP here */
 	const char *nonce; /* for the answer that asks for one */
+	const char *step_up; /* parameters of RFC 9470's challenge, each with ", " before; or NULL */
 };
 
 /*

@@ -23,7 +23,6 @@ static const struct {
 	[SLOT_ISSUED] = {"token.issued", "timestamp"},
 	[SLOT_EXPIRES] = {"token.expires", "timestamp"},
 	[SLOT_ATTRIBUTES] = {"attributes", "map(string, map(string, dyn))"},
-	[SLOT_LOCATION] = {"request.location", "map(string, dyn)"},
 	[SLOT_METHOD] = {"request.method", "string"},
 	[SLOT_PATH] = {"request.path", "string"},
 	[SLOT_VARS] = {"request.vars", "map(string, string)"},
@@ -302,6 +301,13 @@ int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_err
 	make_digest(p);
 	*ret = p;
 	return 0;
+}
+
+void sz_policy_digest(const struct sz_policy *p, u8 ret[32])
+{
+	memset(ret, 0, 32);
+	if (p)
+		memcpy(ret, p->digest, sizeof(p->digest));
 }
 
 void sz_policy_relations(struct sz_policy *p, sz_policy_relation_fn fn, void *arg)

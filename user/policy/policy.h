@@ -40,6 +40,8 @@ typedef int (*sz_policy_relation_fn)(void *arg, const struct sz_policy_question 
  */
 int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_error *e);
 void sz_policy_free(struct sz_policy *p); /* NULL is fine */
+/* Of all that decides: routes, conditions, tables. */
+void sz_policy_digest(const struct sz_policy *p, u8 ret[32]); /* NULL: zero */
 /* Who answers questions about relationships; without, they are all refused. */
 void sz_policy_relations(struct sz_policy *p, sz_policy_relation_fn fn, void *arg);
 

@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Conditions, relationships, time, source, risk and step-up on routes, with a real service behind:
+# what a client gets, what the kernel decides by itself, and that it forgets when it must.
+#
+# shellcheck disable=SC2119 # functions whose arguments are optional
+
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/netns.sh
+. tests/lib/guard.sh
+
+lab_up || exit 1
+lab_nginx || exit 1
+GUARD_TOP="limits: {misses: 1000000/s, source_misses: 1000000/s}
+policy:
+  store: docs
+  tables: {staff: staff.csv}
+  risk:
+    - {name: tor, when: 'has(claims.tor) && claims.tor', weight: 60}
+rebac: {}"
+soon=$(($(date +%s) + 12))
+GUARD_ROUTES=$(
+	cat <<END
+      - {path: /gold, when: 'claims.tier == "gold"'}
+      - {path: '/orders7/{id}', when: 'request.vars.id == string(claims.order)'}
+      - {path: /closing, when: 'request.time < timestamp("$(date -u -d "@$soon" +%FT%TZ)")'}
+      - {path: /near, when: 'cidr("$LAB_CLIENT4/32").containsIP(request.source)'}
+      - {path: /staff, when: 'attributes.staff[principal].group == "ops"'}
+      - {path: /device, when: 'request.headers["x-device"] == "laptop"'}
+      - {path: /strong, step_up: {acr_values: [urn:mfa], max_age: 5m}}
+      - {path: /risky, risk: {deny: 50}}
+      - {path: '/docs/{id}', relation: {object: 'document:{id}', relation: viewer}}
+      - {path: /broken, when: 'claims.nothing.at.all == 1'}
+END
+)
+mkdir -p "$LAB_DIR/guard"
+printf 'name,group\nann,ops\n' >"$LAB_DIR/guard/staff.csv"
+guard_files || exit 1
+expect_ok "the configuration is valid" "$GUARD_BUILD/subzerod" --check-config \
+	-c "$GUARD_DIR/guard.yaml"
+guard_start || exit 1
+
+hits() { # NAME STATUS PATH TOKEN [CURL OPTION...]: answered without the daemon
+	local name=$1 status=$2 path=$3 token=$4 before
+	shift 4
+	before=$(guard_count miss)
+	expect_eq "$(guard_status "$path" "$token" "$@") $(($(guard_count miss) - before))" \
+		"$status 0" "$name"
+}
+asks() { # NAME STATUS PATH TOKEN [CURL OPTION...]: the daemon is asked
+	local name=$1 status=$2 path=$3 token=$4 before
+	shift 4
+	before=$(guard_count miss)
+	expect_eq "$(guard_status "$path" "$token" "$@")" "$status" "$name"
+	expect_ge "$(($(guard_count miss) - before))" 1 "$name: the daemon decides"
+}
+
+# ---- by the token alone -------------------------------------------------------------------------
+gold=$(guard_mint ann x --claim tier=gold --claim order=7)
+plain=$(guard_mint bob x --claim tier=tin --claim order=7)
+asks "a condition on the token that is true" 200 /gold "$gold"
+hits "is a hit from then on" 200 /gold "$gold"
+asks "one that is false" 403 /gold "$plain"
+hits "is refused in the kernel from then on" 403 /gold "$plain"
+asks "a condition that cannot be evaluated refuses" 403 /broken \
+	"$(guard_mint eve x --claim order=1)"
+
+# ---- by the request line ------------------------------------------------------------------------
+asks "a variable of the path that fits" 200 /orders7/7 "$gold"
+hits "is remembered with the request line" 200 /orders7/7 "$gold"
+asks "another request line is asked about" 403 /orders7/8 "$gold"
+hits "and its refusal is remembered" 403 /orders7/8 "$gold"
+asks "header fields decide" 200 /device "$gold" -H 'X-Device: laptop'
+asks "each time" 403 /device "$gold" -H 'X-Device: phone'
+
+# ---- source and attributes ----------------------------------------------------------------------
+asks "a source within the prefix" 200 /near "$(guard_mint sue x --claim n=1)"
+near=$(guard_mint sue x --claim n=2)
+GUARD_FAMILY=4 guard_status /near "$near" >/dev/null
+GUARD_FAMILY=4 hits "is a hit from there" 200 /near "$near"
+GUARD_FAMILY=6 asks "from elsewhere it is asked about" 403 /near "$near"
+hits "an attribute from a file counts, by the token alone" 200 /staff "$gold"
+printf 'name,group\nann,guests\n' >"$GUARD_DIR/staff.csv"
+is_refused() { [ "$(guard_status /staff "$gold")" = 403 ]; }
+expect_ok "a change of the file is in force without a reload by hand" wait_until 10 is_refused
+
+# ---- step-up and risk ---------------------------------------------------------------------------
+strong=$(guard_mint ann x --claim acr=urn:mfa --claim "auth_time=$(date +%s)")
+asks "a strong sign-in passes" 200 /strong "$strong"
+hits "by the token alone" 200 /strong "$strong"
+asks "a weak one is 401" 401 /strong "$plain"
+answer=$(lab_client curl -s -i -m 5 -H "Authorization: Bearer $plain" "$(guard_url)/strong" | tr -d '\r')
+expect_contains "$answer" 'error="insufficient_user_authentication"' "the challenge is RFC 9470's"
+expect_contains "$answer" 'acr_values="urn:mfa", max_age=300' "and says what is needed"
+expect_eq "$(guard_status /strong "$(guard_mint ann x --claim acr=urn:mfa --claim auth_time=1)")" \
+	401 "a sign-in that is too old is 401"
+asks "a score below the threshold" 200 /risky "$(guard_mint ann x --claim z=1)"
+asks "a score above it" 403 /risky "$(guard_mint ann x --claim tor=true)"
+
+# ---- relationships ------------------------------------------------------------------------------
+asks "without a store nobody passes" 403 /docs/1 "$gold"
+printf 'model\n  schema 1.1\ntype user\ntype document\n  relations\n    define viewer: [user]\n' \
+	>"$GUARD_DIR/model.fga"
+expect_ok "a store" guard_ctl rebac store create docs
+expect_ok "a model" guard_ctl rebac model write "$GUARD_DIR/model.fga" --store docs
+expect_ok "a tuple" guard_ctl rebac write user:ann viewer document:1 --store docs
+asks "a relationship that exists" 200 /docs/1 "$gold"
+hits "is remembered" 200 /docs/1 "$gold"
+asks "one that does not" 403 /docs/2 "$gold"
+hits "is remembered, too" 403 /docs/2 "$gold"
+expect_ok "the tuple goes" guard_ctl rebac delete user:ann viewer document:1 --store docs
+asks "and with it the answer, at once" 403 /docs/1 "$gold"
+expect_ok "another comes" guard_ctl rebac write user:ann viewer document:2 --store docs
+asks "and is in force at once" 200 /docs/2 "$gold"
+
+# ---- explained ----------------------------------------------------------------------------------
+out=$(guard_ctl explain --service shop --path /docs/1 --token - <<<"$gold")
+expect_contains "$out" "needs user:ann to be viewer of document:1" "explain names the relationship"
+expect_contains "$out" "a tuple must make user:ann viewer of document:1" \
+	"and what would have to be true"
+id=$(sed -n 's/.*explanation \([0-9a-f]*\).*/\1/p' <<<"$out")
+is_recorded() { [ "$(guard_records decision "explanation $id")" -ge 1 ]; }
+expect_ok "the same explanation stands in the audit record" wait_until 10 is_recorded
+
+# ---- time ---------------------------------------------------------------------------------------
+closing=$(guard_mint tim x --claim c=1)
+if [ "$(date +%s)" -lt $((soon - 1)) ]; then
+	asks "before its end the window is open" 200 /closing "$closing"
+else
+	skip "before its end the window is open" "the machine was too slow"
+	skip "before its end the window is open: the daemon decides" "the machine was too slow"
+fi
+is_closed() { [ "$(guard_status /closing "$closing")" = 403 ]; }
+expect_ok "a window that has closed ends the grant" wait_until 20 is_closed
+hits "and the refusal is a hit then" 403 /closing "$closing"
+
+done_testing
