@@ -136,14 +136,14 @@ int main(int argc, char **argv)
 {
 	uint64_t admitted = 0, refused = 0, wrong = 0, last_sent = 0, began, bound;
 	pid_t child = 0;
-	int status;
+	int status, first;
 
 	if (argc < 6) {
 		fputs("usage: sz-revoke-probe ADDRESS PORT PATH TOKEN-FILE COMMAND...\n"
 		      "\n"
 		      "Sends requests with the token, runs the command that revokes it, and\n"
 		      "prints as JSON how long at most the token went on working. Exit status:\n"
-		      "0 when nothing was admitted after the first 401, else 1; 2 when it\n"
+		      "0 when nothing else came after the first 401 or 403, else 1; 2 when it\n"
 		      "cannot tell.\n",
 		      stderr);
 		return 2;
@@ -157,12 +157,12 @@ int main(int argc, char **argv)
 		if (now_ns() - began > GIVE_UP)
 			die("the token still works after %llu s", GIVE_UP / NS);
 	}
-	if (status != 401 || !child)
+	if ((status != 401 && status != 403) || !child)
 		die("status %d after %llu requests", status, (unsigned long long)admitted);
 	bound = probe.received - last_sent;
 	began = probe.received;
-	for (refused = 1; now_ns() - began < AFTERWARDS; refused++)
-		wrong += ask() != 401;
+	for (refused = 1, first = status; now_ns() - began < AFTERWARDS; refused++)
+		wrong += ask() != first;
 	if (waitpid(child, &status, 0) != child || status)
 		die("%s failed", argv[5]);
 	printf("{\"admitted\":%llu,\"refused\":%llu,\"not_refused\":%llu,\"within_us\":%.1f}\n",

@@ -14,7 +14,10 @@ lab_nginx || exit 1
 port=9465
 GUARD_TOP="limits: {misses: 1000000/s, source_misses: 1000000/s}
 api: {listen: 127.0.0.1:$port}
-rebac: {}"
+rebac: {}
+policy: {store: cli}"
+GUARD_ROUTES='      - {path: "/repos/{id}", relation: {object: "repo:{id}", relation: reader}}
+      - {path: "/teams/{id}", relation: {object: "team:{id}", relation: member}}'
 guard_up || exit 1
 
 url=http://127.0.0.1:$port
@@ -145,6 +148,46 @@ expect_eq "$(grep -o '"repo:r[0-9]*"' "$LAB_DIR/out.jsonl" | sort -u | wc -l)" 1
 expect_eq "$(rebac list-objects --store cli user:u7 owner repo | wc -l)" 18 "and found backwards"
 echo '{"user":"user:x","relation":"no","object":"repo:r"}' >"$LAB_DIR/bad.jsonl"
 expect_fail "what the model does not know is refused" rebac import --store cli "$LAB_DIR/bad.jsonl"
+
+# ---- routes -------------------------------------------------------------------------------------
+alice=$(guard_mint alice x)
+repo_status() {
+	guard_status /repos/door "$alice"
+}
+expect_eq "$(repo_status)" 403 "a route that asks for a relationship refuses without it"
+rebac write --store cli user:alice reader repo:door
+expect_eq "$(repo_status)" 200 "and admits as soon as it is written"
+asked=$(guard_count ticket)
+repo_status >/dev/null
+repo_status >/dev/null
+expect_eq "$(guard_count ticket)" "$asked" "the kernel remembers it"
+stale=0
+for i in 1 2 3 4 5 6 7 8; do
+	rebac delete --store cli user:alice reader repo:door
+	[ "$(repo_status)" = 403 ] || stale=$((stale + 1))
+	rebac write --store cli user:alice reader repo:door
+	[ "$(repo_status)" = 200 ] || stale=$((stale + 1))
+done
+expect_eq $stale 0 "no verdict outlives the write that changed it, sixteen times"
+rebac write --store cli user:alice member team:door
+rebac write --store cli team:door#member reader repo:lobby
+expect_eq "$(guard_status /repos/lobby "$alice")" 200 "through a team"
+rebac delete --store cli user:alice member team:door
+expect_eq "$(guard_status /repos/lobby "$alice")" 403 "and no more, as soon as the team is left"
+repo_status >/dev/null
+asked=$(guard_count ticket)
+page=$(rebac store create elsewhere)
+rebac model write "$LAB_DIR/model.fga" --store "$page" >/dev/null
+rebac write --store "$page" user:bob reader repo:door
+repo_status >/dev/null
+expect_eq "$(guard_count ticket)" "$asked" "a write to another store makes nothing void"
+echo "$alice" >"$LAB_DIR/alice"
+rebac write --store cli --ignore user:alice reader repo:door
+probe=$(lab_client "$GUARD_BUILD/tools/sz-revoke-probe" "$LAB_SERVER4" "$LAB_PORT" /repos/door \
+	"$LAB_DIR/alice" "$GUARD_BUILD/subzeroctl" --pin-dir "$GUARD_PINS" \
+	--config "$GUARD_DIR/guard.yaml" rebac delete --store cli user:alice reader repo:door 2>&1)
+expect_contains "$probe" '"not_refused":0' "nothing is admitted once the first request was refused"
+diag "$probe"
 
 # ---- kill -9 while writing ----------------------------------------------------------------------
 lab_start writer bash -c 'for ((i = 0; ; i++)); do

@@ -172,6 +172,8 @@ struct sz_gateway {
 	struct sz_pool *pool;
 	struct sz_stores *stores; /* NULL without relationships */
 	struct sz_rebac_work *relation_work;
+	u64 relation_gen; /* of what routes ask for, when rel_gen was raised last, */
+	char relation_store[SZ_STORE_ID_LEN + 1]; /* in this store */
 	struct sz_net_watch *watch; /* of policy files; NULL: there are none */
 	int watch_fd;               /* 0: likewise */
 	u64 reload_at_ns;           /* one has changed; 0: none */

@@ -40,14 +40,54 @@ int sz_relations_ask(void *gateway, const struct sz_policy_question *q, bool *re
 	return r;
 }
 
-/* Before the writer is told: from here on no answer from before the write is used. */
+/* Of the relation of "document:{id}"; of the whole store where the type is not fixed. */
+static u64 generation_of(struct sz_store *s, const struct sz_conf_relation *c)
+{
+	const char *object = c->object.text;
+	size_t n = strcspn(object, ":{");
+	char type[SZ_REBAC_TYPE_MAX + 1];
+
+	if (object[n] != ':' || n > SZ_REBAC_TYPE_MAX)
+		return sz_store_generation(s);
+	memcpy(type, object, n);
+	type[n] = 0;
+	return sz_store_relation_generation(s, type, c->relation);
+}
+
+/* The newest of all that routes ask for. */
+static u64 newest(const struct sz_conf *c, struct sz_store *s)
+{
+	u64 max = 0, one;
+	size_t i, k, m;
+
+	for (i = 0; i < c->n_services; i++)
+		for (k = 0; k < c->services[i].n_routes; k++)
+			for (m = 0; m < c->services[i].routes[k].n_relations; m++) {
+				one = generation_of(s, &c->services[i].routes[k].relations[m]);
+				max = one > max ? one : max;
+			}
+	return max;
+}
+
+/*
+ * Before the writer is told: from here on no answer from before the write is used. What no route asks
+ * for voids nothing. Generations of two stores say nothing about each other.
+ */
 static void on_write(struct sz_store *s, void *arg)
 {
 	struct sz_gateway *g = arg;
+	const struct sz_store_info *info = sz_store_info(s);
 	const char *name = g->conf->policy.store;
+	u64 now;
 
-	if (name && !strcmp(sz_store_info(s)->name, name))
-		__atomic_add_fetch(&g->cfg->rel_gen, 1, __ATOMIC_SEQ_CST);
+	if (!name || strcmp(info->name, name) != 0)
+		return;
+	now = newest(g->conf, s);
+	if (now == g->relation_gen && !strcmp(info->id, g->relation_store))
+		return;
+	g->relation_gen = now;
+	memcpy(g->relation_store, info->id, sizeof(g->relation_store));
+	__atomic_add_fetch(&g->cfg->rel_gen, 1, __ATOMIC_SEQ_CST);
 }
 
 void sz_relations_open(struct sz_gateway *g)
