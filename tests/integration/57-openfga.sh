@@ -83,6 +83,9 @@ type repo
   relations
     define owner: [user]
     define reader: [user, team#member, user with hours] or owner
+type note
+  relations
+    define owner: [user]
 condition hours(hour: int, until: int) {
   hour < until
 }
@@ -181,6 +184,12 @@ rebac model write "$LAB_DIR/model.fga" --store "$page" >/dev/null
 rebac write --store "$page" user:bob reader repo:door
 repo_status >/dev/null
 expect_eq "$(guard_count ticket)" "$asked" "a write to another store makes nothing void"
+rebac write --store cli user:alice owner note:door
+repo_status >/dev/null
+expect_eq "$(guard_count ticket)" "$asked" "nor does one that no route can depend on"
+rebac write --store cli user:zoe owner repo:door
+repo_status >/dev/null
+expect_eq "$(guard_count ticket)" $((asked + 1)) "but one that a route depends on does"
 echo "$alice" >"$LAB_DIR/alice"
 rebac write --store cli --ignore user:alice reader repo:door
 probe=$(lab_client "$GUARD_BUILD/tools/sz-revoke-probe" "$LAB_SERVER4" "$LAB_PORT" /repos/door \
