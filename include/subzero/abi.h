@@ -46,7 +46,7 @@ struct sz_config {
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 proof_mark_s;      /* highest "iat" of a DPoP proof that was admitted; the daemon's own */
 	u32 rel_gen;           /* likewise for relationships: voids what sz_requests knows by them */
-	u32 pad0;
+	u32 revoked_kinds;     /* bit k: sz_revoked may hold a name of kind k; set before it does */
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
 	u64 event_burst_ns;
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */

@@ -198,7 +198,7 @@ TEST(name_that_was_revoked_during_verification_marks_the_grant)
 	for (u32 i = 1; i <= SZ_REVOKE_KIND_COUNT; i++) {
 		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}};
 		struct sz_decision *d = &j.decision;
-		struct sz_revoked v = {.kind = SZ_REVOKE_TOKEN};
+		struct sz_revoked v = {.kind = i};
 		struct sz_grant grant;
 
 		d->token = (struct sz_token){.issuer = "i", .subject = "u", .jti = "j",
@@ -212,6 +212,27 @@ TEST(name_that_was_revoked_during_verification_marks_the_grant)
 		ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_GRANTS, &j.key, &grant), 0);
 		EXPECT_EQ(grant.flags, i < SZ_REVOKE_KIND_COUNT ? SZ_GRANT_REVOKED : 0);
 	}
+}
+
+TEST(first_revocation_of_its_kind_is_seen_by_a_token_decided_before_it)
+{
+	struct sz_job j = {.key = {.token.w[0] = 4711, .service = 1}};
+	struct sz_id id = sz_revoke_pair_id(SZ_REVOKE_PRINCIPAL, "of", "somebody");
+	struct sz_revoked v = {.kind = SZ_REVOKE_PRINCIPAL};
+	struct sz_grant grant;
+
+	gateway_begin();
+	j.decision.token = (struct sz_token){.issuer = "of", .subject = "somebody",
+					     .exp = (s64)(sz_wall_ns() / 1000000000ull) + 60};
+	g.cfg->revoked_kinds = 0;
+	EXPECT_EQ(sz_grant_write(&g, &j), 0);
+	ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_GRANTS, &j.key, &grant), 0);
+	EXPECT_EQ(grant.flags, 0);
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REVOKED, &id, &v), 0);
+	EXPECT_EQ(g.cfg->revoked_kinds, 1u << SZ_REVOKE_PRINCIPAL);
+	EXPECT_EQ(sz_grant_write(&g, &j), 0);
+	ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_GRANTS, &j.key, &grant), 0);
+	EXPECT_EQ(grant.flags, SZ_GRANT_REVOKED);
 }
 
 /* ---- the audit log's batches ---------------------------------------------------------------- */

@@ -47,10 +47,11 @@ static struct sz_verifier *verifier(void)
 
 static const struct sz_policy_moment here = {.now_ns = NOW * 1000000000ll};
 
-static bool is_id(const struct sz_id *id, u64 issued_s, void *arg)
+static bool is_id(u32 kind, const struct sz_id *id, u64 issued_s, void *arg)
 {
+	(void)kind;
 	(void)issued_s;
-	return arg && !memcmp(id, arg, sizeof(*id));
+	return !id || (arg && !memcmp(id, arg, sizeof(*id)));
 }
 
 static struct sz_decision decide(struct sz_verifier *v, const char *claims, struct sz_id *revoked)
@@ -116,11 +117,14 @@ TEST(token_is_refused_when_any_of_its_names_is_revoked)
 	json_decref(key);
 }
 
-static bool holds(const struct sz_id *id, u64 issued_s, void *arg)
+static bool holds(u32 kind, const struct sz_id *id, u64 issued_s, void *arg)
 {
 	const struct sz_names *names = arg;
 	struct sz_revoked v = {.before_s = 999001};
 
+	(void)kind;
+	if (!id)
+		return true;
 	return !memcmp(id, &names->id[SZ_REVOKE_PRINCIPAL_BEFORE], sizeof(*id)) &&
 	       sz_revoked_holds(&v, issued_s, NOW);
 }
@@ -361,6 +365,40 @@ TEST(an_answer_goes_through_revocation_and_policy_like_any_token)
 	EXPECT_EQ(d.reason, SZ_R_INTROSPECTION_DOWN);
 	EXPECT_EQ(d.answer_err, -EBADMSG);
 	sz_decision_done(&d);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+/* Names of some kinds could be revoked only; `arg` is their mask. */
+static bool some_kinds(u32 kind, const struct sz_id *id, u64 issued_s, void *arg)
+{
+	(void)issued_s;
+	EXPECT_TRUE(!id || *(u32 *)arg & 1u << kind); /* nobody looks for the others */
+	return !id && *(u32 *)arg & 1u << kind;
+}
+
+TEST(names_that_nobody_can_have_revoked_are_not_made_until_somebody_could)
+{
+	static const u32 granted = 1u << SZ_REVOKE_JTI | 1u << SZ_REVOKE_SUBJECT |
+				   1u << SZ_REVOKE_ISSUER | 1u << SZ_REVOKE_SESSION |
+				   1u << SZ_REVOKE_KEY;
+	struct sz_verifier *v = verifier();
+	struct sz_decision all = decide(v, GOOD, NULL);
+	struct sz_names n = all.names;
+	u32 kinds = 0;
+
+	EXPECT_EQ(all.reason, SZ_R_NONE);
+	memset(&n, 0, sizeof(n));
+	sz_names_complete(&n, &all.token, "t", 1, some_kinds, &kinds);
+	EXPECT_EQ(n.present, granted);
+	EXPECT_EQ(n.issued_s, 999000);
+	EXPECT_EQ(sz_names_revoked(&n, some_kinds, &kinds), 0);
+	kinds = 1u << SZ_REVOKE_PRINCIPAL | 1u << SZ_REVOKE_TOKEN;
+	sz_names_complete(&n, &all.token, "t", 1, some_kinds, &kinds);
+	EXPECT_EQ(n.present, granted | kinds);
+	EXPECT_MEMEQ(&n.id[SZ_REVOKE_PRINCIPAL], &all.names.id[SZ_REVOKE_PRINCIPAL], 16);
+	EXPECT_MEMEQ(&n.id[SZ_REVOKE_JTI], &all.names.id[SZ_REVOKE_JTI], 16);
+	sz_decision_done(&all);
 	sz_verifier_unref(v);
 	json_decref(key);
 }

@@ -168,11 +168,14 @@ static bool explain_head(struct explain *x)
 	return false;
 }
 
-static bool revoked_now(const struct sz_id *id, u64 issued_s, void *arg)
+static bool revoked_now(u32 kind, const struct sz_id *id, u64 issued_s, void *arg)
 {
 	struct explain *x = arg;
 	struct sz_revoked entry;
 
+	(void)kind;
+	if (!id)
+		return true;
 	return x->maps && !sz_map_get(x->c->kern, SZ_MAP_REVOKED, id, &entry) &&
 	       sz_revoked_holds(&entry, issued_s, sz_wall_ns() / 1000000000);
 }

@@ -316,7 +316,7 @@ void sz_expiry_free(struct sz_expiry *x);
 /* revoke.c */
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);
 /* any thread */
-bool sz_revocations_check(const struct sz_id *id, u64 issued_s, void *gateway);
+bool sz_revocations_check(u32 kind, const struct sz_id *id, u64 issued_s, void *gateway);
 void sz_revocations_tick(struct sz_gateway *g);
 void sz_revocations_free(struct sz_revocations *r);
 

@@ -49,6 +49,15 @@ static u64 grant_expiry(const struct sz_gateway *g, const struct sz_decision *d)
 	return policy < token ? policy : token;
 }
 
+/* By the names that count now: one may be of a kind of which there was none when it was decided. */
+static bool revoked_meanwhile(struct sz_gateway *g, const struct sz_job *j)
+{
+	struct sz_names names = j->decision.names;
+
+	sz_names_complete(&names, &j->decision.token, j->token, j->len, sz_revocations_check, g);
+	return sz_names_revoked(&names, sz_revocations_check, g);
+}
+
 static int write_good(struct sz_gateway *g, const struct sz_job *j)
 {
 	const struct sz_decision *d = &j->decision;
@@ -82,7 +91,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	 * Whoever revokes writes sz_revoked first and marks grants second; here the grant is
 	 * written first and sz_revoked looked at second. So one of the two always sees the other.
 	 */
-	if (SZ_RULE(REVOKED_SECOND) && sz_names_revoked(&d->names, sz_revocations_check, g)) {
+	if (SZ_RULE(REVOKED_SECOND) && revoked_meanwhile(g, j)) {
 		grant.flags = SZ_GRANT_REVOKED;
 		return sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	}

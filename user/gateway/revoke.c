@@ -35,11 +35,13 @@ static bool past(const struct sz_revoked *v)
 	return v->until_s && v->until_s <= sz_wall_ns() / 1000000000ull;
 }
 
-bool sz_revocations_check(const struct sz_id *id, u64 issued_s, void *gateway)
+bool sz_revocations_check(u32 kind, const struct sz_id *id, u64 issued_s, void *gateway)
 {
 	const struct sz_gateway *g = gateway;
 	struct sz_revoked v;
 
+	if (!id)
+		return __atomic_load_n(&g->cfg->revoked_kinds, __ATOMIC_SEQ_CST) & 1u << kind;
 	return !sz_map_get(g->kern, SZ_MAP_REVOKED, id, &v) &&
 	       sz_revoked_holds(&v, issued_s, sz_wall_ns() / 1000000000ull);
 }
@@ -75,6 +77,9 @@ static int collect_one(const void *key, const void *value, void *arg)
 			return 0;
 		}
 	}
+	/* Whoever wrote it. */
+	if (v->kind < SZ_REVOKE_KIND_COUNT)
+		__atomic_or_fetch(&c->g->cfg->revoked_kinds, 1u << v->kind, __ATOMIC_SEQ_CST);
 	sz_hex_encode(key, sizeof(struct sz_id), hex);
 	sz_buf_printf(&c->text, "%s %u %llu %llu\n", hex, v->kind, (unsigned long long)v->until_s,
 		      (unsigned long long)v->before_s);

@@ -17,10 +17,23 @@ int sz_map_get(const struct sz_kern *k, enum sz_map m, const void *key, void *re
 	return bpf_map_lookup_elem(sz_kern_map_fd(k, m), key, ret_value);
 }
 
+/* So that nobody looks for names of a kind of which there are none: before the first is there. */
+static void note_kind(const struct sz_kern *k, const struct sz_revoked *v)
+{
+	u32 bit = v->kind < SZ_REVOKE_KIND_COUNT ? 1u << v->kind : ~0u;
+
+	if (k->config && !(__atomic_load_n(&k->config->revoked_kinds, __ATOMIC_SEQ_CST) & bit))
+		__atomic_or_fetch(&k->config->revoked_kinds, bit, __ATOMIC_SEQ_CST);
+}
+
 static int put(const struct sz_kern *k, enum sz_map m, const void *key, const void *value,
 	       u64 flags)
 {
-	int err = bpf_map_update_elem(sz_kern_map_fd(k, m), key, value, flags);
+	int err;
+
+	if (m == SZ_MAP_REVOKED)
+		note_kind(k, value);
+	err = bpf_map_update_elem(sz_kern_map_fd(k, m), key, value, flags);
 
 	return err == -ENOSPC ? -E2BIG : err; /* what a full LPM trie says */
 }

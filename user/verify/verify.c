@@ -104,46 +104,71 @@ u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg)
 	u32 kind;
 
 	for (kind = 1; kind < SZ_REVOKE_KIND_COUNT; kind++)
-		if (n->present & 1u << kind && revoked(&n->id[kind], n->issued_s, arg))
+		if (n->present & 1u << kind && revoked(kind, NULL, n->issued_s, arg) &&
+		    revoked(kind, &n->id[kind], n->issued_s, arg))
 			return kind;
 	return 0;
 }
 
-static void name(struct sz_names *n, enum sz_revoke_kind kind, const char *value)
+/* What a grant holds, so that whoever revokes finds it. */
+#define GRANTED                                                                                    \
+	(1u << SZ_REVOKE_JTI | 1u << SZ_REVOKE_SUBJECT | 1u << SZ_REVOKE_ISSUER |                  \
+	 1u << SZ_REVOKE_SESSION | 1u << SZ_REVOKE_KEY)
+
+struct naming {
+	struct sz_names *names;
+	sz_revoked_fn revoked;
+	void *arg;
+};
+
+static bool wanted(const struct naming *m, enum sz_revoke_kind kind)
 {
-	if (!value)
-		return;
-	n->id[kind] = sz_revoke_id(kind, value, strlen(value));
-	n->present |= 1u << kind;
+	u32 bit = 1u << kind;
+
+	if (m->names->present & bit)
+		return false;
+	return GRANTED & bit || m->revoked(kind, NULL, m->names->issued_s, m->arg);
 }
 
-static void name_pair(struct sz_names *n, enum sz_revoke_kind kind, const char *iss,
+static void name(const struct naming *m, enum sz_revoke_kind kind, const char *value)
+{
+	if (!value || !wanted(m, kind))
+		return;
+	m->names->id[kind] = sz_revoke_id(kind, value, strlen(value));
+	m->names->present |= 1u << kind;
+}
+
+static void name_pair(const struct naming *m, enum sz_revoke_kind kind, const char *iss,
 		      const char *value)
 {
-	if (!value)
+	if (!value || !wanted(m, kind))
 		return;
-	n->id[kind] = sz_revoke_pair_id(kind, iss, value);
-	n->present |= 1u << kind;
+	m->names->id[kind] = sz_revoke_pair_id(kind, iss, value);
+	m->names->present |= 1u << kind;
 }
 
-static void name_token(const struct sz_token *t, const char *jws, size_t n, struct sz_names *ret)
+void sz_names_complete(struct sz_names *n, const struct sz_token *t, const char *token, size_t len,
+		       sz_revoked_fn revoked, void *arg)
 {
 	const char *kid = t->key ? sz_jwk_kid(t->key) : NULL;
+	const struct naming m = {.names = n, .revoked = revoked, .arg = arg};
 
-	ret->id[SZ_REVOKE_TOKEN] = sz_revoke_token_id(jws, n);
-	ret->present = 1u << SZ_REVOKE_TOKEN;
-	ret->issued_s = (u64)t->iat;
-	name(ret, SZ_REVOKE_JTI, t->jti);
-	name(ret, SZ_REVOKE_SUBJECT, t->subject);
-	name(ret, SZ_REVOKE_SUBJECT_BEFORE, t->subject);
-	name(ret, SZ_REVOKE_ISSUER, t->issuer);
-	name(ret, SZ_REVOKE_ISSUER_BEFORE, t->issuer);
-	name(ret, SZ_REVOKE_KEY, t->key ? sz_jwk_thumb(t->key) : NULL);
-	name_pair(ret, SZ_REVOKE_KID, t->issuer, kid ? kid : t->kid);
-	name_pair(ret, SZ_REVOKE_ISSUER_JTI, t->issuer, t->jti);
-	name_pair(ret, SZ_REVOKE_PRINCIPAL, t->issuer, t->subject);
-	name_pair(ret, SZ_REVOKE_PRINCIPAL_BEFORE, t->issuer, t->subject);
-	name_pair(ret, SZ_REVOKE_SESSION, t->issuer,
+	n->issued_s = (u64)t->iat;
+	if (wanted(&m, SZ_REVOKE_TOKEN)) {
+		n->id[SZ_REVOKE_TOKEN] = sz_revoke_token_id(token, len);
+		n->present |= 1u << SZ_REVOKE_TOKEN;
+	}
+	name(&m, SZ_REVOKE_JTI, t->jti);
+	name(&m, SZ_REVOKE_SUBJECT, t->subject);
+	name(&m, SZ_REVOKE_SUBJECT_BEFORE, t->subject);
+	name(&m, SZ_REVOKE_ISSUER, t->issuer);
+	name(&m, SZ_REVOKE_ISSUER_BEFORE, t->issuer);
+	name(&m, SZ_REVOKE_KEY, t->key ? sz_jwk_thumb(t->key) : NULL);
+	name_pair(&m, SZ_REVOKE_KID, t->issuer, kid ? kid : t->kid);
+	name_pair(&m, SZ_REVOKE_ISSUER_JTI, t->issuer, t->jti);
+	name_pair(&m, SZ_REVOKE_PRINCIPAL, t->issuer, t->subject);
+	name_pair(&m, SZ_REVOKE_PRINCIPAL_BEFORE, t->issuer, t->subject);
+	name_pair(&m, SZ_REVOKE_SESSION, t->issuer,
 		  json_string_value(json_object_get(t->claims, "sid")));
 }
 
@@ -216,7 +241,7 @@ static void accept(const struct sz_verifier *v, const struct sz_conf_service *sv
 
 	ret->principal =
 		sz_principal_id(ret->token.issuer, ret->token.subject ? ret->token.subject : "");
-	name_token(&ret->token, token, n, &ret->names);
+	sz_names_complete(&ret->names, &ret->token, token, n, revoked, arg);
 	kind = SZ_RULE(D_REVOKED) ? sz_names_revoked(&ret->names, revoked, arg) : 0;
 	if (kind) {
 		sz_error_set(&ret->detail, 0, "revoked by its %s", sz_revoke_kind_name(kind));

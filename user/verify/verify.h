@@ -31,17 +31,23 @@ struct sz_verifier *sz_verifier_ref(struct sz_verifier *v);
 void sz_verifier_unref(struct sz_verifier *v); /* NULL is fine */
 const struct sz_conf *sz_verifier_conf(const struct sz_verifier *v);
 
-/* True when the name is revoked for what was issued at `issued_s`: see sz_revoked_holds(). */
-typedef bool (*sz_revoked_fn)(const struct sz_id *id, u64 issued_s, void *arg);
+/*
+ * True when the name of this kind is revoked for what was issued at `issued_s`: see
+ * sz_revoked_holds(). id NULL: whether any name of the kind could be; where not, none is made.
+ */
+typedef bool (*sz_revoked_fn)(u32 kind, const struct sz_id *id, u64 issued_s, void *arg);
 
 /* Every name a token can be revoked by. */
 struct sz_names {
-	u32 present; /* mask of 1 << enum sz_revoke_kind */
+	u32 present; /* mask of 1 << enum sz_revoke_kind; what a grant holds, and what was asked for */
 	struct sz_id id[SZ_REVOKE_KIND_COUNT]; /* by kind; zero where not present */
 	u64 issued_s; /* 0 where the token does not say */
 };
 /* The first of its names that is revoked, as enum sz_revoke_kind; 0 where none is. */
 u32 sz_names_revoked(const struct sz_names *n, sz_revoked_fn revoked, void *arg);
+/* Adds names of kinds that could be revoked by now, and were left out when it was decided. */
+void sz_names_complete(struct sz_names *n, const struct sz_token *t, const char *token, size_t len,
+		       sz_revoked_fn revoked, void *arg);
 
 /* What a decision lacks that somebody may be able to get. Its reason holds until then. */
 enum sz_wants {
