@@ -2,6 +2,7 @@
 /*
  * {"cmd":"status"}, {"cmd":"reload"}, {"cmd":"flush"}, {"cmd":"change_key"},
  * {"cmd":"record","type":"ban","detail":"…"}, {"cmd":"keys"}, {"cmd":"refresh_keys","issuer":"…"}:
+ * {"cmd":"limits"}, {"cmd":"limit_set",…}, {"cmd":"limit_reset",…}: see docs/limits.md;
  * each answered by {"ok":true,…} or {"ok":false,"error":"…"}.
  */
 #include "control/control.h"
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "codec/codec.h"
+#include "limits/limits.h"
 
 struct sz_control {
 	struct sz_gateway *gateway;
@@ -168,6 +170,63 @@ static void cmd_refresh_keys(struct sz_gateway *g, struct sz_net_client *c, cons
 			       : "no issuer has keys that are fetched: all are files");
 }
 
+static void cmd_limits(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	json_t *list = sz_gateway_limits(g);
+
+	(void)req;
+	if (list)
+		answer(c, json_pack("{s:b, s:o}", "ok", 1, "limits", list));
+	else
+		answer_error(c, "the limits cannot be read from the kernel");
+}
+
+static void cmd_limit_set(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	const char *name = json_string_value(json_object_get(req, "name"));
+	const json_t *burst = json_object_get(req, "burst"), *dry = json_object_get(req, "dry_run");
+	const json_t *rate = json_object_get(req, "rate");
+	struct sz_limit_change change = {.rate = json_string_value(rate), .dry_run = -1};
+	struct sz_error e = {};
+
+	if (!name || (rate && !change.rate) || (dry && !json_is_boolean(dry)) ||
+	    (burst && json_integer_value(burst) < 1)) {
+		answer_error(c, "'limit_set' needs \"name\", and \"rate\" as text, \"burst\" as a "
+				"number from 1 or \"dry_run\" as true or false");
+		return;
+	}
+	change.burst = burst ? (u64)json_integer_value(burst) : 0;
+	if (dry)
+		change.dry_run = json_is_true(dry);
+	if (sz_gateway_limit_set(g, name, &change, &e))
+		answer_error(c, e.msg);
+	else
+		answer(c, json_pack("{s:b}", "ok", 1));
+}
+
+static void cmd_limit_reset(struct sz_gateway *g, struct sz_net_client *c, const json_t *req)
+{
+	const char *name = json_string_value(json_object_get(req, "name"));
+	struct sz_limit_subject s = {
+		.source = json_string_value(json_object_get(req, "source")),
+		.principal = json_string_value(json_object_get(req, "principal")),
+		.route = json_string_value(json_object_get(req, "route")),
+	};
+	bool one = s.source || s.principal || s.route;
+	struct sz_error e = {};
+	int n;
+
+	if (!name) {
+		answer_error(c, "'limit_reset' needs \"name\"");
+		return;
+	}
+	n = sz_gateway_limit_reset(g, name, one ? &s : NULL, &e);
+	if (n < 0)
+		answer_error(c, e.msg);
+	else
+		answer(c, json_pack("{s:b, s:i}", "ok", 1, "buckets", n));
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct sz_gateway *g, struct sz_net_client *c, const json_t *req);
@@ -178,6 +237,9 @@ static const struct {
 	{"apikeys", cmd_apikeys},
 	{"change_key", cmd_change_key},
 	{"record", cmd_record},
+	{"limits", cmd_limits},
+	{"limit_set", cmd_limit_set},
+	{"limit_reset", cmd_limit_reset},
 	{"keys", cmd_keys},
 	{"refresh_keys", cmd_refresh_keys},
 };
@@ -210,7 +272,8 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 	if (cmd && !strcmp(cmd, "api"))
 		cmd_api(ctl->api, c, req);
 	else if (!cmd || i == SZ_ARRAY_LEN(commands))
-		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, apikeys, "
+		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, limits, "
+			     "limit_set, limit_reset, apikeys, "
 				"api");
 	json_decref(req);
 }

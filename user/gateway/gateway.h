@@ -42,6 +42,19 @@ void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), vo
 /* The audit log is signed with a new key from here on; `done` once the log says so, or -errno. */
 int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg,
 			  struct sz_error *e);
+/*
+ * The rate limits: as JSON (a new reference, NULL where the maps cannot be read), set until the next
+ * reload, reset; the last two go on record. See limits/limits.h and docs/limits.md. A reset returns
+ * how many buckets held something back.
+ */
+struct sz_limit_change;
+struct sz_limit_subject;
+json_t *sz_gateway_limits(struct sz_gateway *g);
+int sz_gateway_limit_set(struct sz_gateway *g, const char *name, const struct sz_limit_change *c,
+			 struct sz_error *e);
+int sz_gateway_limit_reset(struct sz_gateway *g, const char *name,
+			   const struct sz_limit_subject *s, struct sz_error *e);
+
 /* An administrator's act, for the audit log. */
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail);
 

@@ -332,6 +332,7 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 	const struct sz_conf_service *svc;
 	struct sz_name principal = {};
 	struct sz_audit_record r = {.wall_ns = sz_wall_ns(), .has_verdict = true};
+	char limit[SZ_LIMIT_NAME_MAX], detail[SZ_LIMIT_NAME_MAX + 8];
 
 	if (len < sizeof(*ev))
 		return;
@@ -353,6 +354,11 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 		name_of(g, SZ_NAME_PRINCIPAL, 0, ev->principal, &principal);
 		r.principal = principal.s[0] ? principal.s : NULL;
 		r.principal_id = ev->principal;
+	}
+	/* Which limit it was; one that was only tried out passed all the same. */
+	if (ev->limit && sz_limits_name(g->kern, ev->limit, limit)) {
+		snprintf(detail, sizeof(detail), "limit %s", limit);
+		r.detail = detail;
 	}
 	r.flow = &ev->flow;
 	r.monitor = ev->monitor;
