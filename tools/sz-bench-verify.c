@@ -80,7 +80,8 @@ static void usage(FILE *to)
 	      "  -r, --rounds N      rounds; medians are printed (default 5, at most 99)\n"
 	      "  -s, --seconds S     seconds for each figure of a round (default 1)\n"
 	      "  -c, --cpu-time      count CPU time instead of time: for a machine that is busy\n"
-	      "                      with other things. Says nothing about waiting.\n"
+	      "                      with other things. Says nothing about waiting; on two cores\n"
+	      "                      openssl counts time all the same.\n"
 	      "  -n, --alone         without openssl, on one core: to profile\n"
 	      "  -j, --json          one JSON object a line instead of the table\n"
 	      "  -h, --help          this text\n",
@@ -406,7 +407,7 @@ static void report(bool two)
 			if (!alone)
 				row("verify", name, p->one, NULL, NULL);
 			if (two) {
-				row("verify_two", alg, s->two, p->two, s->one);
+				row("verify_two", alg, s->two, cpu_time ? NULL : p->two, s->one);
 				row("verify_two", name, p->two, NULL, p->one);
 			}
 			continue;
