@@ -178,6 +178,15 @@ struct {
 	__type(value, struct sz_ban);
 } sz_bans SEC(".maps");
 
+/* W: daemon. R: ingress, CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SZ_MAX_ALLOW);
+	__type(key, struct sz_ban_key);
+	__type(value, u32);
+} sz_allow SEC(".maps");
+
 /* W: CLI, daemon. R: daemon. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -75,6 +75,11 @@ OPTIONS(ban_options) = {
 	{"force", 0, NULL, "allow 0.0.0.0/0 and ::/0, which ban everybody"},
 	END,
 };
+OPTIONS(bans_options) = {
+	{"for", 0, "DURATION", "import: how long (default: for ever)"},
+	{"why", 0, "TEXT", "import: kept beside each ban"},
+	END,
+};
 OPTIONS(explain_options) = {
 	{"service", 0, "NAME", "service of the configuration"},
 	{"method", 0, "METHOD", "default GET"},
@@ -286,7 +291,8 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_revocations_clear},
 	{"revocations", "clear", false, "[ID]", 0, 1, "Take a revocation back, or all",
 	 clear_options, sz_ctl_cmd_revocations_clear},
-	{"bans", NULL, false, "", 0, 0, "List banned addresses", NULL, sz_ctl_cmd_bans},
+	{"bans", NULL, false, "[import FILE]", 0, 2,
+	 "List banned addresses, or ban all of a plain list", bans_options, sz_ctl_cmd_bans},
 	{"ban", NULL, false, "PREFIX", 1, 1, "Drop everything from an address or prefix",
 	 ban_options, sz_ctl_cmd_ban},
 	{"unban", NULL, false, "PREFIX", 1, 1, "Lift a ban", NULL, sz_ctl_cmd_unban},

@@ -399,9 +399,13 @@ struct sz_ban_key {
 	struct sz_addr addr;
 };
 
+/* Who banned it; a reload replaces only what the configuration banned. */
+enum sz_ban_source { SZ_BAN_HAND, SZ_BAN_AUTO, SZ_BAN_CONF, SZ_BAN_IMPORT };
+
+/* sz_allow has the same key, and wins over every ban, longer or shorter. Its value is 1. */
 struct sz_ban {
 	u64 expires_ns; /* 0 = never */
-	u32 source;     /* 0 = by hand */
+	u32 source;     /* enum sz_ban_source */
 	u32 pad;
 	char why[48];
 };

@@ -317,7 +317,8 @@ SZ_COLD bool sz_banned(struct sz_scratch *s)
 	struct sz_ban_key key = {.prefixlen = 128, .addr = s->p.key.client};
 	const struct sz_ban *ban = sz_map_get(&sz_bans, &key);
 
-	return SZ_RULE(BAN) && ban && (!ban->expires_ns || ban->expires_ns > s->w.now);
+	return SZ_RULE(BAN) && ban && (!ban->expires_ns || ban->expires_ns > s->w.now) &&
+	       !sz_map_get(&sz_allow, &key);
 }
 
 /*

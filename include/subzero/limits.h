@@ -101,7 +101,8 @@
 #define SZ_MAX_TICKETS 16384
 #define SZ_MAX_CARRY 16384
 #define SZ_MAX_SPILL 16384
-#define SZ_MAX_BANS 1000000
+#define SZ_MAX_BANS 1048576
+#define SZ_MAX_ALLOW 65536       /* prefixes that are never banned */
 #define SZ_MAX_REVOKED 1000000
 #define SZ_MAX_ROUTE_NODES 65536
 #define SZ_MISS_RING (8u << 20)  /* bytes; frames on their way to the daemon */

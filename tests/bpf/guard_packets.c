@@ -187,6 +187,28 @@ static void ban(const struct sz_addr *a, u32 bits, u64 expires_ns)
 	ASSERT_EQ(machine_set("sz_bans", &k, &b), 0);
 }
 
+/* One allowed prefix, against a ban that is longer and one that is shorter. */
+TEST(allowed_source_is_not_banned_by_any_prefix)
+{
+	static const u32 bans[] = {97, 112, 120, 128};
+	struct sz_ban_key allow = {.prefixlen = 120, .addr = scene_addr(false, 0)};
+	u32 one = 1;
+
+	for (u32 i = 0; i < 4; i++) {
+		struct sz_ban_key k = {.prefixlen = bans[i], .addr = scene_addr(false, 7)};
+		struct sz_ban ban = {};
+
+		scene_begin();
+		scene.cfg.ban_count = 1;
+		scene_config();
+		ASSERT_EQ(machine_set("sz_bans", &k, &ban), 0);
+		EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 1), SCENE_DROP);
+		ASSERT_EQ(machine_set("sz_allow", &allow, &one), 0);
+		EXPECT_EQ(IN(.flags = PKT_SYN, .seq = 1), SCENE_PASS);
+		EXPECT_EQ(scene_count(SZ_R_BANNED), 1);
+	}
+}
+
 TEST(banned_sources_are_dropped_until_the_ban_expires)
 {
 	struct sz_addr a = scene_addr(false, 0), six = scene_addr(true, 7);

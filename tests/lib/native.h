@@ -61,6 +61,7 @@ NATIVE_MAP(sz_buckets, NATIVE_ARRAY, u32, struct sz_bucket_set, 256);
 NATIVE_MAP(sz_networks, NATIVE_LPM, struct sz_network_key, u32, 64);
 NATIVE_MAP(sz_hits, NATIVE_HASH, struct sz_hit_key, u64, 64);
 NATIVE_MAP(sz_bans, NATIVE_LPM, struct sz_ban_key, struct sz_ban, 16);
+NATIVE_MAP(sz_allow, NATIVE_LPM, struct sz_ban_key, u32, 16);
 NATIVE_MAP(sz_answers, NATIVE_ARRAY, u32, struct sz_answer, SZ_ANSWERS_MAX);
 NATIVE_MAP(sz_counters, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
 NATIVE_MAP(sz_lost, NATIVE_ARRAY, u32, u64, SZ_REASON_MAX);
@@ -408,7 +409,7 @@ static inline void native_clear(void)
 				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
 				     &sz_sources, &sz_limits, &sz_limit_counts, &sz_buckets,
 				     &sz_networks,
-				     &sz_hits, &sz_bans, &sz_answers, &sz_counters, &sz_lost };
+				     &sz_hits, &sz_bans, &sz_allow, &sz_answers, &sz_counters, &sz_lost };
 
 	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)
 		native_map_clear(all[i]);

@@ -56,6 +56,7 @@ static struct both_map both_maps[] = {
 	{"sz_denied", &sz_denied, BOTH_GIVEN, 0},
 	{"sz_requests", &sz_requests, BOTH_GIVEN, 0},
 	{"sz_bans", &sz_bans, BOTH_GIVEN, 0},
+	{"sz_allow", &sz_allow, BOTH_GIVEN, 0},
 	{"sz_answers", &sz_answers, BOTH_GIVEN, 0},
 	{"sz_half", &sz_half, BOTH_STATE, 0},
 	{"sz_flows", &sz_flows, BOTH_STATE, 0},

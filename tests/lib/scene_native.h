@@ -12,7 +12,7 @@ static inline struct native_map *machine_map(const char *name)
 		struct native_map *map;
 	} maps[] = {
 		{"sz_config", &sz_config},   {"sz_services", &sz_services},
-		{"sz_syn", &sz_syn},
+		{"sz_syn", &sz_syn},         {"sz_allow", &sz_allow},
 		{"sz_routes", &sz_routes},   {"sz_grants", &sz_grants},
 		{"sz_requests", &sz_requests},
 		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},

@@ -251,3 +251,86 @@ TEST(algorithm_bits_are_those_of_jose)
 #define COUNT_ALG(n, name) +1
 	EXPECT_EQ(SZ_CONF_ALGS(COUNT_ALG), SZ_ALG_COUNT - 1);
 }
+
+TEST(bans_are_a_list_or_all_their_settings)
+{
+	static const char text[] = "interfaces: [e]\n"
+				   "bans: {list: [10.0.0.0/8, {prefix: '2001:db8::1', why: x, "
+				   "until: '2030-01-31T18:00:00Z'}], allow: 10.1.0.0/16,\n"
+				   "  import: [a.txt, /b.txt], auto: {failures: 3, within: 2s, "
+				   "prefix4: 24}}\n"
+				   "syn_cookies: {mode: off, rate: 7}\n"
+				   "services: [{name: s, address: '1.2.3.4:80', syn_cookies: always, "
+				   "routes: [{path: /, public: true}]}]\n";
+	struct sz_error e = {};
+	struct sz_conf *c = sz_conf_parse(text, strlen(text), "/etc/x/s.yaml", &e);
+
+	ASSERT_TRUE(c != NULL);
+	ASSERT_EQ(c->bans.n_list, 2);
+	EXPECT_EQ(c->bans.list[0].key.prefixlen, 104);
+	EXPECT_EQ(c->bans.list[1].key.prefixlen, 128);
+	EXPECT_EQ(c->bans.list[1].until_s, 1896112800);
+	EXPECT_STREQ(c->bans.list[1].why, "x");
+	EXPECT_EQ(c->bans.n_allow, 1);
+	EXPECT_STREQ(c->bans.import[0], "/etc/x/a.txt");
+	EXPECT_STREQ(c->bans.import[1], "/b.txt");
+	EXPECT_EQ(c->bans.automatic.failures, 3);
+	EXPECT_EQ(c->bans.automatic.within_ms, 2000);
+	EXPECT_EQ(c->bans.automatic.for_s, 600);
+	EXPECT_EQ(c->bans.automatic.prefix4, 24);
+	EXPECT_EQ(c->bans.automatic.prefix6, 64);
+	EXPECT_EQ(c->syn.mode, SZ_COOKIES_OFF);
+	EXPECT_EQ(c->syn.rate, 7);
+	EXPECT_EQ(c->services[0].cookies, SZ_COOKIES_ALWAYS);
+	sz_conf_free(c);
+}
+
+TEST(mistakes_in_bans_are_refused)
+{
+	static const char *const bad[] = {
+		"[10.0.0.0/33]", "[0.0.0.0/0]", "['::/0']", "{list: [{why: x}]}",
+		"{list: [{prefix: 10.0.0.1, until: tomorrow}]}", "{allow: [x]}", "{auto: {}}",
+		"{auto: {failures: 0}}", "{auto: {failures: 1, prefix4: 33}}", "{since: x}",
+	};
+	struct sz_buf b = {};
+
+	for (u32 i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct sz_error e = {};
+
+		sz_buf_reset(&b);
+		sz_buf_printf(&b, "interfaces: [e]\nbans: %s\nservices: [{name: s, address: "
+				  "'1.2.3.4:80', routes: [{path: /, public: true}]}]\n", bad[i]);
+		EXPECT_TRUE(sz_conf_parse(b.data, b.len, "s.yaml", &e) == NULL);
+		EXPECT_TRUE(strstr(e.msg, "s.yaml:2:") != NULL);
+	}
+	sz_buf_done(&b);
+}
+
+static int read_list(const char *text, struct sz_ban_list *l, struct sz_error *e)
+{
+	char path[] = "/tmp/sz-list-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	ASSERT_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	r = sz_ban_list_read(path, l, e);
+	unlink(path);
+	return r;
+}
+
+TEST(plain_list_of_bans_is_one_prefix_a_line)
+{
+	struct sz_ban_list l = {};
+	struct sz_error e = {};
+
+	EXPECT_EQ(read_list("# c\n\n10.0.0.1\n \t10.9.8.7/8 ; note\r\n2001:db8::/32#x\n1.2.3.4",
+			    &l, &e), 0);
+	ASSERT_EQ(l.n, 4);
+	EXPECT_EQ(l.keys[1].prefixlen, 104);
+	EXPECT_EQ(l.keys[1].addr.b[13], 0);
+	EXPECT_EQ(l.keys[3].addr.b[15], 4);
+	EXPECT_EQ(read_list("10.0.0.1\nrubbish\n", &l, &e), -EINVAL);
+	EXPECT_TRUE(strstr(e.msg, ":2: \"rubbish\"") != NULL);
+	EXPECT_EQ(read_list("::/0\n", &l, &e), -EINVAL);
+	sz_ban_list_done(&l);
+}

@@ -198,6 +198,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"dpop", .read = sz_conf_read_dpop},
 	{"policy", .read = sz_conf_read_policy},
 	{"syn_cookies", .read = sz_conf_read_syn},
+	{"bans", .read = sz_conf_read_bans},
 	{"issuers", .read = sz_conf_read_issuers},
 	{"services", sz_conf_read_services, .required = true},
 };
@@ -307,6 +308,8 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 		.audit = {.summary_s = 10,
 			  .rotate_bytes = 256ull << 20,
 			  .denials = RATE(1000, 10000)},
+		.bans.automatic = {.within_ms = 60000, .for_s = 600, .at_most_s = 86400,
+				   .prefix4 = 32, .prefix6 = 64},
 		.syn = {.mode = SZ_COOKIES_AUTO, .rate = 10000, .half_open = 1000,
 			.window_scale = 7},
 	};
@@ -358,6 +361,7 @@ void sz_conf_free(struct sz_conf *c)
 	sz_conf_texts_free(c->interfaces, c->n_interfaces);
 	free(c->issuers);
 	free(c->services);
+	sz_conf_bans_done(c);
 	free(c->path);
 	free(c->pin_dir);
 	free(c->state_dir);

@@ -183,6 +183,13 @@ struct sz_conf_endpoint {
 	u16 port;            /* network order */
 };
 
+/* A prefix that is banned by the file. */
+struct sz_conf_ban {
+	struct sz_ban_key key;
+	char *why;   /* NULL: none was given */
+	u64 until_s; /* wall clock; 0: for ever */
+};
+
 /* When a SYN is answered with a cookie. */
 enum sz_conf_cookies { SZ_COOKIES_INHERIT, SZ_COOKIES_AUTO, SZ_COOKIES_ALWAYS, SZ_COOKIES_OFF };
 
@@ -275,6 +282,20 @@ struct sz_conf {
 		size_t n_signals;
 	} policy;
 	struct {
+		struct sz_conf_ban *list;
+		size_t n_list;
+		char **import; /* plain lists; absolute */
+		size_t n_import;
+		struct sz_ban_key *allow; /* never banned, whatever else is */
+		size_t n_allow;
+		struct {
+			u32 failures; /* 0: no bans by themselves */
+			u32 within_ms;
+			u32 for_s, at_most_s; /* the first time; doubled each time up to that */
+			u32 prefix4, prefix6;
+		} automatic;
+	} bans;
+	struct {
 		enum sz_conf_cookies mode; /* of a service that says nothing; default auto */
 		u32 rate, half_open;       /* of an endpoint in a second; 10000, 1000 */
 		bool timestamps;           /* net.ipv4.tcp_timestamps is 2 */
@@ -308,6 +329,18 @@ json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_err
 bool sz_conf_keys_remote(const struct sz_conf_issuer *i);
 /* Has it no keys at all: only introspection tells whether its tokens are good? */
 bool sz_conf_keys_none(const struct sz_conf_issuer *i);
+
+struct sz_ban_list {
+	struct sz_ban_key *keys;
+	size_t n;
+};
+
+/* Adds the prefixes of a file, one a line. -EINVAL with *e as "FILE:LINE: ..." for a mistake; the
+ * list is to be freed all the same. */
+int sz_ban_list_read(const char *path, struct sz_ban_list *l, struct sz_error *e);
+void sz_ban_list_done(struct sz_ban_list *l);
+/* Both spellings: ::/0, and 0.0.0.0/0 in its mapped form. */
+bool sz_ban_everybody(const struct sz_ban_key *k);
 
 const struct sz_conf_service *sz_conf_service_by_id(const struct sz_conf *c, u32 id);
 const struct sz_conf_service *sz_conf_service_by_name(const struct sz_conf *c, const char *name);

@@ -92,6 +92,9 @@ int sz_conf_read_file(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 /* defence.c: what holds against floods */
 int sz_conf_read_cookies(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			 void *obj); /* enum sz_conf_cookies */
+int sz_conf_read_bans(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		      void *obj);
+void sz_conf_bans_done(struct sz_conf *c);
 int sz_conf_read_syn(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		     void *obj);
 /* [A-Za-z0-9._-]{1,63} */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ban, unban, bans: addresses whose packets for protected services are dropped before anything
+ * ban, unban, bans, bans import: addresses whose packets for protected services are dropped before anything
  * else. The kernel skips the lookup while ban_count is 0, so that number must follow the map: both
  * are changed under a lock on the pin directory.
  */
@@ -38,15 +38,6 @@ static void recount(struct sz_ctl *c)
 	__atomic_store_n(count, n > UINT32_MAX ? UINT32_MAX : (u32)n, __ATOMIC_SEQ_CST);
 }
 
-/* Both spellings of everybody: ::/0, and 0.0.0.0/0 in its mapped form. */
-static bool is_everybody(const struct sz_ban_key *k)
-{
-	static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !k->prefixlen ||
-	       (k->prefixlen <= 96 && !memcmp(k->addr.b, mapped, k->prefixlen / 8));
-}
-
 static int read_ban(struct sz_ctl *c, struct sz_ban_key *key, struct sz_ban *ban)
 {
 	const char *duration = sz_ctl_value(&c->args, "for"), *why = sz_ctl_value(&c->args, "why");
@@ -58,7 +49,7 @@ static int read_ban(struct sz_ctl *c, struct sz_ban_key *key, struct sz_ban *ban
 		return sz_ctl_usage("'%s' is not an address or prefix; write 192.0.2.7, "
 				    "192.0.2.0/24 or 2001:db8::/32",
 				    c->args.word[0]);
-	if (is_everybody(key) && !sz_ctl_has(&c->args, "force"))
+	if (sz_ban_everybody(key) && !sz_ctl_has(&c->args, "force"))
 		return sz_ctl_usage("%s bans everybody; if that is meant, add --force",
 				    c->args.word[0]);
 	if (duration && (sz_ctl_parse_duration(duration, &seconds) || !seconds))
@@ -149,6 +140,87 @@ int sz_ctl_cmd_unban(struct sz_ctl *c)
 	return SZ_CTL_OK;
 }
 
+/* ---- import --------------------------------------------------------------------------------- */
+
+#define IMPORT_STEP 16384 /* bans written under one hold of the lock */
+
+/* Writes keys[0..n) in steps, so that nobody else waits long for the lock. Returns how many. */
+static size_t import(struct sz_ctl *c, const struct sz_ban_list *l, const struct sz_ban *ban,
+		     int *ret_err, struct sz_error *e)
+{
+	bool tell = !c->json && isatty(STDERR_FILENO);
+	size_t done = 0, end;
+	int lock;
+
+	*ret_err = 0;
+	while (done < l->n && !*ret_err) {
+		lock = lock_pins(c, e);
+		if (lock < 0) {
+			*ret_err = lock;
+			break;
+		}
+		for (end = done + IMPORT_STEP; done < l->n && done < end; done++) {
+			*ret_err = sz_map_put(c->kern, SZ_MAP_BANS, &l->keys[done], ban);
+			if (*ret_err)
+				break;
+		}
+		/* More than there are does no harm, none where there are some would. */
+		__atomic_store_n(&sz_kern_config(c->kern)->ban_count, (u32)(done ? done : 1),
+				 __ATOMIC_SEQ_CST);
+		close(lock);
+		if (tell)
+			fprintf(stderr, "\r%zu of %zu", done, l->n);
+	}
+	if (tell)
+		fprintf(stderr, "\r\033[K");
+	return done;
+}
+
+static int cmd_import(struct sz_ctl *c)
+{
+	const char *path = c->args.word[1], *duration = sz_ctl_value(&c->args, "for");
+	const char *why = sz_ctl_value(&c->args, "why");
+	struct sz_ban ban = {.source = SZ_BAN_IMPORT};
+	struct sz_ban_list list = {0};
+	u64 seconds = 0;
+	struct sz_error e = {0};
+	size_t n;
+	int err, lock;
+
+	if (duration && (sz_ctl_parse_duration(duration, &seconds) || !seconds))
+		return sz_ctl_usage("--for '%s' is not a duration; write 30m, 12h, 7d", duration);
+	if (why && strlen(why) >= sizeof(ban.why))
+		return sz_ctl_usage("--why is too long: at most %zu bytes are kept",
+				    sizeof(ban.why) - 1);
+	snprintf(ban.why, sizeof(ban.why), "%s", why ? why : "imported list");
+	ban.expires_ns = seconds ? sz_boot_ns() + seconds * 1000000000 : 0;
+	if (sz_ctl_open(c, &e) || sz_ban_list_read(path, &list, &e)) {
+		sz_ban_list_done(&list);
+		return sz_ctl_fail("%s", e.msg);
+	}
+	n = import(c, &list, &ban, &err, &e);
+	lock = lock_pins(c, &e);
+	recount(c);
+	if (lock >= 0)
+		close(lock);
+	sz_ctl_record(c, "ban", "%zu of %zu prefixes of %s%s%s%s%s", n, list.n, path,
+		      duration ? " for " : "", duration ? duration : "", why ? ": " : "",
+		      why ? why : "");
+	sz_ban_list_done(&list);
+	if (err)
+		return sz_ctl_fail("%zu prefixes are banned, then: %s; at most %u fit in all", n,
+				   err == -E2BIG || err == -ENOSPC ? "the list of bans is full"
+				   : e.msg[0]                      ? e.msg
+								   : strerror(-err),
+				   sz_kern_map_capacity(c->kern, SZ_MAP_BANS));
+	if (c->json)
+		return sz_ctl_print_json(json_pack("{s:s, s:I}", "file", path, "banned",
+						   (json_int_t)n));
+	printf("%zu prefixes of %s are banned%s%s\n", n, path, duration ? " for " : "",
+	       duration ? duration : "");
+	return SZ_CTL_OK;
+}
+
 /* ---- list ----------------------------------------------------------------------------------- */
 
 static int compare_bans(const void *a, const void *b)
@@ -168,6 +240,8 @@ static const struct sz_ctl_column columns[] = {
 
 static void add_ban(struct sz_ctl_table *t, const struct ban_row *r, u64 now)
 {
+	static const char *const by[] = {[SZ_BAN_HAND] = "hand", [SZ_BAN_AUTO] = "daemon",
+					 [SZ_BAN_CONF] = "config", [SZ_BAN_IMPORT] = "import"};
 	bool expired = r->ban.expires_ns && r->ban.expires_ns <= now;
 	u64 left = expired ? 0 : (r->ban.expires_ns - now) / 1000000;
 	size_t n = strnlen(r->ban.why, sizeof(r->ban.why));
@@ -178,7 +252,7 @@ static void add_ban(struct sz_ctl_table *t, const struct ban_row *r, u64 now)
 		    sz_ctl_until(r->ban.expires_ns, now, s));
 	sz_ctl_cell_colour(t, expired ? SZ_CTL_DIM : SZ_CTL_PLAIN);
 	sz_ctl_cell(t, json_boolean(expired), "%s", "");
-	sz_ctl_cell_text(t, r->ban.source ? "daemon" : "hand");
+	sz_ctl_cell_text(t, r->ban.source < SZ_ARRAY_LEN(by) ? by[r->ban.source] : "unknown");
 	sz_ctl_cell(t, n ? sz_ctl_text(r->ban.why, n) : NULL, "%.*s", n ? (int)n : 1,
 		    n ? r->ban.why : "-");
 }
@@ -191,6 +265,12 @@ int sz_ctl_cmd_bans(struct sz_ctl *c)
 	struct sz_error e;
 	u64 now, i;
 
+	if (c->args.n_words) {
+		if (strcmp(c->args.word[0], "import") || c->args.n_words != 2)
+			return sz_ctl_usage("write 'subzeroctl bans', or 'subzeroctl bans import "
+					    "FILE'");
+		return cmd_import(c);
+	}
 	if (sz_ctl_read(c, SZ_MAP_BANS, sizeof(struct sz_ban_key), sizeof(struct sz_ban), &rows,
 			&e))
 		return sz_ctl_fail("%s", e.msg);

@@ -139,6 +139,7 @@ struct sz_pending {
 #define SZ_PENDING_BUCKETS 4096
 #define SZ_JOB_BUCKETS     1024
 
+struct sz_offenders;   /* bans.c */
 struct sz_baseline;    /* summary.c */
 struct sz_revocations; /* revoke.c */
 struct sz_expiry;      /* expiry.c */
@@ -197,6 +198,8 @@ struct sz_gateway {
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	u64 next_summary_ns, next_expire_ns, next_purge_ns;
+	struct sz_offenders *offenders; /* NULL: nobody has failed yet */
+	bool bans_published;
 	u64 cookies_seen; /* given out by the kernel, when last looked at */
 	bool stopping, detach;
 };
@@ -322,6 +325,11 @@ void sz_revocations_free(struct sz_revocations *r);
 
 /* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
 bool sz_evidence_beat(struct sz_gateway *g);
+
+/* bans.c: what the configuration and repeated failures ban */
+int sz_bans_publish(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e);
+void sz_bans_on_event(struct sz_gateway *g, const struct sz_event *ev);
+void sz_bans_free(struct sz_offenders *o); /* NULL is fine */
 
 /* syn.c: SYN cookies */
 int sz_syn_publish(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e);

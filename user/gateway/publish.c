@@ -321,6 +321,8 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 	if (!r)
 		r = sz_syn_publish(g, c, e);
 	if (!r)
+		r = sz_bans_publish(g, c, e);
+	if (!r)
 		r = put_services(g, c, e);
 	if (r)
 		return r;

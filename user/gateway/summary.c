@@ -337,6 +337,7 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 	if (len < sizeof(*ev))
 		return;
 	sz_observe_event(g, ev);
+	sz_bans_on_event(g, ev);
 	svc = sz_conf_service_by_id(g->conf, ev->service);
 	r.type = ev->reason < SZ_R_NO_TOKEN ? SZ_AUDIT_REQUEST : SZ_AUDIT_DENIAL;
 	r.verdict = r.type == SZ_AUDIT_REQUEST ? SZ_ALLOW : SZ_DENY;

@@ -32,6 +32,7 @@ static const char *const map_name[SZ_MAP_COUNT] = {
 	[SZ_MAP_NETWORKS] = "sz_networks",
 	[SZ_MAP_HITS] = "sz_hits",
 	[SZ_MAP_BANS] = "sz_bans",
+	[SZ_MAP_ALLOW] = "sz_allow",
 	[SZ_MAP_REVOKED] = "sz_revoked",
 	[SZ_MAP_NAMES] = "sz_names",
 	[SZ_MAP_ANSWERS] = "sz_answers",
