@@ -155,7 +155,7 @@ hidden=$(idp token https://api.test/jwt orders:read)
 refused 401 unknown_key "a key that is not published" /orders "$hidden"
 {
 	for i in $(seq 200); do
-		echo "$(idp sign '{}' "{\"kid\":\"made-up-$i\"}")"
+		idp sign '{}' "{\"kid\":\"made-up-$i\"}"
 	done
 } >"$LAB_DIR/flood"
 lab_client xargs -P 100 -n 1 sh -c 'curl -s -o /dev/null -w "%{http_code}\n" -m 20 \

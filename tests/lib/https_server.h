@@ -172,7 +172,7 @@ static inline void https_serve(struct https_server *s, int fd)
 			goto out;
 	}
 	for (;;) {
-		/* An idle connection must not keep the server from the next peer, nor from its end. */
+		/* An idle connection must not keep the server from the next peer. */
 		if ((!c.ssl || !SSL_pending(c.ssl)) && poll(&p, 1, 20) <= 0)
 			break;
 		if (!https_next(&c, &rq))

@@ -27,7 +27,8 @@ TEST(every_key_of_a_provider_is_read)
 {
 	struct sz_conf *c = parse("  discovery: true\n"
 				  "  provider: {ca_file: ca.pem, loopback_http: true, timeout: 2s, "
-				  "refresh_min: 2m, refresh_max: 3m, max_stale: 2h, refetch: 700ms, "
+				  "refresh_min: 2m, refresh_max: 3m, max_stale: 2h, "
+				  "refetch: 700ms, "
 				  "max_waiting: 9}\n"
 				  "  introspection:\n"
 				  "    endpoint: https://id.test/introspect\n"

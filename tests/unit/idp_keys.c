@@ -68,7 +68,8 @@ TEST(metadata_of_another_issuer_is_not_used)
 
 	ground_begin(OIDC);
 	snprintf(ground.metadata, sizeof(ground.metadata),
-		 "{\"issuer\":\"https://localhost:%d/t/\",\"jwks_uri\":\"https://localhost:%d/keys\"}",
+		 "{\"issuer\":\"https://localhost:%d/t/\","
+		 "\"jwks_uri\":\"https://localhost:%d/keys\"}",
 		 ground.server.port, ground.server.port);
 	ground_until(failed);
 	s = ground_stats();

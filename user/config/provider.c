@@ -165,7 +165,8 @@ int sz_conf_read_introspection(struct sz_conf_reader *r, const struct sz_conf_fi
 						    !in->secret_file || in->key_file)
 		return sz_conf_fail(r, sz_conf_line(v),
 				    "the client's credentials do not go with its auth; give "
-				    "client_key_file with private_key_jwt, else client_secret_file");
+				    "client_key_file with private_key_jwt, else "
+				    "client_secret_file");
 	return 0;
 }
 

@@ -12,8 +12,8 @@ static void look_at_keys(struct sz_doctor *d, const char *issuer, const json_t *
 		return;
 	if (!json_is_true(json_object_get(v, "usable")))
 		sz_doctor_say(d, SZ_DOCTOR_BAD, "keys",
-			      "let the provider be reached: subzeroctl keys refresh; its tokens get "
-			      "503 until then",
+			      "let the provider be reached: subzeroctl keys refresh; its tokens "
+			      "get 503 until then",
 			      "issuer %s has no keys that may be used: %s", issuer,
 			      error && *error ? error : "not fetched yet");
 	else if (error && *error)
@@ -21,8 +21,8 @@ static void look_at_keys(struct sz_doctor *d, const char *issuer, const json_t *
 			      "see why the provider fails; the keys are given up after max_stale",
 			      "issuer %s cannot be asked for its keys: %s", issuer, error);
 	else
-		sz_doctor_say(d, SZ_DOCTOR_OK, "keys", "", "issuer %s: %lld keys, fetched %lld s ago",
-			      issuer, (long long)json_integer_value(json_object_get(v, "keys")),
+		sz_doctor_say(d, SZ_DOCTOR_OK, "keys", "",
+			      "issuer %s: %lld keys, fetched %lld s ago", issuer, (long long)json_integer_value(json_object_get(v, "keys")),
 			      (long long)json_integer_value(json_object_get(v, "age_s")));
 }
 

@@ -276,7 +276,8 @@ void sz_fetch_finish(struct sz_fetch_call *c, CURLcode code)
 	}
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (c->max_age_s > 0)
-		c->max_age_s = c->age_s < 0 || c->age_s > c->max_age_s ? 0 : c->max_age_s - c->age_s;
+		c->max_age_s = c->age_s < 0 || c->age_s > c->max_age_s ? 0 :
+									 c->max_age_s - c->age_s;
 	a = (struct sz_fetch_answer){
 		.status = (int)status,
 		.body = c->body.data ? c->body.data : "",

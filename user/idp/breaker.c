@@ -56,8 +56,9 @@ bool sz_breaker_failure(struct sz_breaker *b, u64 now, u8 jitter)
 		return false;
 	if (!b->probing && b->failures < b->threshold)
 		return false;
-	pause = b->pause_ns << (b->pauses < SZ_BREAKER_DOUBLINGS ? b->pauses : SZ_BREAKER_DOUBLINGS);
-	b->pauses++;
+	pause = b->pause_ns << b->pauses;
+	if (b->pauses < SZ_BREAKER_DOUBLINGS)
+		b->pauses++;
 	b->until_ns = now + pause + pause / 4 / 255 * jitter;
 	b->open = true;
 	b->probing = false;

@@ -38,8 +38,8 @@ static int read_secret(const char *path, size_t max, struct sz_buf *ret, struct 
 				    ret->data[ret->len - 1] == '\r'))
 		ret->data[--ret->len] = 0;
 	if (!err && !ret->len)
-		err = sz_error_set(e, -ENODATA, "%.300s is empty; write the client's secret into it",
-				   path);
+		err = sz_error_set(e, -ENODATA, "%.300s is empty; write the client's secret into "
+				   "it", path);
 	if (!err && strlen(ret->data) != ret->len)
 		err = sz_error_set(e, -EINVAL, "%.300s holds a NUL byte", path);
 	if (err)

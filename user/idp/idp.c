@@ -306,7 +306,7 @@ static void look(const struct sz_idp_source *s, struct sz_idp_stats *ret)
 		.keys = s->keys.set ? sz_jwks_count(s->keys.set) : 0,
 		.fetched_s = s->keys.fetched_s,
 		.changed_s = s->keys.changed_s,
-		.age_s = !s->keys.set ? -1 : wall > s->keys.fetched_s ? wall - s->keys.fetched_s : 0,
+		.age_s = wall > s->keys.fetched_s ? wall - s->keys.fetched_s : 0,
 		.next_s = s->next_ns > now ? (s64)((s->next_ns - now) / NS) : 0,
 		.usable = s->keys.set && wall < s->keys.until_s,
 		.fetches = s->fetches,
@@ -327,6 +327,8 @@ static void look(const struct sz_idp_source *s, struct sz_idp_stats *ret)
 		.breaker = sz_breaker_state(&s->breaker, now),
 		.question_error = s->question_error.msg,
 	};
+	if (!s->keys.set)
+		ret->age_s = -1;
 }
 
 bool sz_idp_look(const struct sz_idp *idp, size_t issuer, struct sz_idp_stats *ret)

@@ -86,7 +86,8 @@ struct sz_idp_source {
 	char etag[SZ_FETCH_ETAG_MAX];
 	enum sz_idp_phase phase;
 	struct sz_fetch_call *call;
-	u64 fetch_ns, next_ns; /* when the fetch under way began, or the last one; when one is due */
+	u64 fetch_ns;          /* when the fetch under way began, or the last one */
+	u64 next_ns;           /* when one is due */
 	bool rediscover;       /* ask for the metadata first */
 	bool prompted;         /* a token asks for it: due as soon as the distance allows */
 	u32 failures;          /* in a row */

@@ -101,7 +101,8 @@ static void failed(struct sz_idp_source *s, int err, const struct sz_error *why)
 		sz_log(SZ_LOG_WARNING, "keys of issuer %s cannot be fetched: %s; %s", s->issuer,
 		       why->msg,
 		       s->keys.set ? "the last good ones stay in use" : "its tokens get 503");
-		sz_buf_printf(&what, "keys of issuer %s cannot be fetched: %s", s->issuer, why->msg);
+		sz_buf_printf(&what, "keys of issuer %s cannot be fetched: %s", s->issuer,
+			      why->msg);
 		s->idp->hooks.note(what.data, s->idp->hooks.arg);
 		sz_buf_done(&what);
 	}
@@ -171,7 +172,9 @@ static void succeeded(struct sz_idp_source *s, s64 max_age_s)
 	s->fetched_ns = sz_boot_ns();
 	s->rediscover = s->conf->discovery != SZ_DISCOVERY_NONE;
 	pause = jittered(life * NS / 10 * 8); /* ahead of its end */
-	s->next_ns = s->fetched_ns + (pause < p->refresh_min_s * NS ? p->refresh_min_s * NS : pause);
+	if (pause < p->refresh_min_s * NS)
+		pause = p->refresh_min_s * NS;
+	s->next_ns = s->fetched_ns + pause;
 	if (!sz_jwks_count(s->keys.set))
 		sz_error_set(&s->error, -ENOKEY, "%s has no key for the configured algorithms; all "
 			     "tokens of the issuer are refused", s->keys_uri);
@@ -191,8 +194,7 @@ static int check_status(const struct sz_fetch_answer *a, const char *url, struct
 		return 0;
 	return sz_error_set(e, -EREMOTEIO, "%.300s: answered with status %d%s", url, a->status,
 			    a->status >= 300 && a->status < 400 ?
-				    "; redirects are not followed: configure the address it leads to" :
-				    "");
+				    "; redirects are not followed: configure where it leads to" : "");
 }
 
 static void on_keys(int err, const struct sz_fetch_answer *a, const struct sz_error *e, void *arg)
@@ -267,7 +269,7 @@ static void on_metadata(int err, const struct sz_fetch_answer *a, const struct s
 					   s->conf->provider.loopback_http, &m, &why);
 	if (!err && !m.jwks_uri)
 		err = sz_error_set(&why, -EBADMSG, "the provider's metadata has no \"jwks_uri\"");
-	if (err) {
+	if (err || !m.jwks_uri) {
 		sz_idp_metadata_done(&m);
 		failed(s, err, &why);
 		return;

@@ -326,8 +326,10 @@ enum sz_reason sz_token_introspected(const char *answer, size_t n,
 	ret->claims = sz_json_parse(answer, n, &cause);
 	active = json_object_get(ret->claims, "active");
 	if (!ret->claims || !json_is_boolean(active)) {
+		if (ret->claims)
+			sz_error_set(&cause, -EBADMSG, "\"active\" is not true or false");
 		*ret_err = sz_error_set(e, -EBADMSG, "the answer about the token: %.400s",
-					ret->claims ? "\"active\" is not true or false" : cause.msg);
+					cause.msg);
 		sz_token_done(ret);
 		return SZ_R_INTROSPECTION_DOWN;
 	}

@@ -126,7 +126,8 @@ struct sz_net_watch *sz_net_watch_new(struct sz_loop_ring *l, int fd, unsigned w
 	if (w->next)
 		w->next->link = &w->next;
 	l->watches = w;
-	watch_settle(w);
+	if (want)
+		net_arm(l, &w->poll);
 	return w;
 }
 

@@ -266,6 +266,8 @@ static void look_further(const struct choice *c, const char *jws, size_t n, stru
 	struct sz_token peek;
 	struct sz_error ignored;
 
+	if (!c->issuer)
+		return;
 	if (c->without_keys && sz_conf_keys_none(c->issuer)) {
 		want_answer(c->v, c->issuer, d);
 	} else if (c->without_keys) {
@@ -321,8 +323,8 @@ static void decide_apikey(const struct sz_verifier *v, const struct sz_conf_serv
 }
 
 static void decide(const struct sz_verifier *v, const struct sz_conf_service *svc, const char *jws,
-		   size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
-		   struct sz_decision *ret)
+		   size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked,
+		   void *arg, struct sz_decision *ret)
 {
 	struct choice c = {.v = v, .now = at->now_ns / 1000000000};
 
@@ -345,23 +347,23 @@ static void decide(const struct sz_verifier *v, const struct sz_conf_service *sv
 }
 
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
-			struct sz_decision *ret)
+			const char *jws, size_t n, const struct sz_policy_moment *at,
+			sz_revoked_fn revoked, void *arg, struct sz_decision *ret)
 {
 	decide(v, svc, jws, n, at, false, revoked, arg, ret);
 }
 
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			      const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
-			      struct sz_decision *ret)
+			      const char *jws, size_t n, const struct sz_policy_moment *at,
+			      sz_revoked_fn revoked, void *arg, struct sz_decision *ret)
 {
 	decide(v, svc, jws, n, at, true, revoked, arg, ret);
 }
 
 void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
-			       size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
-			       struct sz_decision *ret)
+			       size_t n, const struct sz_policy_moment *at, bool dpop,
+			       sz_revoked_fn revoked, void *arg, struct sz_decision *ret)
 {
 	const struct sz_conf_issuer *is = &v->conf->issuers[issuer];
 	struct sz_token_rules rules = rules_of(v, issuer);
@@ -370,9 +372,9 @@ void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf
 	ret->issuer = issuer;
 	ret->until_s = answer->until_s;
 	ret->reason = sz_token_introspected(answer->text, answer->len, &rules,
-					    is->introspection.require_audience, at->now_ns / 1000000000,
-					    &ret->token,
-					    &ret->answer_err, &ret->detail);
+					    is->introspection.require_audience,
+					    at->now_ns / 1000000000, &ret->token, &ret->answer_err,
+					    &ret->detail);
 	if (ret->reason == SZ_R_NONE)
 		accept(v, svc, is, token, n, at, dpop, revoked, arg, ret);
 }

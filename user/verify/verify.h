@@ -89,18 +89,18 @@ void sz_verifier_subject(const struct sz_token *t, struct sz_policy_subject *ret
 
 /* Decides a bearer token for one service, here and now. */
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
-			struct sz_decision *ret);
+			const char *jws, size_t n, const struct sz_policy_moment *at,
+			sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
 /* The same for one that was sent with the DPoP scheme: it must be bound to a key, others must not. */
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
-			      const char *jws, size_t n, const struct sz_policy_moment *at, sz_revoked_fn revoked, void *arg,
-			      struct sz_decision *ret);
+			      const char *jws, size_t n, const struct sz_policy_moment *at,
+			      sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
 /* The same for a token about which an issuer (an index in the configuration) has answered; `dpop`:
  * it was sent with that scheme. */
 void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
-			       size_t n, const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked, void *arg,
-			       struct sz_decision *ret);
+			       size_t n, const struct sz_policy_moment *at, bool dpop,
+			       sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
 void sz_decision_done(struct sz_decision *d);
 
 /*
