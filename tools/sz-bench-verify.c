@@ -102,7 +102,7 @@ static double now_s(bool cpu)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- tokens and a verifier for one algorithm ---------------------------------------------------- */
+/* ---- tokens and a verifier for one algorithm ------------------------------------------------- */
 
 static void write_file(const char *name, const char *text, size_t n)
 {
@@ -221,7 +221,7 @@ static void decide(const struct subject *s, unsigned i)
 	sz_decision_done(&d);
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static double one_core(const struct subject *s)
 {
@@ -340,7 +340,7 @@ static void one_round(int round, const cpu_set_t *all, const cpu_set_t *first)
 	}
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {

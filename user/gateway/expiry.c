@@ -89,7 +89,7 @@ struct sz_expiry {
 	struct sz_net_wake *more;
 };
 
-/* ---- a table of entries with timers ----------------------------------------------------------- */
+/* ---- a table of entries with timers ---------------------------------------------------------- */
 
 static struct entry *at(const struct table *t, u32 number)
 {
@@ -227,7 +227,7 @@ static void forget(struct table *t, const u8 *keys, u32 n)
 	t->removed += n;
 }
 
-/* ---- grants and bans -------------------------------------------------------------------------- */
+/* ---- grants and bans ------------------------------------------------------------------------- */
 
 static struct entry *entry_of(struct sz_timer *t)
 {
@@ -296,7 +296,7 @@ static void bans_counted(struct sz_gateway *g)
 		__atomic_store_n(&g->cfg->ban_count, 1, __ATOMIC_SEQ_CST);
 }
 
-/* ---- removing --------------------------------------------------------------------------------- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 /* There are few, and a trie gives its memory back elsewhere. */
 static void remove_bans(struct sz_gateway *g)
@@ -364,7 +364,7 @@ bool sz_expiry_wait(struct sz_gateway *g, const struct sz_grant_key *key, struct
 	return true;
 }
 
-/* ---- grants that others have written ----------------------------------------------------------- */
+/* ---- grants that others have written --------------------------------------------------------- */
 
 static struct reader *reader_of(struct sz_work *w)
 {
@@ -416,7 +416,7 @@ static void look_at_grants(struct sz_gateway *g, u64 now)
 	sz_pool_submit(g->pool, &r->work);
 }
 
-/* ---- walks ------------------------------------------------------------------------------------ */
+/* ---- walks ----------------------------------------------------------------------------------- */
 
 static bool begin_walk(struct sz_gateway *g, struct walk *w, u64 now)
 {
@@ -467,7 +467,7 @@ static bool walk(struct sz_gateway *g, u64 now)
 	return more || w->running;
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 bool sz_expiry_run(struct sz_gateway *g, u64 now)
 {

@@ -71,7 +71,7 @@ bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg alg, const void *msg,
 int sz_signature_make(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n,
 		      u8 sig[SZ_SIG_MAX], size_t *ret_len, struct sz_error *e);
 
-/* ---- kept by each thread between two signatures: thread.c ------------------------------------- */
+/* ---- kept by each thread between two signatures: thread.c ------------------------------------ */
 
 /* By the algorithm's hash; false where OpenSSL says no. */
 bool jose_digest(const struct sz_alg_info *alg, const void *msg, size_t n, u8 out[64]);

@@ -92,7 +92,7 @@ static struct thread *thread(void)
 	return mine;
 }
 
-/* ---- digests and keys ------------------------------------------------------------------------- */
+/* ---- digests and keys ------------------------------------------------------------------------ */
 
 bool jose_digest(const struct sz_alg_info *alg, const void *msg, size_t n, u8 out[64])
 {
@@ -173,7 +173,7 @@ bool jose_hmac(const struct sz_jwk *key, enum sz_alg a, const void *msg, size_t 
 	       len == alg->hash_len;
 }
 
-/* ---- headers ---------------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 /* Which place: FNV-1a over words. Who makes two fall together only makes both slower. */
 static struct header *header_place(const char *text, size_t n)

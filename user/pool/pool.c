@@ -14,7 +14,7 @@ const char *sz_work_class_name(enum sz_work_class c)
 	return (unsigned)c < SZ_WORK_CLASSES ? names[c] : "?";
 }
 
-/* ---- placing ---------------------------------------------------------------------------------- */
+/* ---- placing --------------------------------------------------------------------------------- */
 
 /* Who sleeps gets it; where all are busy the next in turn. */
 static struct pool_worker *choose(struct sz_pool *p)
@@ -95,7 +95,7 @@ void sz_pool_submit(struct sz_pool *p, struct sz_work *w)
 		spill(p, w);
 }
 
-/* ---- taking back ------------------------------------------------------------------------------ */
+/* ---- taking back ----------------------------------------------------------------------------- */
 
 static struct sz_work *take_finished(struct sz_pool *p)
 {
@@ -126,7 +126,7 @@ static void collect(void *arg)
 	}
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int start_threads(struct sz_pool *p)
 {
@@ -217,7 +217,7 @@ void sz_pool_free(struct sz_pool *p)
 	free(p);
 }
 
-/* ---- figures ---------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 void sz_pool_look(const struct sz_pool *p, struct sz_pool_stats *ret)
 {

@@ -13,7 +13,7 @@
 #define POOL_LINE 64
 #define POOL_RING 512u /* work in one queue; what is more waits in the loop */
 
-/* ---- a queue with one producer, the loop, and any number of takers: queue.c ------------------- */
+/* ---- a queue with one producer, the loop, and any number of takers: queue.c ------------------ */
 
 struct pool_queue {
 	u64 head __attribute__((aligned(POOL_LINE))); /* takers, by compare and swap */
@@ -25,7 +25,7 @@ bool pool_queue_push(struct pool_queue *q, struct sz_work *w); /* false: full */
 struct sz_work *pool_queue_take(struct pool_queue *q);         /* NULL: empty */
 u64 pool_queue_len(const struct pool_queue *q);
 
-/* ---- a worker: worker.c ----------------------------------------------------------------------- */
+/* ---- a worker: worker.c ---------------------------------------------------------------------- */
 
 struct pool_worker {
 	struct pool_queue queue[SZ_WORK_CLASSES];

@@ -10,7 +10,7 @@
 
 #include "pool/pool_priv.h"
 
-/* ---- choosing --------------------------------------------------------------------------------- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 /* The own queue of a class first, then everybody else's. */
 static struct sz_work *take_class(struct pool_worker *me, enum sz_work_class c)
@@ -60,7 +60,7 @@ static struct sz_work *take(struct pool_worker *me)
 	return w;
 }
 
-/* ---- handing back ----------------------------------------------------------------------------- */
+/* ---- handing back ---------------------------------------------------------------------------- */
 
 /*
  * Puts what was gathered on the stack that the loop empties as a whole, newest first. The loop is
@@ -110,7 +110,7 @@ static bool batch_is_full(struct pool_worker *me, u64 now)
 	return true;
 }
 
-/* ---- sleeping --------------------------------------------------------------------------------- */
+/* ---- sleeping -------------------------------------------------------------------------------- */
 
 static bool anything(const struct sz_pool *p)
 {
@@ -151,7 +151,7 @@ bool pool_wake(struct pool_worker *w)
 	return true;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void run(struct pool_worker *me, struct sz_work *w)
 {
