@@ -68,9 +68,10 @@ int sz_policy_program(const struct sz_cel_env *env, const struct sz_conf_cel *c,
 	is = sz_cel_program_type(*ret);
 	if (!strcmp(is, type) || !strcmp(is, "dyn") || (type[0] == 'm' && is[0] == 'm'))
 		return 0;
+	sz_policy_fail(c, 0, e, "%s gives %.60s and must give %s", what, is, type);
 	sz_cel_program_free(*ret);
 	*ret = NULL;
-	return sz_policy_fail(c, 0, e, "%s gives %.60s and must give %s", what, is, type);
+	return -EINVAL;
 }
 
 static int declare(struct sz_cel_env *env, struct sz_policy *p, struct sz_error *e)

@@ -127,9 +127,19 @@ void sz_policy_eval(struct judge *j, const struct sz_cel_program *p, struct sz_c
 	run(j, p, slots, ret, e);
 	if (ret->type == SZ_CEL_UNKNOWN)
 		return;
-	if (!b.source_opaque && b.source_bits > j->source_bits &&
-	    depends(j, p, slots, SLOT_SOURCE, ret))
-		j->source_bits = b.source_bits;
+	/*
+	 * A value may do without either of the two but not without both: what is left out once is
+	 * left out when the other is tried.
+	 */
+	if (!b.source_opaque && b.source_bits && sz_cel_program_uses(p, SLOT_SOURCE)) {
+		if (depends(j, p, slots, SLOT_SOURCE, ret)) {
+			if (b.source_bits > j->source_bits)
+				j->source_bits = b.source_bits;
+		} else if (sz_cel_unknown(&j->scratch, "request.source", &slots[SLOT_SOURCE])) {
+			*ret = (struct sz_cel_value){.type = SZ_CEL_ERROR};
+			return;
+		}
+	}
 	if (!b.time_opaque && (b.n_times || b.step_s) && depends(j, p, slots, SLOT_TIME, ret))
 		bound_time(j, p, &b, slots, ret);
 }

@@ -263,8 +263,12 @@ static bool clause(struct judge *j, const struct sz_conf_route *t, enum clause_k
 		o = sz_policy_relation(j, t, i);
 		break;
 	}
-	if (settles(o, so_far))
+	if (settles(o, so_far)) {
+		/* Which refusal it is rests on the clauses before it. */
+		if (j->known != KNOWN_TOKEN)
+			join_bounds(j, &before);
 		return true;
+	}
 	join_bounds(j, &before);
 	return *so_far == OUT_ASK && j->known != KNOWN_TOKEN;
 }
