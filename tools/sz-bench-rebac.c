@@ -4,8 +4,8 @@
  * uses, too: documents are shared with groups, groups hold groups, the innermost hold users.
  * Started by hand: sz-bench-rebac [TUPLES [DEPTH [SECONDS]]], or by scripts/bench-rebac with
  * --figures. No answer is kept from one check to the next; half of them are yes, and each is
- * compared with what the generator knows. "hot" asks 1024 questions again and again, so that what they touch
- * stays in the processor's caches. --tuples writes the graph as JSON lines, for others.
+ * compared with what the generator knows. "hot" asks 1024 questions again and again, so that what
+ * they touch stays in the processor's caches. --tuples writes the graph as JSON lines, for others.
  */
 #include <stdio.h>
 #include <string.h>

@@ -138,7 +138,8 @@ expect_lacks "$(cat "$LAB_DIR/watch.log")" anne "from the token on"
 lab_stop watch
 
 seq 12000 | awk '{
-	printf "{\"user\":\"user:u%d\",\"relation\":\"owner\",\"object\":\"repo:r%d\"}\n", $1 % 700, $1
+	printf "{\"user\":\"user:u%d\",\"relation\":\"owner\",", $1 % 700
+	printf "\"object\":\"repo:r%d\"}\n", $1
 }' >"$LAB_DIR/in.jsonl"
 expect_contains "$(rebac import --store cli "$LAB_DIR/in.jsonl" 2>&1)" "imported 12000 tuples" \
 	"twelve thousand tuples are imported, with progress"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A writer and many questions at once. A write is seen whole or not at all, a generation never without
- * its tuples; checks go on while a list runs and a writer waits for it. Runs under ThreadSanitizer,
- * too.
+ * A writer and many questions at once. A write is seen whole or not at all, a generation never
+ * without its tuples; checks go on while a list runs and a writer waits for it. Runs under
+ * ThreadSanitizer, too.
  */
 #include "harness.h"
 
@@ -185,7 +185,8 @@ TEST(a_list_that_takes_too_long_is_an_error_and_no_part_of_a_list)
 	begin();
 	for (k = 0; k < 4; k++) {
 		for (i = 0; i < SZ_STORE_BULK_MAX; i++) {
-			snprintf(text[i], sizeof(text[i]), "document:%u", k * SZ_STORE_BULK_MAX + i);
+			snprintf(text[i], sizeof(text[i]), "document:%u",
+				 k * SZ_STORE_BULK_MAX + i);
 			ops[i].t = (struct sz_rebac_tuple){"user:a", "reader", text[i], NULL, NULL};
 		}
 		ASSERT_EQ(sz_store_write(store, &many, &e), 0);

@@ -70,8 +70,8 @@ static u64 newest(const struct sz_conf *c, struct sz_store *s)
 }
 
 /*
- * Before the writer is told: from here on no answer from before the write is used. What no route asks
- * for voids nothing. Generations of two stores say nothing about each other.
+ * Before the writer is told: from here on no answer from before the write is used. What no route
+ * asks for voids nothing. Generations of two stores say nothing about each other.
  */
 static void on_write(struct sz_store *s, void *arg)
 {

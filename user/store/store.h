@@ -104,8 +104,8 @@ void sz_store_end(struct sz_store_view *v);
  * generation is the largest number in that set, or that of the latest model if it is larger. So an
  * answer that was made at generation g is as good as new exactly as long as the relation's
  * generation is not above g: a write that cannot change it leaves it alone, one that can does not.
- * The new numbers stand before the write is acknowledged, and no question sees the tuples of a write
- * without its number.
+ * The new numbers stand before the write is acknowledged, and no question sees the tuples of a
+ * write without its number.
  */
 u64 sz_store_generation(const struct sz_store *s);
 /* Of one relation under the view's model; that of the whole store where the model has no such. */
