@@ -84,6 +84,7 @@ OPTIONS(explain_options) = {
 	{"service", 0, "NAME", "service of the configuration"},
 	{"method", 0, "METHOD", "default GET"},
 	{"path", 0, "PATH", "as the client would send it"},
+	{"dpop", 0, NULL, "as sent with the DPoP scheme and a good proof"},
 	{"token", 0, "TOKEN", "access token; - reads it from stdin"},
 	{"header", 0, "FIELD", "as in 'X-Device: laptop'; may come several times"},
 	{"source", 0, "ADDRESS", "where the request comes from"},

@@ -44,7 +44,7 @@ struct sz_config {
 	u64 revoke_epoch;      /* bumped by whoever writes sz_revoked */
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
-	u64 proof_mark_s;      /* highest "iat" of a DPoP proof that was admitted; the daemon's own */
+	u64 proof_mark_s;      /* newest "iat" of a DPoP proof that was admitted */
 	u32 rel_gen;           /* likewise for relationships: voids what sz_requests knows by them */
 	u32 revoked_kinds;     /* bit k: sz_revoked may hold a name of kind k; set before it does */
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
@@ -204,14 +204,14 @@ static inline u32 sz_name_slot(const struct sz_id *name)
 }
 
 /*
- * Sum of the serial numbers of a grant's names. Each of them only goes up, so the sum is another one
- * as soon as any of these names, or one that shares its slot, was revoked: a revocation is in force
- * with one store, before anybody has looked for the grants it is about. What only shares a slot is
- * verified again.
+ * Sum of the serial numbers of a grant's names. Each of them only goes up, so the sum is another
+ * one as soon as any of these names, or one that shares its slot, was revoked: a revocation is in
+ * force with one store, however many grants it is about. What only shares a slot is verified again.
  */
 static inline u32 sz_name_serials(const struct sz_config *cfg, const struct sz_grant *g)
 {
-	return cfg->name_serial[sz_name_slot(&g->jti)] + cfg->name_serial[sz_name_slot(&g->subject)] +
+	return cfg->name_serial[sz_name_slot(&g->jti)] +
+	       cfg->name_serial[sz_name_slot(&g->subject)] +
 	       cfg->name_serial[sz_name_slot(&g->issuer)] +
 	       cfg->name_serial[sz_name_slot(&g->session)];
 }

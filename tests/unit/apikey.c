@@ -41,8 +41,12 @@ static struct sz_apikeys *load(void)
 /* One key in a store on disk; it stays in `key`. */
 static void make(s64 expires, const char *service)
 {
-	struct sz_apikey_wish w = {.sub = "bob", .name = "ci", .scope = "s", .now = 1000,
-				   .expires_s = expires, .services = &service,
+	struct sz_apikey_wish w = {.sub = "bob",
+				   .name = "ci",
+				   .scope = "s",
+				   .now = 1000,
+				   .expires_s = expires,
+				   .services = &service,
 				   .n_services = service != NULL};
 	struct sz_apikeys *s = load();
 
@@ -145,8 +149,8 @@ static struct sz_decision decide(struct sz_verifier *v, s64 now, bool dpop, stru
 	struct sz_policy_moment at = {.now_ns = now * 1000000000};
 	struct sz_decision d;
 
-	(dpop ? sz_verifier_decide_bound : sz_verifier_decide)(v, svc, key, SZ_APIKEY_LEN, &at, is_id,
-							       revoked, &d);
+	(dpop ? sz_verifier_decide_bound : sz_verifier_decide)(v, svc, key, SZ_APIKEY_LEN, &at,
+							       is_id, revoked, &d);
 	return d;
 }
 
@@ -177,8 +181,10 @@ TEST(key_decides_like_a_token)
 	EXPECT_EQ(d.principal, sz_principal_id(SZ_APIKEY_ISSUER, "bob"));
 	EXPECT_EQ(d.token.exp, 5000);
 	jti = d.names.id[SZ_REVOKE_ISSUER_JTI];
-	EXPECT_TRUE(!memcmp(&jti, &(struct sz_id[]){sz_revoke_pair_id(SZ_REVOKE_ISSUER_JTI,
-				  SZ_APIKEY_ISSUER, id)}[0], sizeof(jti)));
+	EXPECT_TRUE(!memcmp(
+		&jti,
+		&(struct sz_id[]){sz_revoke_pair_id(SZ_REVOKE_ISSUER_JTI, SZ_APIKEY_ISSUER, id)}[0],
+		sizeof(jti)));
 	sz_decision_done(&d);
 	EXPECT_EQ(decide(v, 5000, false, NULL).reason, SZ_R_EXPIRED);
 	EXPECT_EQ(decide(v, 2000, true, NULL).reason, SZ_R_DPOP_BINDING);

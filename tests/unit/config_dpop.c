@@ -22,9 +22,9 @@ TEST(defaults_take_bound_tokens_beside_others)
 	struct sz_conf *c = parse("interfaces: [e]\n" ISS "}]\n" SVC "}]}]\n");
 
 	ASSERT_TRUE(c != NULL);
-	EXPECT_EQ(c->dpop.algs, SZ_ALG_ASYMMETRIC & ~(SZ_ALG_BIT(SZ_ALG_RS256) |
-						      SZ_ALG_BIT(SZ_ALG_RS384) |
-						      SZ_ALG_BIT(SZ_ALG_RS512)));
+	EXPECT_EQ(c->dpop.algs,
+		  SZ_ALG_ASYMMETRIC & ~(SZ_ALG_BIT(SZ_ALG_RS256) | SZ_ALG_BIT(SZ_ALG_RS384) |
+					SZ_ALG_BIT(SZ_ALG_RS512)));
 	EXPECT_EQ(c->dpop.max_age_s, 60);
 	EXPECT_EQ(c->dpop.skew_s, 5);
 	EXPECT_TRUE(!c->dpop.require_nonce);
@@ -38,13 +38,14 @@ TEST(defaults_take_bound_tokens_beside_others)
 
 TEST(values_are_read_as_written)
 {
-	struct sz_conf *c = parse("interfaces: [e]\n"
-				  "dpop: {algorithms: [ES256, RS256], max_age: 2m, clock_skew: 0, "
-				  "nonce: required, nonce_lifetime: 10s, replay_entries: 2048}\n" ISS
-				  ", dpop: required}]\n"
-				  "services:\n- name: s\n  address: \"*:80\"\n"
-				  "  origins: [https://a.example, \"http://[2001:db8::1]:8080\"]\n"
-				  "  routes: [{path: /, dpop: required}]\n");
+	struct sz_conf *c =
+		parse("interfaces: [e]\n"
+		      "dpop: {algorithms: [ES256, RS256], max_age: 2m, clock_skew: 0, "
+		      "nonce: required, nonce_lifetime: 10s, replay_entries: 2048}\n" ISS
+		      ", dpop: required}]\n"
+		      "services:\n- name: s\n  address: \"*:80\"\n"
+		      "  origins: [https://a.example, \"http://[2001:db8::1]:8080\"]\n"
+		      "  routes: [{path: /, dpop: required}]\n");
 
 	if (!EXPECT_TRUE(c != NULL))
 		printf("# %s\n", error.msg);
@@ -65,11 +66,21 @@ TEST(values_are_read_as_written)
 TEST(mistakes_are_named)
 {
 	static const char *const origins[] = {
-		"api.example.com",         "https://api.example.com/",  "https://API.example.com",
-		"https://a.example:443",   "http://a.example:80",       "https://a.example:",
-		"https://a.example:0",     "https://a.example:65536",   "https://",
-		"https://u@a.example",     "https://[::1",              "ftp://a.example",
-		"https://a.example:080",   "https://a.example?x",       "http://[]",
+		"api.example.com",
+		"https://api.example.com/",
+		"https://API.example.com",
+		"https://a.example:443",
+		"http://a.example:80",
+		"https://a.example:",
+		"https://a.example:0",
+		"https://a.example:65536",
+		"https://",
+		"https://u@a.example",
+		"https://[::1",
+		"ftp://a.example",
+		"https://a.example:080",
+		"https://a.example?x",
+		"http://[]",
 	};
 	static const char *const rest[][2] = {
 		{"dpop: {nonce: yes}\n" ISS "}]\n" SVC "}]}]\n", "nonce \"yes\" is not known"},

@@ -123,17 +123,26 @@ TEST(each_claim_must_fit_the_request)
 TEST(htu_is_compared_in_normal_form)
 {
 	static const char *const same[] = {
-		"HTTPS://API.example.com:443/orders/7", "https://api.example.com/orders/7?q#f",
-		"https://api.example.com/./orders/x/../%37", "https://api.example.com:/orders/7",
+		"HTTPS://API.example.com:443/orders/7",
+		"https://api.example.com/orders/7?q#f",
+		"https://api.example.com/./orders/x/../%37",
+		"https://api.example.com:/orders/7",
 		"http://10.0.0.5:8080/orders/7",
 	};
 	static const char *const not[] = {
-		"http://api.example.com/orders/7", "https://api.example.com/orders/7/",
-		"https://api.example.com/orders/8", "https://api.example.com:8443/orders/7",
-		"https://evil@api.example.com/orders/7", "https://api.example.com.evil/orders/7",
-		"https://api.example.com/orders/%zz", "/orders/7", "https:///orders/7",
-		"http://10.0.0.5/orders/7", "https://api.example.com/orders%2f7",
-		"https://api.example.com/orders/7 ", "ftp://api.example.com/orders/7",
+		"http://api.example.com/orders/7",
+		"https://api.example.com/orders/7/",
+		"https://api.example.com/orders/8",
+		"https://api.example.com:8443/orders/7",
+		"https://evil@api.example.com/orders/7",
+		"https://api.example.com.evil/orders/7",
+		"https://api.example.com/orders/%zz",
+		"/orders/7",
+		"https:///orders/7",
+		"http://10.0.0.5/orders/7",
+		"https://api.example.com/orders%2f7",
+		"https://api.example.com/orders/7 ",
+		"ftp://api.example.com/orders/7",
 	};
 
 	keys();
@@ -160,10 +169,21 @@ TEST(normal_forms_are_those_of_rfc_3986)
 		{"http://[2001:DB8::1]:8080/x", "http://[2001:db8::1]:8080/x"},
 		{"http://h/a/%2E%2e/b", "http://h/b"},
 	};
-	static const char *const none[] = {"", "http", "http://", "http:///", "http://h:x/",
-					   "http://h:65536", "http://h:0", "http://h%41/",
-					   "http://[::1", "http://[]/", "http://h/\x80", "http://h/%",
-					   "http://h/%4", "http://a b/", "http://h:123456/"};
+	static const char *const none[] = {"",
+					   "http",
+					   "http://",
+					   "http:///",
+					   "http://h:x/",
+					   "http://h:65536",
+					   "http://h:0",
+					   "http://h%41/",
+					   "http://[::1",
+					   "http://[]/",
+					   "http://h/\x80",
+					   "http://h/%",
+					   "http://h/%4",
+					   "http://a b/",
+					   "http://h:123456/"};
 	struct sz_buf out = {0};
 
 	for (size_t i = 0; i < SZ_ARRAY_LEN(forms); i++) {
@@ -250,7 +270,8 @@ TEST(proof_is_signed_by_the_public_key_it_brings)
 	/* Signed by another key than the one it brings, and the other way round. */
 	EXPECT_EQ(prove_header(other, HEADER("dpop+jwt", public_of(key)), ALL), SZ_R_DPOP_PROOF);
 	EXPECT_CONTAINS(e.msg, "signature");
-	EXPECT_EQ(prove_header(other, HEADER("dpop+jwt", public_of(other)), ALL), SZ_R_DPOP_BINDING);
+	EXPECT_EQ(prove_header(other, HEADER("dpop+jwt", public_of(other)), ALL),
+		  SZ_R_DPOP_BINDING);
 	/* Algorithms: not allowed, symmetric. */
 	EXPECT_EQ(prove_header(key, HEADER("dpop+jwt", public_of(key)), SZ_ALG_BIT(SZ_ALG_EDDSA)),
 		  SZ_R_DPOP_PROOF);
@@ -366,8 +387,7 @@ TEST(clock_that_is_set_back_brings_no_proof_back)
 	q = proof_of(2, NOW + 1000);
 	EXPECT_EQ(admit(d, &q, 1, 1000), SZ_R_NONE);
 	EXPECT_EQ(sz_dpop_stats(d).live, 1);
-	EXPECT_EQ(sz_dpop_admit(d, &p, 2, BOOT + 1001 * NS, (NOW + 100) * NS, &e),
-		  SZ_R_DPOP_NONCE);
+	EXPECT_EQ(sz_dpop_admit(d, &p, 2, BOOT + 1001 * NS, (NOW + 100) * NS, &e), SZ_R_DPOP_NONCE);
 	sz_dpop_free(d);
 }
 
@@ -464,7 +484,10 @@ TEST(longer_window_does_not_bring_forgotten_proofs_back)
 /* Against a plain list of everything that was ever admitted. */
 TEST(random_proofs_at_random_times_are_admitted_once_each)
 {
-	static struct { u64 n; bool used; } seen[4096];
+	static struct {
+		u64 n;
+		bool used;
+	} seen[4096];
 	struct sz_dpop_conf small = conf;
 	u64 mark = 0, seed = 42, s = 100;
 	struct sz_dpop *d = sz_dpop_new(&small, &mark, BOOT, NOW * NS);

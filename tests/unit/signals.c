@@ -23,8 +23,8 @@ static int one(const char *type, const char *body, struct sz_revoke_item *ret)
 	size_t n = 0;
 	int err;
 
-	sz_buf_printf(&text, "{\"iss\":\"i\",\"iat\":1500,\"jti\":\"1\",\"events\":{\"%s\":%s}}", type,
-		      body);
+	sz_buf_printf(&text, "{\"iss\":\"i\",\"iat\":1500,\"jti\":\"1\",\"events\":{\"%s\":%s}}",
+		      type, body);
 	claims = json_loads(text.data, 0, NULL);
 	ASSERT_TRUE(claims != NULL);
 	err = sz_signals_items(claims, NOW, &items, &n, &e);
@@ -45,17 +45,24 @@ TEST(event_revokes_what_its_subject_names)
 		const char *value;
 		u64 before;
 	} cases[] = {
-		{CAEP "session-revoked", "{\"event_timestamp\":1700,\"subject\":{\"format\":\"iss_sub\","
-		 "\"iss\":\"i\",\"sub\":\"u\"}}", SZ_REVOKE_PRINCIPAL_BEFORE, "u", 1701},
+		{CAEP "session-revoked",
+		 "{\"event_timestamp\":1700,\"subject\":{\"format\":\"iss_sub\","
+		 "\"iss\":\"i\",\"sub\":\"u\"}}",
+		 SZ_REVOKE_PRINCIPAL_BEFORE, "u", 1701},
 		{CAEP "credential-change", "{\"subject\":{\"format\":\"opaque\",\"id\":\"u\"}}",
 		 SZ_REVOKE_PRINCIPAL_BEFORE, "u", 1501},
-		{CAEP "session-revoked", "{\"event_timestamp\":9999999,\"subject\":{\"format\":"
+		{CAEP "session-revoked",
+		 "{\"event_timestamp\":9999999,\"subject\":{\"format\":"
 		 "\"complex\",\"user\":{\"format\":\"iss_sub\",\"iss\":\"i\",\"sub\":\"u\"}}}",
 		 SZ_REVOKE_PRINCIPAL_BEFORE, "u", NOW + 1},
-		{CAEP "session-revoked", "{\"subject\":{\"user\":{\"sub\":\"u\"},\"session\":{\"format\":"
-		 "\"opaque\",\"id\":\"s\"}}}", SZ_REVOKE_SESSION, "s", 0},
-		{CAEP "session-revoked", "{\"subject\":{\"format\":\"jwt_id\",\"iss\":\"i\",\"jti\":"
-		 "\"j\"}}", SZ_REVOKE_ISSUER_JTI, "j", 0},
+		{CAEP "session-revoked",
+		 "{\"subject\":{\"user\":{\"sub\":\"u\"},\"session\":{\"format\":"
+		 "\"opaque\",\"id\":\"s\"}}}",
+		 SZ_REVOKE_SESSION, "s", 0},
+		{CAEP "session-revoked",
+		 "{\"subject\":{\"format\":\"jwt_id\",\"iss\":\"i\",\"jti\":"
+		 "\"j\"}}",
+		 SZ_REVOKE_ISSUER_JTI, "j", 0},
 	};
 	struct sz_revoke_item it;
 
@@ -76,7 +83,9 @@ TEST(subject_that_is_not_the_issuers_own_or_not_understood_is_refused)
 		"{\"subject\":{\"format\":\"iss_sub\",\"iss\":\"other\",\"sub\":\"u\"}}",
 		"{\"subject\":{\"format\":\"email\",\"email\":\"u@x\"}}",
 		"{\"subject\":{\"format\":\"jwt_id\",\"iss\":\"other\",\"jti\":\"j\"}}",
-		"{\"subject\":{\"session\":{}}}", "{\"subject\":\"u\"}", "{}",
+		"{\"subject\":{\"session\":{}}}",
+		"{\"subject\":\"u\"}",
+		"{}",
 		"{\"event_timestamp\":\"x\",\"subject\":{\"sub\":\"u\"}}",
 	};
 	struct sz_revoke_item it;
@@ -88,9 +97,9 @@ TEST(subject_that_is_not_the_issuers_own_or_not_understood_is_refused)
 
 TEST(events_that_revoke_nothing_ask_for_nothing)
 {
-	json_t *claims = json_pack("{s:s, s:i, s:{s:{}, s:{}}}", "iss", "i", "iat", 1, "events",
-				   "https://schemas.openid.net/secevent/ssf/event-type/verification",
-				   "urn:unknown");
+	json_t *claims = json_pack(
+		"{s:s, s:i, s:{s:{}, s:{}}}", "iss", "i", "iat", 1, "events",
+		"https://schemas.openid.net/secevent/ssf/event-type/verification", "urn:unknown");
 	struct sz_revoke_item *items;
 	size_t n = 7;
 
@@ -144,8 +153,8 @@ static const char *code_of(struct sz_verifier *v, const char *typ, const char *i
 			   bool change)
 {
 	json_t *more = json_pack("{s:s, s:O}", "typ", typ, "kid", json_object_get(key, "kid"));
-	json_t *claims = json_pack("{s:s, s:s, s:i, s:s, s:{s:{}}}", "iss", iss, "aud", aud, "iat", 1,
-				   "jti", "1", "events", "urn:x");
+	json_t *claims = json_pack("{s:s, s:s, s:i, s:s, s:{s:{}}}", "iss", iss, "aud", aud, "iat",
+				   1, "jti", "1", "events", "urn:x");
 	struct sz_buf jws = {0};
 	const char *code;
 	json_t *good;

@@ -6,8 +6,9 @@
  *
  *	sz_ID_SECRET_CHECK
  *
- * with 16 characters of ID (its name in lists and logs), 43 of secret (256 bits) and 6 of CRC-32, all
- * of [0-9A-Za-z]: so scanners find a key that leaked, and a mistyped one is told without the store.
+ * with 16 characters of ID (its name in lists and logs), 43 of secret (256 bits) and 6 of CRC-32,
+ *all of [0-9A-Za-z]: so scanners find a key that leaked, and a mistyped one is told without the
+ *store.
  */
 #ifndef SZ_APIKEY_APIKEY_H
 #define SZ_APIKEY_APIKEY_H
@@ -24,9 +25,9 @@
 
 struct sz_apikey {
 	char id[SZ_APIKEY_ID_LEN + 1];
-	u8 digest[32]; /* BLAKE2b-256 of the whole key, keyed by the store's pepper */
-	char *name;    /* for people */
-	json_t *claims; /* "iss", "sub", "jti" (the id), "iat", perhaps "scope", and others */
+	u8 digest[32];   /* BLAKE2b-256 of the whole key, keyed by the store's pepper */
+	char *name;      /* for people */
+	json_t *claims;  /* "iss", "sub", "jti" (the id), "iat", perhaps "scope", and others */
 	char **services; /* names; none: all */
 	size_t n_services;
 	s64 created_s, expires_s, revoked_s; /* wall clock; 0 = never */
@@ -35,8 +36,8 @@ struct sz_apikey {
 struct sz_apikeys; /* a store as it was read; immutable */
 
 /*
- * The store at `path`, and its pepper in `path`.pepper. One that is not there is empty. -EPERM where
- * others can read the pepper, -EINVAL where a file is not what was written.
+ * The store at `path`, and its pepper in `path`.pepper. One that is not there is empty. -EPERM
+ * where others can read the pepper, -EINVAL where a file is not what was written.
  */
 int sz_apikeys_load(const char *path, struct sz_apikeys **ret, struct sz_error *e);
 struct sz_apikeys *sz_apikeys_ref(struct sz_apikeys *s);

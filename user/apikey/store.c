@@ -125,8 +125,10 @@ static int read_pepper(struct sz_apikeys *s, const char *path, struct sz_error *
 	else if (!err)
 		err = sz_file_read(name.data, 1024, &text, e);
 	if (!err && (text.len < 64 || sz_hex_decode(text.data, 64, s->pepper)))
-		err = sz_error_set(e, -EINVAL, "%.200s is not 64 digits of hex; restore it, or "
-				   "remove it and %.200s and make new keys", name.data, path);
+		err = sz_error_set(e, -EINVAL,
+				   "%.200s is not 64 digits of hex; restore it, or "
+				   "remove it and %.200s and make new keys",
+				   name.data, path);
 	s->has_pepper = !err;
 	if (text.data)
 		sodium_memzero(text.data, text.len);
@@ -143,7 +145,8 @@ static bool read_services(struct sz_apikey *k, const json_t *list)
 	if (list && !json_is_array(list))
 		return false;
 	k->services = sz_calloc(json_array_size(list) + 1, sizeof(*k->services));
-	json_array_foreach((json_t *)list, i, v) {
+	json_array_foreach((json_t *)list, i, v)
+	{
 		if (!json_is_string(v))
 			return false;
 		k->services[k->n_services++] = sz_strdup(json_string_value(v));
@@ -173,31 +176,35 @@ static bool read_key(struct sz_apikey *k, const json_t *o)
 	return read_services(k, json_object_get(o, "services"));
 }
 
-static int read_keys(struct sz_apikeys *s, const json_t *root, const char *path,
-		     struct sz_error *e)
+static int read_keys(struct sz_apikeys *s, const json_t *root, const char *path, struct sz_error *e)
 {
 	const json_t *list = json_object_get(root, "keys");
 	json_t *o;
 	size_t i;
 
 	if (!json_is_array(list) || json_array_size(list) > SZ_APIKEY_MAX)
-		return sz_error_set(e, -EINVAL, "%.200s: \"keys\" must be a list of at most %d", path,
-				    SZ_APIKEY_MAX);
+		return sz_error_set(e, -EINVAL, "%.200s: \"keys\" must be a list of at most %d",
+				    path, SZ_APIKEY_MAX);
 	s->key = sz_calloc(json_array_size(list) + 1, sizeof(*s->key));
-	json_array_foreach((json_t *)list, i, o) {
+	json_array_foreach((json_t *)list, i, o)
+	{
 		s->n++;
 		if (!read_key(&s->key[i], o))
-			return sz_error_set(e, -EINVAL, "%.200s: key %zu is damaged; restore the file",
-					    path, i + 1);
+			return sz_error_set(e, -EINVAL,
+					    "%.200s: key %zu is damaged; restore the file", path,
+					    i + 1);
 	}
 	qsort(s->key, s->n, sizeof(*s->key), by_id);
 	for (i = 1; i < s->n; i++)
 		if (!strcmp(s->key[i - 1].id, s->key[i].id))
-			return sz_error_set(e, -EINVAL, "%.200s: two keys have the id %s; remove one",
-					    path, s->key[i].id);
+			return sz_error_set(e, -EINVAL,
+					    "%.200s: two keys have the id %s; remove one", path,
+					    s->key[i].id);
 	if (s->n && !s->has_pepper)
-		return sz_error_set(e, -ENOENT, "%.200s.pepper is missing: no key can be recognised; "
-						"restore it", path);
+		return sz_error_set(e, -ENOENT,
+				    "%.200s.pepper is missing: no key can be recognised; "
+				    "restore it",
+				    path);
 	return 0;
 }
 
@@ -213,7 +220,8 @@ int sz_apikeys_load(const char *path, struct sz_apikeys **ret, struct sz_error *
 	if (!err)
 		err = sz_file_read(path, FILE_MAX, &text, e);
 	if (!err) {
-		root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
+		root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES,
+				  NULL);
 		err = root ? read_keys(s, root, path, e)
 			   : sz_error_set(e, -EINVAL, "%.200s is not JSON; restore it", path);
 	}
@@ -262,7 +270,8 @@ int sz_apikeys_add(struct sz_apikeys *s, const struct sz_apikey_wish *w,
 	sz_apikey_digest(s->pepper, ret_key, k.digest);
 	k.name = w->name ? sz_strdup(w->name) : NULL;
 	k.claims = claims_of(w, k.id);
-	if (!json_object_get(k.claims, "sub") || (w->scope && !json_object_get(k.claims, "scope"))) {
+	if (!json_object_get(k.claims, "sub") ||
+	    (w->scope && !json_object_get(k.claims, "scope"))) {
 		key_done(&k);
 		return sz_error_set(e, -EINVAL, "subject and scopes must be UTF-8");
 	}

@@ -18,10 +18,11 @@ static int read_nonce(struct sz_conf_reader *r, const struct sz_conf_field *f, y
 	if (!s)
 		return -EINVAL;
 	if (strcmp(s, "required") && strcmp(s, "allowed"))
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "nonce \"%.64s\" is not known; write required, or allowed (asked "
-				    "for only after a start or a change of the clock)",
-				    s);
+		return sz_conf_fail(
+			r, sz_conf_line(v),
+			"nonce \"%.64s\" is not known; write required, or allowed (asked "
+			"for only after a start or a change of the clock)",
+			s);
 	c->dpop.require_nonce = s[0] == 'r';
 	return 0;
 }
@@ -59,8 +60,7 @@ int sz_conf_read_binding(struct sz_conf_reader *r, const struct sz_conf_field *f
 
 	for (u32 i = 0; s && i < SZ_ARRAY_LEN(names); i++)
 		if (!strcmp(s, names[i])) {
-			*(enum sz_conf_dpop *)(void *)((char *)obj + f->off) =
-				(enum sz_conf_dpop)i;
+			*(enum sz_conf_dpop *)(void *)((char *)obj + f->off) = (enum sz_conf_dpop)i;
 			return 0;
 		}
 	if (s)
@@ -69,7 +69,8 @@ int sz_conf_read_binding(struct sz_conf_reader *r, const struct sz_conf_field *f
 	return -EINVAL;
 }
 
-/* "https://api.example.com:8443": scheme, host in small letters, a port that is not the scheme's. */
+/* "https://api.example.com:8443": scheme, host in small letters, a port that is not the scheme's.
+ */
 static bool origin_ok(const char *s)
 {
 	bool tls = !strncmp(s, "https://", 8), literal;
@@ -80,8 +81,8 @@ static bool origin_ok(const char *s)
 		return false;
 	literal = *host == '[';
 	end = host + literal +
-	      strspn(host + literal, literal ? "0123456789abcdef:." :
-					       "abcdefghijklmnopqrstuvwxyz0123456789-._~");
+	      strspn(host + literal,
+		     literal ? "0123456789abcdef:." : "abcdefghijklmnopqrstuvwxyz0123456789-._~");
 	if (end == host + literal || (literal && *end++ != ']'))
 		return false;
 	if (!*end)
@@ -102,10 +103,11 @@ int sz_conf_read_origins(struct sz_conf_reader *r, const struct sz_conf_field *f
 		return -EINVAL;
 	for (size_t i = 0; i < s->n_origins; i++)
 		if (!origin_ok(s->origins[i]))
-			return sz_conf_fail(r, sz_conf_line(sz_conf_item(r, v, i)),
-					    "origin \"%.64s\" is not one; write scheme, host in small "
-					    "letters and a port other than the scheme's own, like "
-					    "https://api.example.com",
-					    s->origins[i]);
+			return sz_conf_fail(
+				r, sz_conf_line(sz_conf_item(r, v, i)),
+				"origin \"%.64s\" is not one; write scheme, host in small "
+				"letters and a port other than the scheme's own, like "
+				"https://api.example.com",
+				s->origins[i]);
 	return 0;
 }

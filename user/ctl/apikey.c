@@ -14,7 +14,7 @@
 #include "ctl/ctl.h"
 #include "revoke/revoke.h"
 
-#define LINE_MAX_ 65536
+#define LINE_MAX_    65536
 #define SERVICES_MAX 32
 
 struct opened {
@@ -40,9 +40,10 @@ static int open_store(struct sz_ctl *c, bool change, struct opened *ret)
 
 	*ret = (struct opened){.lock = -1};
 	if (!path && !sz_ctl_conf(c))
-		return sz_ctl_fail("where are the API keys? Name the configuration (--config) or the "
-				   "store (--file): %.300s",
-				   c->conf_error.msg);
+		return sz_ctl_fail(
+			"where are the API keys? Name the configuration (--config) or the "
+			"store (--file): %.300s",
+			c->conf_error.msg);
 	ret->path = sz_strdup(path ? path : sz_ctl_conf(c)->api_keys.file);
 	if (sodium_init() < 0)
 		return sz_ctl_fail("libsodium cannot start: no source of randomness");
@@ -72,7 +73,8 @@ static int save(struct sz_ctl *c, const struct opened *o)
 		return sz_ctl_fail("%s", e.msg);
 	answer = sz_ctl_ask(c, json_pack("{s:s}", "cmd", "apikeys"), 10, &e);
 	if (!answer)
-		fprintf(stderr, "subzeroctl: the store is written, but the daemon did not read it: %s\n",
+		fprintf(stderr,
+			"subzeroctl: the store is written, but the daemon did not read it: %s\n",
 			e.msg);
 	json_decref(answer);
 	return 0;
@@ -136,7 +138,8 @@ int sz_ctl_cmd_apikey_add(struct sz_ctl *c)
 	int ret;
 
 	while (w.n_services < SERVICES_MAX &&
-	       (services[w.n_services] = sz_ctl_value_at(&c->args, "service", (unsigned)w.n_services)))
+	       (services[w.n_services] =
+			sz_ctl_value_at(&c->args, "service", (unsigned)w.n_services)))
 		w.n_services++;
 	w.claims = claims;
 	ret = !w.sub ? sz_ctl_usage("apikey add needs --sub, whom the key stands for")
@@ -177,8 +180,9 @@ static int import_line(struct opened *o, const json_t *v, char key[SZ_APIKEY_LEN
 	};
 
 	if (!w.sub || (claims && !json_is_object(claims)) || json_array_size(list) > SERVICES_MAX)
-		return sz_error_set(e, -EINVAL, "a line is {\"sub\", \"name\", \"scope\", \"claims\", "
-						"\"services\", \"expires\"}; only sub is required");
+		return sz_error_set(e, -EINVAL,
+				    "a line is {\"sub\", \"name\", \"scope\", \"claims\", "
+				    "\"services\", \"expires\"}; only sub is required");
 	for (; w.n_services < json_array_size(list); w.n_services++) {
 		services[w.n_services] = json_string_value(json_array_get(list, w.n_services));
 		if (!services[w.n_services])
@@ -208,10 +212,10 @@ int sz_ctl_cmd_apikey_import(struct sz_ctl *c)
 		if (!v || import_line(&o, v, key, &e))
 			ret = sz_ctl_fail("%s:%lu: %s; no key was made", path, number, e.msg);
 		else
-			json_array_append_new(made, json_pack("{s:s#, s:s, s:s}", "id", key + 3,
-							      SZ_APIKEY_ID_LEN, "key", key, "sub",
-							      json_string_value(
-								      json_object_get(v, "sub"))));
+			json_array_append_new(
+				made, json_pack("{s:s#, s:s, s:s}", "id", key + 3, SZ_APIKEY_ID_LEN,
+						"key", key, "sub",
+						json_string_value(json_object_get(v, "sub"))));
 		json_decref(v);
 	}
 	if (!ret)
@@ -251,8 +255,12 @@ static const char *claim(const struct sz_apikey *k, const char *name)
 }
 
 static const struct sz_ctl_column columns[] = {
-	{"id", "ID", 0},       {"name", "NAME", SZ_CTL_SHRINK},  {"sub", "SUBJECT", SZ_CTL_SHRINK},
-	{"scope", "SCOPES", SZ_CTL_SHRINK}, {"state", "STATE", 0}, {"expires", "EXPIRES", 0},
+	{"id", "ID", 0},
+	{"name", "NAME", SZ_CTL_SHRINK},
+	{"sub", "SUBJECT", SZ_CTL_SHRINK},
+	{"scope", "SCOPES", SZ_CTL_SHRINK},
+	{"state", "STATE", 0},
+	{"expires", "EXPIRES", 0},
 };
 
 int sz_ctl_cmd_apikey_list(struct sz_ctl *c)
@@ -363,7 +371,8 @@ int sz_ctl_cmd_apikey_revoke(struct sz_ctl *c)
 			ret = sz_ctl_print_json(json_pack("{s:s, s:I}", "revoked", id,
 							  "grants_revoked", (json_int_t)r.grants));
 		else
-			printf("%s revoked: %llu grants marked\n", id, (unsigned long long)r.grants);
+			printf("%s revoked: %llu grants marked\n", id,
+			       (unsigned long long)r.grants);
 	}
 	close_store(&o);
 	return ret;
@@ -388,7 +397,8 @@ int sz_ctl_cmd_apikey_rotate(struct sz_ctl *c)
 		goto out;
 	k = sz_apikeys_by_id(o.s, id);
 	if (!k || strcmp(state_of(k), "active")) {
-		ret = sz_ctl_fail("there is no active API key %s; see 'subzeroctl apikey list'", id);
+		ret = sz_ctl_fail("there is no active API key %s; see 'subzeroctl apikey list'",
+				  id);
 		goto out;
 	}
 	claims = json_deep_copy(k->claims);

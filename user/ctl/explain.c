@@ -189,7 +189,8 @@ static void explain_token(struct explain *x)
 		step(x, "token", "none", "no token was given (--token)");
 		return;
 	}
-	sz_verifier_decide(x->verifier, x->svc, x->token.data, x->token.len, &x->at,
+	(sz_ctl_has(&x->c->args, "dpop") ? sz_verifier_decide_bound : sz_verifier_decide)(
+		x->verifier, x->svc, x->token.data, x->token.len, &x->at,
 			   revoked_now, x, d);
 	if (d->reason != SZ_R_NONE) {
 		step(x, "token", "refused", "%s: %s", sz_reason_text(d->reason), d->detail.msg);

@@ -13,11 +13,8 @@ struct revoked_row {
 };
 
 static const struct sz_ctl_column columns[] = {
-	{"id", "ID", 0},
-	{"kind", "KIND", 0},
-	{"before", "ISSUED BEFORE", 0},
-	{"until", "UNTIL", 0},
-	{"expired", NULL, 0},
+	{"id", "ID", 0},       {"kind", "KIND", 0},  {"before", "ISSUED BEFORE", 0},
+	{"until", "UNTIL", 0}, {"expired", NULL, 0},
 };
 
 static void add_row(struct sz_ctl_table *t, const struct revoked_row *r, u64 now)
@@ -58,9 +55,10 @@ static int read_id(const char *hex, struct sz_id *ret)
 {
 	if (strlen(hex) == 2 * sizeof(*ret) && !sz_hex_decode(hex, strlen(hex), ret->b))
 		return 0;
-	return sz_ctl_usage("'%s' is not an ID: 32 digits of hex, as 'subzeroctl revocations' shows "
-			    "them",
-			    hex);
+	return sz_ctl_usage(
+		"'%s' is not an ID: 32 digits of hex, as 'subzeroctl revocations' shows "
+		"them",
+		hex);
 }
 
 int sz_ctl_cmd_revocations_show(struct sz_ctl *c)

@@ -11,7 +11,7 @@
 #include "revoke/revoke.h"
 
 #define LINE_MAX_ (SZ_TOKEN_MAX + 4096) /* bytes of a line of a file */
-#define CHUNK     65536                /* names that are revoked together */
+#define CHUNK     65536                 /* names that are revoked together */
 
 /* ---- one thing ------------------------------------------------------------------------------ */
 
@@ -27,9 +27,10 @@ static int read_before(const char *s, u64 *ret)
 	if (!sz_ctl_parse_u64(s, 253402300799ull, ret) && *ret > 1000000000)
 		return 0;
 	if (sz_ctl_parse_duration(s, &ago) || ago >= now)
-		return sz_ctl_usage("--before '%s' is no time; write now, 2h (ago), or seconds since "
-				    "1970",
-				    s);
+		return sz_ctl_usage(
+			"--before '%s' is no time; write now, 2h (ago), or seconds since "
+			"1970",
+			s);
 	*ret = now - ago;
 	return 0;
 }
@@ -47,15 +48,16 @@ static int add_times(struct sz_ctl *c, json_t *o)
 	if (duration && (sz_ctl_parse_duration(duration, &seconds) || !seconds))
 		return sz_ctl_usage("--for '%s' is not a duration; write 30m, 12h, 7d", duration);
 	if (duration)
-		json_object_set_new(o, "until",
-				    json_integer((json_int_t)(sz_wall_ns() / 1000000000 + seconds)));
+		json_object_set_new(
+			o, "until",
+			json_integer((json_int_t)(sz_wall_ns() / 1000000000 + seconds)));
 	return 0;
 }
 
 /* The options are the members of a file's line. */
 static int read_options(struct sz_ctl *c, struct sz_revoke_item *ret)
 {
-	static const char *const names[] = {"token", "jti",     "subject", "issuer",
+	static const char *const names[] = {"token",   "jti", "subject", "issuer",
 					    "session", "key", "kid"};
 	json_t *o = json_object();
 	struct sz_buf token = {0};
@@ -157,8 +159,9 @@ static int read_file(const char *path, struct list *l)
 
 		number++;
 		if (n == LINE_MAX_ - 1 && line[n - 1] != '\n')
-			ret = sz_ctl_fail("%s:%lu: a line of more than %d bytes; nothing was revoked",
-					  path, number, LINE_MAX_ - 1);
+			ret = sz_ctl_fail(
+				"%s:%lu: a line of more than %d bytes; nothing was revoked", path,
+				number, LINE_MAX_ - 1);
 		else if (strspn(line, " \t\r\n") != n && read_line(l, line, n, &e))
 			ret = sz_ctl_fail("%s:%lu: %s; nothing was revoked", path, number, e.msg);
 		else if (l->n > SZ_MAX_REVOKED)
@@ -201,8 +204,8 @@ static int revoke_file(struct sz_ctl *c, const char *path)
 	}
 	if (!ret && c->json)
 		ret = sz_ctl_print_json(json_pack("{s:I, s:I, s:I}", "names", (json_int_t)sum.names,
-						  "grants_revoked", (json_int_t)sum.grants, "took_us",
-						  (json_int_t)(sum.names_ns / 1000)));
+						  "grants_revoked", (json_int_t)sum.grants,
+						  "took_us", (json_int_t)(sum.names_ns / 1000)));
 	else if (!ret)
 		printf("%llu names revoked, %llu grants marked in %llu ms\n",
 		       (unsigned long long)sum.names, (unsigned long long)sum.grants,
@@ -224,7 +227,8 @@ int sz_ctl_cmd_revoke(struct sz_ctl *c)
 		     sz_ctl_has(&c->args, "session") || sz_ctl_has(&c->args, "key") ||
 		     sz_ctl_has(&c->args, "kid") || sz_ctl_has(&c->args, "for") ||
 		     sz_ctl_has(&c->args, "before")))
-		return sz_ctl_usage("--file says everything by itself; leave the other options out");
+		return sz_ctl_usage(
+			"--file says everything by itself; leave the other options out");
 	if (path)
 		return revoke_file(c, path);
 	ret = read_options(c, &i);

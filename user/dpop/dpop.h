@@ -29,14 +29,15 @@ struct sz_dpop_request {
 	size_t n_origins;
 	const char *token;
 	size_t token_len;
-	const char *jkt; /* thumbprint in the token's "cnf" (RFC 7800 section 3.1, RFC 9449 section 6) */
+	const char *jkt; /* thumbprint in the token's "cnf" (RFC 7800 section 3.1, RFC 9449 section
+			    6) */
 };
 
 /* A proof that is right as such; whether it is fresh and new is for sz_dpop_admit(). */
 struct sz_dpop_proof {
-	u8 id[16];  /* of key and "jti" together */
-	u64 key;    /* of the key alone, never 0 */
-	s64 iat;    /* seconds since the epoch */
+	u8 id[16]; /* of key and "jti" together */
+	u64 key;   /* of the key alone, never 0 */
+	s64 iat;   /* seconds since the epoch */
 	bool has_nonce;
 	char nonce[SZ_DPOP_NONCE_LEN]; /* where it has as many characters; else no nonce is right */
 	bool nonce_shape;
@@ -47,8 +48,8 @@ struct sz_dpop_proof {
  * DPOP_PROOF or DPOP_BINDING with words in *e. The signature is looked at last, and only of the key
  * that the token is bound to: nobody makes us verify with keys of their own choice.
  */
-enum sz_reason sz_dpop_prove(const struct sz_dpop_request *req, u32 algs,
-			     struct sz_dpop_proof *ret, struct sz_error *e) SZ_MUST_CHECK;
+enum sz_reason sz_dpop_prove(const struct sz_dpop_request *req, u32 algs, struct sz_dpop_proof *ret,
+			     struct sz_error *e) SZ_MUST_CHECK;
 
 /*
  * An http or https URI in its normal form (RFC 3986 sections 6.2.2 and 6.2.3), without query and
@@ -59,11 +60,11 @@ int sz_dpop_uri(const char *uri, size_t n, struct sz_buf *ret) SZ_MUST_CHECK;
 /* ---- time, nonces and replay: state.c, replay.c --------------------------------------------- */
 
 struct sz_dpop_conf {
-	u32 max_age_s;        /* a proof without nonce is good until iat + max_age_s */
-	u32 skew_s;           /* and from iat - skew_s */
+	u32 max_age_s; /* a proof without nonce is good until iat + max_age_s */
+	u32 skew_s;    /* and from iat - skew_s */
 	u32 nonce_lifetime_s;
 	bool require_nonce;
-	u32 replay_entries;   /* proofs remembered in all; one key may take a quarter */
+	u32 replay_entries; /* proofs remembered in all; one key may take a quarter */
 };
 
 struct sz_dpop;
@@ -74,7 +75,8 @@ struct sz_dpop;
  * started; they need a nonce of this one.
  */
 struct sz_dpop *sz_dpop_new(const struct sz_dpop_conf *conf, u64 *mark, u64 boot_ns, u64 wall_ns);
-/* Another configuration; what is remembered stays, and a smaller table holds when it has emptied. */
+/* Another configuration; what is remembered stays, and a smaller table holds when it has emptied.
+ */
 void sz_dpop_configure(struct sz_dpop *d, const struct sz_dpop_conf *conf);
 void sz_dpop_free(struct sz_dpop *d); /* NULL is fine */
 

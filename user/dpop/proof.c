@@ -100,7 +100,8 @@ static enum sz_reason bad(struct sz_error *e, const char *what)
 static enum sz_reason check_claims(const json_t *claims, const struct sz_dpop_request *req,
 				   struct sz_dpop_proof *ret, struct sz_error *e)
 {
-	const json_t *jti = json_object_get(claims, "jti"), *nonce = json_object_get(claims, "nonce");
+	const json_t *jti = json_object_get(claims, "jti"),
+		     *nonce = json_object_get(claims, "nonce");
 
 	if (!json_is_string(jti) || !json_string_length(jti) ||
 	    json_string_length(jti) > SZ_DPOP_JTI_MAX)
@@ -141,8 +142,8 @@ static enum sz_reason check(const struct sz_proof *p, const struct sz_dpop_reque
 	return SZ_R_NONE;
 }
 
-enum sz_reason sz_dpop_prove(const struct sz_dpop_request *req, u32 algs,
-			     struct sz_dpop_proof *ret, struct sz_error *e)
+enum sz_reason sz_dpop_prove(const struct sz_dpop_request *req, u32 algs, struct sz_dpop_proof *ret,
+			     struct sz_error *e)
 {
 	struct sz_error cause = {""};
 	struct sz_proof *p;

@@ -27,7 +27,7 @@ struct share {
 
 struct sz_replay {
 	u32 n, live, mask, free, free_share;
-	u64 expired; /* what ends before this second is forgotten */
+	u64 expired;         /* what ends before this second is forgotten */
 	u32 *by_id, *by_key; /* heads of chains */
 	u32 end[SZ_DPOP_SPAN];
 	struct entry *entry;

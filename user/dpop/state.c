@@ -111,16 +111,15 @@ static bool nonce_ok(const struct sz_dpop *d, const struct sz_dpop_proof *p, u64
 	u64 made = 0;
 	int i;
 
-	if (!p->nonce_shape || sz_b64url_decode(p->nonce, SZ_DPOP_NONCE_LEN, (u8 *)&n, sizeof(n)) !=
-				       sizeof(n))
+	if (!p->nonce_shape ||
+	    sz_b64url_decode(p->nonce, SZ_DPOP_NONCE_LEN, (u8 *)&n, sizeof(n)) != sizeof(n))
 		return false;
 	for (i = 7; i >= 0; i--)
 		made = made << 8 | n.turn[i];
 	make(d, made, text);
 	*ret_end = made + d->conf.nonce_lifetime_s;
-	return !SZ_RULE(DPOP_NONCE) ||
-	       (!sodium_memcmp(text, p->nonce, SZ_DPOP_NONCE_LEN) && made <= now_s &&
-		*ret_end >= now_s);
+	return !SZ_RULE(DPOP_NONCE) || (!sodium_memcmp(text, p->nonce, SZ_DPOP_NONCE_LEN) &&
+					made <= now_s && *ret_end >= now_s);
 }
 
 /* ---- admitting ------------------------------------------------------------------------------ */
@@ -174,7 +173,8 @@ enum sz_reason sz_dpop_admit(struct sz_dpop *d, const struct sz_dpop_proof *p, u
 	case -EDQUOT:
 		return refuse(SZ_R_LIMIT_PRINCIPAL, e, "too many of this key are remembered");
 	default:
-		return refuse(SZ_R_STATE_FULL, e, "too many are remembered; raise dpop.replay_entries");
+		return refuse(SZ_R_STATE_FULL, e,
+			      "too many are remembered; raise dpop.replay_entries");
 	}
 	/* Told before the request passes: a later process knows how far the proofs went. */
 	if (!p->has_nonce && (u64)p->iat > *d->mark)

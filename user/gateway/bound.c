@@ -198,8 +198,8 @@ void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p)
 {
 	const struct sz_http_head *http = p->http;
 	size_t proof_len = http->proof && http->proof_len <= SZ_DPOP_MAX ? http->proof_len : 0;
-	struct bound *b = sz_calloc(1, sizeof(*b) + http->token_len + proof_len +
-					       http->method_len + http->target_len);
+	struct bound *b = sz_calloc(1, sizeof(*b) + http->token_len + proof_len + http->method_len +
+					       http->target_len);
 	char *at = b->bytes;
 
 	b->req = (struct sz_dpop_request){

@@ -403,6 +403,12 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 		.latency = &g->latency, .verifying = &g->verifying,
 		.policy = &g->policy, .reinject = &g->reinject,
 	};
+	if (g->dpop) {
+		struct sz_dpop_stats proofs = sz_dpop_stats(g->dpop);
+
+		ret->proofs = proofs.live;
+		ret->proofs_limit = proofs.capacity;
+	}
 	r = sz_kern_counters(g->kern, SZ_MAP_COUNTERS, ret->counters);
 	if (!r)
 		r = sz_kern_counters(g->kern, SZ_MAP_LOST, ret->lost);

@@ -46,6 +46,10 @@
 	  "Putting one held frame back.")                                                          \
 	X(PENDING, GAUGE, "subzero_pending_connections", "",                                       \
 	  "Connections that wait for a decision.")                                                 \
+	X(PROOFS, GAUGE, "subzero_dpop_proofs", "",                                                \
+	  "DPoP proofs that are remembered so that none counts twice.")                            \
+	X(PROOFS_LIMIT, GAUGE, "subzero_dpop_proofs_limit", "",                                    \
+	  "How many may be; further ones are refused.")                                            \
 	X(PENDING_LIMIT, GAUGE, "subzero_pending_connections_limit", "",                           \
 	  "How many may wait.")                                                                    \
 	X(HELD, GAUGE, "subzero_held_bytes", "", "Frames held for them.")                          \

@@ -81,8 +81,9 @@ static int read_kind(const json_t *o, struct sz_revoke_item *ret, const char **r
 	if (n > 1)
 		return sz_error_set(e, -EINVAL, "it names more than one thing to revoke");
 	if (!n && !issuer)
-		return sz_error_set(e, -EINVAL, "it names nothing to revoke: write token, jti, subject, "
-						"issuer, session, key or kid");
+		return sz_error_set(e, -EINVAL,
+				    "it names nothing to revoke: write token, jti, subject, "
+				    "issuer, session, key or kid");
 	if (!n) {
 		ret->kind = SZ_REVOKE_ISSUER;
 		*ret_value = issuer;
@@ -90,8 +91,9 @@ static int read_kind(const json_t *o, struct sz_revoke_item *ret, const char **r
 	}
 	ret->kind = issuer ? members[found].of_issuer : members[found].alone;
 	if (!ret->kind)
-		return sz_error_set(e, -EINVAL, issuer ? "a %s is revoked without an issuer"
-						       : "a %s is revoked with its issuer",
+		return sz_error_set(e, -EINVAL,
+				    issuer ? "a %s is revoked without an issuer"
+					   : "a %s is revoked with its issuer",
 				    members[found].name);
 	*ret_value = json_string_value(json_object_get(o, members[found].name));
 	ret->issuer = issuer ? sz_strdup(issuer) : NULL;
@@ -113,8 +115,10 @@ static int apply_before(struct sz_revoke_item *i, struct sz_error *e)
 	else if (i->kind == SZ_REVOKE_PRINCIPAL)
 		i->kind = SZ_REVOKE_PRINCIPAL_BEFORE;
 	else
-		return sz_error_set(e, -EINVAL, "\"before\" goes with a subject or an issuer, not with a "
-						"%s", sz_revoke_kind_name(i->kind));
+		return sz_error_set(e, -EINVAL,
+				    "\"before\" goes with a subject or an issuer, not with a "
+				    "%s",
+				    sz_revoke_kind_name(i->kind));
 	return 0;
 }
 

@@ -182,11 +182,11 @@ static int mark(struct marking *m, const struct sz_grant_key *key, const struct 
 static int revoke_token(struct marking *m, const struct sz_revoke_item *i)
 {
 	const struct sz_config *cfg = sz_kern_config(m->kern);
-	struct sz_denied denied = {
-		.expires_ns = i->until_s ? sz_wall_to_boot_ns((s64)i->until_s) : UINT64_MAX,
-		.policy_gen = cfg->policy_gen,
-		.key_gen = cfg->key_gen,
-		.reason = SZ_R_REVOKED};
+	struct sz_denied denied = {.expires_ns = i->until_s ? sz_wall_to_boot_ns((s64)i->until_s)
+							    : UINT64_MAX,
+				   .policy_gen = cfg->policy_gen,
+				   .key_gen = cfg->key_gen,
+				   .reason = SZ_R_REVOKED};
 	struct sz_grant_key key = {0};
 	size_t n, k;
 	u32 *ids;
@@ -235,8 +235,8 @@ static bool fits(const struct sz_revoke_item *i, const struct sz_grant *g)
 static const struct sz_revoke_item *find(const struct marking *m, const struct sz_grant *g)
 {
 	struct sz_id principal = {0};
-	const struct sz_id *const ids[] = {&g->jti, &g->subject, &g->issuer,
-					   &g->session, &g->key, &principal};
+	const struct sz_id *const ids[] = {&g->jti,     &g->subject, &g->issuer,
+					   &g->session, &g->key,     &principal};
 	const struct sz_revoke_item *best = NULL, *i;
 	size_t k;
 	u64 h;
@@ -329,13 +329,16 @@ static int put_name(struct sz_kern *k, const struct sz_revoke_item *i)
 static int fault(int names, int grants, struct sz_error *e)
 {
 	if (names == -E2BIG)
-		return sz_error_set(e, names, "the list of revocations is full; make room with "
-					      "'subzeroctl revocations clear'");
+		return sz_error_set(e, names,
+				    "the list of revocations is full; make room with "
+				    "'subzeroctl revocations clear'");
 	if (names)
 		return sz_error_set(e, names, "cannot write sz_revoked: %s", strerror(-names));
 	if (grants)
-		return sz_error_set(e, grants, "revoked for new verifications, but not every grant "
-					       "could be marked: %s; repeat it", strerror(-grants));
+		return sz_error_set(e, grants,
+				    "revoked for new verifications, but not every grant "
+				    "could be marked: %s; repeat it",
+				    strerror(-grants));
 	return 0;
 }
 

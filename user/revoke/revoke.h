@@ -7,7 +7,8 @@
  *   1. the name goes into sz_revoked: what is verified from then on is refused
  *   2. grants that are found soon are marked: they are refused in the kernel from then on
  *   3. the name's serial number goes up: all grants that have it are void, with one store
- *   4. the others are marked, and the epoch goes up: the daemon keeps the revocation for the next boot
+ *   4. the others are marked, and the epoch goes up: the daemon keeps the revocation for the next
+ * boot
  */
 #ifndef SZ_REVOKE_REVOKE_H
 #define SZ_REVOKE_REVOKE_H
@@ -37,15 +38,16 @@ struct sz_id sz_revoke_item_id(const struct sz_revoke_item *i);
 u64 sz_revoke_token_end(const char *token, size_t n);
 
 /*
- * {"token": …}, {"jti": …, "issuer": …}, {"subject": …}, {"issuer": …}, {"session": …, "issuer": …},
+ * {"token": …}, {"jti": …, "issuer": …}, {"subject": …}, {"issuer": …},
+ * {"session": …, "issuer": …},
  * {"key": …} or {"kid": …, "issuer": …}, perhaps with "before" and "until" in seconds since 1970:
  * a line of `subzeroctl revoke --file`. -EINVAL with the message in *e.
  */
 int sz_revoke_item_json(const json_t *o, struct sz_revoke_item *ret, struct sz_error *e);
 
 struct sz_revoke_result {
-	u64 names;  /* written */
-	u64 grants; /* marked or dropped */
+	u64 names;               /* written */
+	u64 grants;              /* marked or dropped */
 	u64 names_ns, grants_ns; /* until the last name was in force; then for the grants */
 };
 /*

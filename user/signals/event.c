@@ -14,11 +14,11 @@
 
 /* Behind each of these the subject's tokens are not to be believed any more. */
 static const char *const revoking[] = {
-	CAEP "session-revoked",       CAEP "credential-change",
-	CAEP "token-claims-change",   CAEP "assurance-level-change",
+	CAEP "session-revoked",          CAEP "credential-change",
+	CAEP "token-claims-change",      CAEP "assurance-level-change",
 	CAEP "device-compliance-change", CAEP "risk-level-change",
-	RISC "account-disabled",      RISC "account-purged",
-	RISC "credential-compromise", RISC "account-credential-change-required",
+	RISC "account-disabled",         RISC "account-purged",
+	RISC "credential-compromise",    RISC "account-credential-change-required",
 	RISC "sessions-revoked",
 };
 

@@ -43,7 +43,8 @@ static void done(int res, const struct sz_error *e, void *arg)
 	if (res)
 		fail(w->q, 503, member, "temporarily_unavailable", e->msg);
 	else
-		sz_api_send(w->q, w->event ? 202 : 200, NULL, "Cache-Control: no-store\r\n", NULL, 0);
+		sz_api_send(w->q, w->event ? 202 : 200, NULL, "Cache-Control: no-store\r\n", NULL,
+			    0);
 	if (!res && w->event)
 		w->s->seen[w->s->next++ % SEEN_MAX] = w->id;
 	free(w);
@@ -134,7 +135,8 @@ static void on_event(struct sz_api_request *q, void *arg)
 		return;
 	}
 	claims = sz_gateway_event(s->g, q->body, q->body_len, &code, &e);
-	if (!claims || sz_signals_items(claims, (s64)(sz_wall_ns() / 1000000000ull), &items, &n, &e)) {
+	if (!claims ||
+	    sz_signals_items(claims, (s64)(sz_wall_ns() / 1000000000ull), &items, &n, &e)) {
 		fail(q, 400, "err", code, e.msg);
 		json_decref(claims);
 		return;

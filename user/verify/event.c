@@ -24,9 +24,9 @@ static bool audience_ok(const json_t *aud, const char *want)
 
 	if (json_is_string(aud))
 		return !strcmp(json_string_value(aud), want);
-	json_array_foreach((json_t *)aud, i, v)
-		if (json_is_string(v) && !strcmp(json_string_value(v), want))
-			return true;
+	json_array_foreach((json_t *)aud, i,
+			   v) if (json_is_string(v) &&
+				  !strcmp(json_string_value(v), want)) return true;
 	return false;
 }
 
@@ -65,8 +65,9 @@ json_t *sz_verifier_event(const struct sz_verifier *v, const char *jws, size_t n
 	if (sz_token_peek(jws, n, &peek, &cause))
 		sz_error_set(e, -EINVAL, "%.400s", cause.msg);
 	else if (!type_ok(peek.header) || !shape_ok(peek.claims))
-		sz_error_set(e, -EINVAL, "not a security event token: typ secevent+jwt, jti, iat and "
-					 "events must be there");
+		sz_error_set(e, -EINVAL,
+			     "not a security event token: typ secevent+jwt, jti, iat and "
+			     "events must be there");
 	else
 		is = sender(v, peek.issuer);
 	if (!is && !e->msg[0]) {
