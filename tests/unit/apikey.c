@@ -137,10 +137,11 @@ TEST(store_whose_pepper_is_gone_or_open_is_refused)
 	sz_apikeys_free(s);
 }
 
-static bool is_id(const struct sz_id *id, u64 issued_s, void *arg)
+static bool is_id(u32 kind, const struct sz_id *id, u64 issued_s, void *arg)
 {
+	(void)kind;
 	(void)issued_s;
-	return arg && !memcmp(id, arg, sizeof(*id));
+	return !id || (arg && !memcmp(id, arg, sizeof(*id)));
 }
 
 static struct sz_decision decide(struct sz_verifier *v, s64 now, bool dpop, struct sz_id *revoked)
