@@ -102,3 +102,77 @@ TEST(threads_together_take_no_more_than_the_burst)
 	}
 	EXPECT_EQ(sum, 50000);
 }
+
+/* Ten minutes at a rate that is no whole number of nanoseconds, asked ten times as often. */
+TEST(long_run_admits_the_rate_within_one_percent)
+{
+	u64 interval = (1000000000ull + 332) / 333, tat = 0, now = 5, n = 0;
+	u64 span = 600ull * 1000000000, end = now + span;
+
+	for (; now < end; now += 300007)
+		n += sz_bucket_take(&tat, now, interval, 10 * interval);
+	EXPECT_TRUE(n <= 333 * 600 + 10);
+	EXPECT_TRUE(n >= 333 * 600 * 99 / 100);
+}
+
+TEST(clock_at_its_beginning_behind_another_cpus_and_after_a_long_silence)
+{
+	u64 tat = 0;
+
+	EXPECT_TRUE(sz_bucket_take(&tat, 0, 100, 200));
+	EXPECT_TRUE(sz_bucket_take(&tat, 0, 100, 200));
+	EXPECT_TRUE(!sz_bucket_take(&tat, 0, 100, 200));
+	/* Another CPU's clock is a little behind: never more than before. */
+	EXPECT_TRUE(sz_bucket_take(&tat, 100, 100, 200));
+	EXPECT_TRUE(!sz_bucket_take(&tat, 60, 100, 200));
+	EXPECT_EQ(tat, 300);
+	/* Years later it is one burst, not years of them. */
+	EXPECT_TRUE(sz_bucket_take(&tat, 1ull << 60, 100, 200));
+	EXPECT_TRUE(sz_bucket_take(&tat, 1ull << 60, 100, 200));
+	EXPECT_TRUE(!sz_bucket_take(&tat, 1ull << 60, 100, 200));
+}
+
+TEST(no_word_overflows_into_an_admission)
+{
+	static const u64 words[] = {~0ull, ~0ull - 1, 1ull << 63, ~0ull - 100};
+
+	for (u32 i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		u64 tat = words[i];
+
+		EXPECT_TRUE(!sz_bucket_take(&tat, 1000, 100, 1ull << 61));
+		EXPECT_EQ(tat, words[i]);
+	}
+}
+
+TEST(what_was_taken_is_given_back_unless_somebody_took_since)
+{
+	struct sz_bucket_try b = {.now = 1000, .cost = 100, .burst = 300};
+	u64 tat = 0;
+
+	b.tat = &tat;
+	EXPECT_TRUE(sz_bucket_try(&b));
+	EXPECT_TRUE(sz_bucket_give_back(&tat, b.old, b.new));
+	EXPECT_EQ(tat, 0);
+	EXPECT_TRUE(sz_bucket_try(&b));
+	EXPECT_TRUE(sz_bucket_take(&tat, 1000, 100, 300));
+	EXPECT_TRUE(!sz_bucket_give_back(&tat, b.old, b.new));
+	EXPECT_EQ(tat, 1200);
+}
+
+/* Whatever mixture of two rates is read, its burst is not above the larger one. */
+TEST(rate_that_is_being_changed_is_never_more_than_both)
+{
+	static const struct {
+		u64 interval, burst;
+	} rates[] = {{0, 0}, {10, 100}, {1000, 5000}, {1, 1000000}, {100000, 100000}};
+	struct sz_limit l = {};
+	u64 interval, burst;
+
+	for (u32 i = 0; i < 25; i++) {
+		sz_limit_store_rate(&l, rates[i / 5].interval, rates[i / 5].burst);
+		sz_limit_store_rate(&l, rates[i % 5].interval, rates[i % 5].burst);
+		sz_limit_load_rate(&l, &interval, &burst);
+		EXPECT_EQ(interval, rates[i % 5].interval);
+		EXPECT_EQ(burst, rates[i % 5].burst);
+	}
+}

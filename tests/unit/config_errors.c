@@ -294,6 +294,21 @@ TEST(service_mistakes_are_named)
 		{IFS ISS SVC "  mode: watch\n", 7, "write enforce or monitor"},
 		{IFS ISS SVC "  audit_requests: 1\n", 7, "neither true nor false"},
 		{IFS ISS SVC "  limits: {sources: none}\n", 7, "did you mean \"source\"?"},
+		{IFS ISS SVC "  limits: {source: {rate: 1/s, dry: true}}\n", 7,
+		 "known are rate, burst, dry_run"},
+		{IFS ISS SVC "  limits: {source_prefix: {ipv4: 33}}\n", 7, "out of range"},
+		{IFS ISS SVC "  limits: {rules: [{name: source, rate: 1/s}]}\n", 7,
+		 "that of a limit with a key of its own"},
+		{IFS ISS SVC "  limits: {rules: [{name: a, rate: 1/s, by: port}]}\n", 7,
+		 "by \"port\" is not known"},
+		{IFS ISS SVC "  limits: {rules: [{name: a, rate: 1/s, count: packets}]}\n", 7,
+		 "count \"packets\" is not known"},
+		{IFS ISS SVC "  limits: {rules: [{name: a, rate: 1/s, count: failures, "
+			     "by: principal}]}\n", 7, "before a token is verified"},
+		{IFS ISS SVC "  limits: {rules: [{name: a, rate: 1/s, count: failures}]}\n", 7,
+		 "lock the others out"},
+		{IFS ISS SVC "  limits: {rules: [{name: a, rate: 1/s}, {name: a, rate: 2/s}]}\n", 7,
+		 "was given before"},
 	};
 
 	EXPECT_MISTAKES(m);
