@@ -206,6 +206,31 @@ static void look_at_timestamps(struct sz_doctor *d)
 			      "TCP would not keep to them");
 }
 
+static int count_routed(const void *key, const void *value, void *arg)
+{
+	const struct sz_syn *syn = value;
+	unsigned *n = arg;
+
+	(void)key;
+	*n += syn->routed_ns > syn->local_ns;
+	return 0;
+}
+
+/* Servers behind this machine have another secret. */
+static void look_at_routed(struct sz_doctor *d)
+{
+	unsigned n = 0;
+
+	if (d->maps)
+		sz_map_each(d->c->kern, SZ_MAP_SYN, count_routed, &n);
+	if (n)
+		sz_doctor_say(d, SZ_DOCTOR_WARN, "syn cookies behind",
+			      "set limits.connections for them, and tcp_syncookies on their machine",
+			      "%u addresses are of servers behind this machine: they cannot have "
+			      "cookies from here",
+			      n);
+}
+
 void sz_doctor_cookies(struct sz_doctor *d)
 {
 	long mode = setting("net/ipv4/tcp_syncookies");
@@ -228,6 +253,7 @@ void sz_doctor_cookies(struct sz_doctor *d)
 	else
 		sz_doctor_say(d, SZ_DOCTOR_OK, "syn cookies", "", "tcp_syncookies is %ld", mode);
 	look_at_timestamps(d);
+	look_at_routed(d);
 }
 
 void sz_doctor_pressure(struct sz_doctor *d)
