@@ -40,7 +40,7 @@ guard_start || exit 1
 
 alice=$(guard_mint alice orders:read)
 echo "$alice" >"$GUARD_DIR/alice"
-echo "$(guard_mint bob other)" >"$GUARD_DIR/bob"
+guard_mint bob other >"$GUARD_DIR/bob"
 
 # exec, so that the process id is the flood's own and not a waiting shell's.
 flood() { # NAME
