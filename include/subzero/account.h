@@ -53,7 +53,8 @@ SZ_COLD void sz_count(u32 reason)
 		(*n)++;
 }
 
-SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
+/* The client's row; `add` = 0: only where there is one. */
+SZ_COLD struct sz_source *sz_source_row(const struct sz_addr *client, u32 add)
 {
 	struct sz_addr a = *client;
 	struct sz_source fresh = {}, *src;
@@ -61,10 +62,15 @@ SZ_COLD struct sz_source *sz_source_of(const struct sz_addr *client)
 	if (sz_load64(a.b) || sz_load32(a.b + 8) != 0xffff0000u)
 		sz_memset(a.b + 8, 0, 8);
 	src = sz_map_get(&sz_sources, &a);
-	if (src)
+	if (src || !add)
 		return src;
 	sz_map_add(&sz_sources, &a, &fresh);
 	return sz_map_get(&sz_sources, &a);
+}
+
+SZ_INLINE struct sz_source *sz_source_of(const struct sz_addr *client)
+{
+	return sz_source_row(client, 1);
 }
 
 /* Counts a denial in the place of its reason, or in the last one. */
@@ -85,7 +91,10 @@ SZ_INLINE void sz_source_why(struct sz_source *src, u32 reason)
 	sz_fetch_add(&src->why[i & (SZ_SOURCE_WHYS - 1)], 1);
 }
 
-/* Counts a denial for its source. */
+/*
+ * Counts a denial for its source. What nobody has shown to be his address (it got no answer) makes
+ * no row in a flood: rows of those who are real would be lost for it, and time.
+ */
 SZ_PART int sz_part_blame(u32 reason)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
@@ -93,7 +102,8 @@ SZ_PART int sz_part_blame(u32 reason)
 
 	if (!s)
 		return -1;
-	src = sz_source_of(&s->p.key.client);
+	src = sz_source_row(&s->p.key.client,
+			    reason < SZ_R_BANNED || !sz_reports_spent(reason, s->w.now));
 	if (!src)
 		return -1;
 	sz_fetch_add(&src->denials, 1);

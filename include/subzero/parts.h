@@ -195,6 +195,17 @@ SZ_PART u32 sz_part_known(u32 service)
 	return r->reason;
 }
 
+/* Are there more refusals for this reason than may have a record? Takes nothing. */
+SZ_INLINE bool sz_reports_spent(u32 reason, u64 now)
+{
+	u32 zero = 0;
+	const struct sz_config *cfg = sz_map_get(&sz_config, &zero);
+
+	return cfg && cfg->event_interval_ns &&
+	       cfg->event_tat[reason & (SZ_REASON_MAX - 1)] + cfg->event_interval_ns >
+		       now + cfg->event_burst_ns;
+}
+
 /* One record for the audit log, about w.report. */
 SZ_PART int sz_part_report(u32 service, u32 reason)
 {

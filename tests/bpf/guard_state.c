@@ -241,6 +241,39 @@ TEST(denials_beyond_their_reasons_budget_are_counted_without_a_record)
 	EXPECT_EQ(machine_sum("sz_lost", SZ_R_BAD_REQUEST), 0);
 }
 
+static struct client host(u32 i)
+{
+	return (struct client){20000, (u8)(10 + i)};
+}
+
+/* In a flood a forged address makes no row; one that had an answer does, and rows go on. */
+TEST(source_that_may_be_forged_makes_no_row_in_a_flood)
+{
+	struct sz_source src = {};
+	struct sz_addr a;
+
+	scene_begin();
+	scene.cfg.event_interval_ns = 3600 * SECOND;
+	scene.cfg.event_burst_ns = 2 * scene.cfg.event_interval_ns;
+	scene_config();
+	for (u32 i = 0; i < 4; i++) {
+		a = scene_addr(false, host(i).host);
+		EXPECT_EQ(says(host(i), 0, GET_A), SCENE_REPLY);
+		EXPECT_EQ(machine_get("sz_sources", &a, &src) == 0, i < 2);
+	}
+	a = scene_addr(false, host(0).host);
+	EXPECT_EQ(says(host(0), 0, GET_A), SCENE_REPLY);
+	ASSERT_EQ(machine_get("sz_sources", &a, &src), 0);
+	EXPECT_EQ(src.denials, 2);
+	for (u32 i = 4; i < 8; i++) {
+		handshake(host(i));
+		ASSERT_EQ(says(host(i), 0, GET_NO_TOKEN), SCENE_REPLY);
+		a = scene_addr(false, host(i).host);
+		EXPECT_EQ(machine_get("sz_sources", &a, &src), 0);
+	}
+	EXPECT_EQ(scene_count(SZ_R_UNKNOWN_FLOW), 5);
+}
+
 /* Rows of others fill the map: the request is counted in the row without a name of its route. */
 TEST(requests_are_counted_when_no_row_is_left_for_them)
 {
