@@ -27,6 +27,23 @@ OPTIONS(counters_options) = {
 	{"all", 0, NULL, "also what was never counted"},
 	END,
 };
+OPTIONS(limits_show_options) = {
+	{"lines", 'n', "N", "subjects to show; 0 = all (default 20, with --json all)"},
+	END,
+};
+OPTIONS(limits_set_options) = {
+	{"rate", 0, "RATE", "100/s, 10/m, 3/h or none"},
+	{"burst", 0, "N", "that many at once"},
+	{"dry-run", 0, "on|off", "count and report, refuse nothing"},
+	END,
+};
+OPTIONS(limits_reset_options) = {
+	{"source", 0, "ADDRESS", "the bucket of this source"},
+	{"principal", 0, "ID", "of this identity: 16 digits, see limits show"},
+	{"route", 0, "ROUTE", "of this route, by its name or number"},
+	{"all", 0, NULL, "every bucket of the limit"},
+	END,
+};
 OPTIONS(sources_options) = {
 	{"sort", 0, "BY", "packets, requests (default), denials, failures, limited, drops, syns, seen"},
 	{"reason", 0, "REASON", "only who was refused for it; see counters --all"},
@@ -266,6 +283,14 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_routes},
 	{"counters", NULL, false, "", 0, 0, "Count verdicts by reason", counters_options,
 	 sz_ctl_cmd_counters},
+	{"limits", "list", true, "", 0, 0, "List the rate limits with what they did", NULL,
+	 sz_ctl_cmd_limits},
+	{"limits", "show", false, "LIMIT", 1, 1, "Show one, and who has least left",
+	 limits_show_options, sz_ctl_cmd_limits_show},
+	{"limits", "set", false, "LIMIT", 1, 1, "Change rate or burst until the next reload",
+	 limits_set_options, sz_ctl_cmd_limits_set},
+	{"limits", "reset", false, "LIMIT", 1, 1, "Forget what subjects have used",
+	 limits_reset_options, sz_ctl_cmd_limits_reset},
 	{"sources", "list", true, "", 0, 0, "List the top talkers", sources_options,
 	 sz_ctl_cmd_sources},
 	{"sources", "show", false, "ADDRESS", 1, 1, "Show what one did and why it was refused",

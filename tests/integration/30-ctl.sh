@@ -42,6 +42,7 @@ issuers:
 services:
   - name: shop
     address: $LAB_SERVER4:$LAB_PORT
+    limits: {principal: {rate: 60/h, burst: 1000}}
     routes:
       - {path: /health, public: true, methods: [GET]}
       - {path: /orders, methods: [GET, HEAD], scopes: [orders:read]}
@@ -55,7 +56,9 @@ expect_contains "$("$build/subzeroctl" stauts 2>&1)" "did you mean 'status'?" \
 	"the nearest command is suggested"
 expect_contains "$("$build/subzeroctl" --version)" "subzeroctl " "the version is printed"
 for words in attach detach unload status services routes counters flows top explain \
-	"sources list" "sources show" "sources reset" "grants list" "grants show" "grants revoke" "revocations list" "revocations clear" \
+	"limits list" "limits show" "limits set" "limits reset" "sources list" "sources show" \
+	"sources reset" "grants list" "grants show" "grants revoke" "revocations list" \
+	"revocations clear" \
 	bans ban unban "audit verify" "audit tail" "keys generate" "token mint" "token inspect" \
 	reload flush; do
 	# shellcheck disable=SC2086 # two words
@@ -158,7 +161,7 @@ expect_eq "$(status_of ctl revocations clear)" 2 "clear needs an ID or --all"
 expect_ok "all are cleared" ctl revocations clear --all
 expect_eq "$(ctl revocations)" "nothing is revoked" "none is left"
 
-for words in status services routes counters "counters --all" sources flows "flows --half" \
+for words in status services routes counters "counters --all" limits sources flows "flows --half" \
 	"grants list" revocations bans "top -n 1 -d 0.1"; do
 	# shellcheck disable=SC2086 # several words
 	expect_ok "$words --json is JSON" is_json < <(ctl $words --json)
@@ -205,6 +208,18 @@ expect_contains "$(ctl explain --service shop --path /orders --token - <<<"$toke
 expect_contains "$(ctl flows)" "$LAB_CLIENT4" "flows has the client"
 expect_contains "$(ctl sources)" "$LAB_CLIENT4" "sources has the client"
 expect_contains "$(ctl counters)" "no_token" "counters has the refusal"
+expect_contains "$(ctl limits)" "shop/principal" "limits has the limit"
+expect_contains "$(ctl limits show shop/principal)" "alice" "and shows who has used of it"
+expect_eq "$(status_of ctl limits show shop/none)" 1 "an unknown limit is not shown"
+expect_ok "limits show gives JSON" is_json < <(ctl limits show shop/principal --json)
+expect_ok "a limit is set at run time" ctl limits set shop/principal --rate 1/h --burst 1
+expect_eq "$(get /orders "$token")" 429 "and holds at once"
+expect_contains "$(ctl limits)" "by hand" "limits says that it was"
+expect_ok "its buckets are forgotten" ctl limits reset shop/principal --all
+expect_eq "$(get /orders "$token") $(get /orders "$token")" "200 429" "one request has room again"
+expect_ok "as a dry run" ctl limits set shop/principal --dry-run on
+expect_eq "$(get /orders "$token")" 200 "it refuses nothing"
+expect_ok "it is set back" ctl limits set shop/principal --rate 60/h --burst 1000 --dry-run off
 expect_contains "$(ctl sources --reason no_token)" "$LAB_CLIENT4" "sources finds who was refused"
 expect_eq "$(ctl sources --reason banned)" "no source fits" "and only for what it was refused"
 expect_contains "$(ctl sources show $LAB_CLIENT4)" "no access token was sent" \
