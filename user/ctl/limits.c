@@ -246,7 +246,8 @@ int sz_ctl_cmd_limits_show(struct sz_ctl *c)
 
 int sz_ctl_cmd_limits_set(struct sz_ctl *c)
 {
-	const char *burst = sz_ctl_value(&c->args, "burst"), *dry = sz_ctl_value(&c->args, "dry-run");
+	const char *burst = sz_ctl_value(&c->args, "burst"),
+		   *dry = sz_ctl_value(&c->args, "dry-run");
 	struct sz_limit_change change = {.rate = sz_ctl_value(&c->args, "rate"), .dry_run = -1};
 	struct sz_limit_row row;
 	struct sz_error e;
