@@ -112,7 +112,7 @@ for family in 4 6; do
 	: >"$LAB_DIR/access.log"
 done
 expect_ok "the daemon is as well as before" guard_alive
-expect_contains "$(guard_ctl sources --sort denials -n 1)" "198.18." "sources names one of them"
+expect_contains "$(guard_ctl sources --in 198.18.0.0/15 -n 1)" "198.18." "sources names one of them"
 
 # ---- it stays in the lab ------------------------------------------------------------------------
 refuses() { # NAME TEXT OPTION...
