@@ -102,7 +102,8 @@ TEST(challenges_follow_rfc_9449_where_bound_tokens_are_taken)
 	char line[256], brief[SZ_BRIEF_MAX];
 	size_t n;
 
-	dpop = (struct sz_http_dpop){"EdDSA ES256", "0123456789abcdef0123456789abcdef"};
+	dpop = (struct sz_http_dpop){.algs = "EdDSA ES256",
+				     .nonce = "0123456789abcdef0123456789abcdef"};
 	for (size_t i = 0; i < SZ_ARRAY_LEN(own); i++) {
 		EXPECT_TRUE(answer(own[i].why) > 0);
 		snprintf(line, sizeof(line),
