@@ -72,6 +72,10 @@ static struct sz_hist hist;
 static u64 denials[SZ_REASON_MAX], monitored[SZ_REASON_MAX];
 static struct sz_view_service services[1];
 static struct sz_view_route routes[2];
+static const struct sz_view_limit limits[] = {
+	{"shop/source@partner", {.admitted = 11, .refused = 22, .dry = 33, .spare = 44}},
+	{"other", {.refused = 5}},
+};
 
 static void render(struct sz_expo *x)
 {
@@ -84,7 +88,7 @@ static void render(struct sz_expo *x)
 	view = (struct sz_gateway_view){
 		.latency = &hist, .verifying = &hist, .policy = &hist, .reinject = &hist,
 		.routes = routes, .n_routes = 2, .services = services, .n_services = 1,
-		.sampled = true, .n_maps = 2, .audit_seq = 12, .audit_synced = 10,
+		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2, .audit_seq = 12, .audit_synced = 10,
 		.maps = {{"sz_grants", 5, 10, true}, {"sz_half", 0, 7, false}},
 	};
 	view.counters[SZ_R_HIT] = 77;
@@ -103,6 +107,11 @@ TEST(view_is_told_by_its_figures)
 	EXPECT_TRUE(!strstr(x.out.data, "route=\"other\""));
 	EXPECT_CONTAINS(x.out.data,
 			"subzero_denials_total{service=\"sh\\\"op\",reason=\"no_token\"} 4\n");
+	EXPECT_CONTAINS(x.out.data, "_limit_admitted_total{limit=\"shop/source@partner\"} 11\n");
+	EXPECT_CONTAINS(x.out.data, "_limit_refused_total{limit=\"shop/source@partner\"} 22\n");
+	EXPECT_CONTAINS(x.out.data, "_would_refuse_total{limit=\"shop/source@partner\"} 33\n");
+	EXPECT_CONTAINS(x.out.data, "_limit_spare_total{limit=\"shop/source@partner\"} 44\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_limit_refused_total{limit=\"other\"} 5\n");
 	EXPECT_CONTAINS(x.out.data, "subzero_map_entries{map=\"grants\"} 5\n");
 	EXPECT_TRUE(!strstr(x.out.data, "subzero_map_entries{map=\"half\"}"));
 	EXPECT_CONTAINS(x.out.data, "subzero_map_capacity{map=\"half\"} 7\n");

@@ -274,6 +274,59 @@ TEST(names_are_bounded_whatever_the_configuration_has)
 	sz_conf_free(large);
 }
 
+/* Each limit counts its slot's number, in the words of the counter and on different CPUs. */
+static void count_limits(void)
+{
+	struct sz_limit_count *c = sz_calloc((size_t)sz_kern_cpus(), sizeof(*c));
+
+	for (u32 slot = 1; slot < SZ_LIMITS_MAX; slot++) {
+		c[0] = (struct sz_limit_count){.admitted = slot, .refused = 2, .dry = 3};
+		c[sz_kern_cpus() - 1].spare = 4;
+		EXPECT_EQ(sz_map_put(g.kern, SZ_MAP_LIMIT_COUNTS, &slot, c), 0);
+	}
+	free(c);
+}
+
+TEST(limits_are_told_by_name_and_beyond_a_bound_together)
+{
+	struct sz_buf b = {0};
+	struct sz_conf *c;
+	u64 sum = 0, slots = 0;
+	size_t i;
+
+	set_up();
+	sz_buf_printf(&b, "limits: {misses: 9/s, source_misses: none}\n" HEAD);
+	for (i = 0; i < 300; i++)
+		sz_buf_printf(&b, "- name: s%03zu\n  address: \"*:%zu\"\n  limits: {total: 5/s}\n"
+				  "  routes: [{path: /, public: true}]\n", i, 1000 + i);
+	c = conf_of(b.data);
+	ASSERT_TRUE(c != NULL);
+	ASSERT_EQ(sz_limits_put(g.kern, c, &e), 0);
+	sz_limits_drop(g.kern, c);
+	count_limits();
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	ASSERT_EQ(v.n_limits, SZ_VIEW_LIMITS + 1);
+	EXPECT_STREQ(v.limits[0].name, "misses");
+	EXPECT_STREQ(v.limits[1].name, "s000/total");
+	EXPECT_EQ(v.limits[1].count.refused, 2);
+	EXPECT_EQ(v.limits[1].count.dry, 3);
+	EXPECT_EQ(v.limits[1].count.spare, 4);
+	EXPECT_STREQ(v.limits[SZ_VIEW_LIMITS].name, "other");
+	EXPECT_EQ(v.limits[SZ_VIEW_LIMITS].count.refused, 2 * (302 - SZ_VIEW_LIMITS));
+	for (i = 0; i < v.n_limits; i++)
+		sum += v.limits[i].count.admitted;
+	for (i = 1; i <= 302; i++)
+		slots += i;
+	EXPECT_EQ(sum, slots);
+	/* Fewer again: what is gone is not told. */
+	ASSERT_EQ(sz_limits_put(g.kern, first, &e), 0);
+	sz_limits_drop(g.kern, first);
+	ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+	EXPECT_EQ(v.n_limits, first->n_limits);
+	sz_conf_free(c);
+	sz_buf_done(&b);
+}
+
 TEST(audit_lag_is_the_age_of_what_is_not_on_disk)
 {
 	struct sz_audit_record r = {.type = SZ_AUDIT_ADMIN, .wall_ns = sz_wall_ns(), .detail = "x"};

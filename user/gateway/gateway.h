@@ -135,7 +135,13 @@ struct sz_view_expiry {
 	u64 grants_removed, bans_removed; /* since the daemon started */
 };
 
-#define SZ_VIEW_MAPS 24
+#define SZ_VIEW_MAPS   24
+#define SZ_VIEW_LIMITS 256 /* rate limits with a name of their own; further ones share "other" */
+
+struct sz_view_limit {
+	const char *name; /* "shop/source@partner" */
+	struct sz_limit_count count;
+};
 
 /* How things stand. Pointers are good until the loop goes on. Times in ns. */
 struct sz_gateway_view {
@@ -159,6 +165,8 @@ struct sz_gateway_view {
 	size_t n_services;
 	struct sz_view_issuer issuers[SZ_ISSUERS_MAX];
 	size_t n_issuers;
+	const struct sz_view_limit *limits; /* by name, "other" last */
+	size_t n_limits;
 };
 /* 0, or -errno where the kernel's counters cannot be read. sz_gateway_observe() comes first. */
 int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret);

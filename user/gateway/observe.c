@@ -45,6 +45,8 @@ struct sz_observer {
 	u64 grants[SZ_VIEW_GRANTS];
 	u64 round_ns, sampled_ns; /* begin of this round, end of the last one */
 	bool routes_known, resting;
+	struct sz_limit_row *limit_rows;
+	struct sz_view_limit limits[SZ_VIEW_LIMITS + 1];
 	u64 mark_seq, mark_ns; /* an audit record, and a time at which it was there */
 };
 
@@ -330,6 +332,7 @@ void sz_observer_free(struct sz_observer *o)
 	if (!o)
 		return;
 	free_tables(o);
+	free(o->limit_rows);
 	free(o);
 }
 
@@ -378,6 +381,34 @@ static void look_at_issuers(const struct sz_gateway *g, struct sz_gateway_view *
 	}
 }
 
+static int look_at_limits(struct sz_gateway *g, struct sz_gateway_view *v)
+{
+	struct sz_observer *o = g->observer;
+	size_t n, i;
+	int r;
+
+	free(o->limit_rows);
+	o->limit_rows = NULL;
+	r = sz_limits_read(g->kern, &o->limit_rows, &n);
+	if (r)
+		return r;
+	v->limits = o->limits;
+	v->n_limits = n > SZ_VIEW_LIMITS ? SZ_VIEW_LIMITS + 1 : n;
+	for (i = 0; i < n; i++) {
+		const struct sz_limit_count *c = &o->limit_rows[i].count;
+		struct sz_view_limit *l = &o->limits[i < SZ_VIEW_LIMITS ? i : SZ_VIEW_LIMITS];
+
+		if (i <= SZ_VIEW_LIMITS)
+			*l = (struct sz_view_limit){
+				i < SZ_VIEW_LIMITS ? o->limit_rows[i].limit.name : OTHER, {0}};
+		l->count.admitted += c->admitted;
+		l->count.refused += c->refused;
+		l->count.dry += c->dry;
+		l->count.spare += c->spare;
+	}
+	return 0;
+}
+
 int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 {
 	u64 now = sz_boot_ns(), beat = __atomic_load_n(&g->cfg->heartbeat_ns, __ATOMIC_RELAXED);
@@ -412,6 +443,8 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 	r = sz_kern_counters(g->kern, SZ_MAP_COUNTERS, ret->counters);
 	if (!r)
 		r = sz_kern_counters(g->kern, SZ_MAP_LOST, ret->lost);
+	if (!r)
+		r = look_at_limits(g, ret);
 	look_at_maps(g, ret);
 	look_at_issuers(g, ret);
 	return r;

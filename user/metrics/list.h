@@ -23,6 +23,14 @@
 	X(LOST, COUNTER, "subzero_events_lost_total", "reason",                                    \
 	  "Refusals without a record of their own, since the maps were made: "                     \
 	  "beyond `audit.denials`, or the ring to the daemon was full.")                           \
+	X(LIMIT_ADMITTED, COUNTER, "subzero_limit_admitted_total", "limit",                        \
+	  "What a rate limit let pass, since the limit was made.")                                 \
+	X(LIMIT_REFUSED, COUNTER, "subzero_limit_refused_total", "limit",                          \
+	  "What it refused.")                                                                      \
+	X(LIMIT_WOULD, COUNTER, "subzero_limit_would_refuse_total", "limit",                       \
+	  "What it would have refused but for its dry run.")                                       \
+	X(LIMIT_SPARE, COUNTER, "subzero_limit_spare_total", "limit",                              \
+	  "Requests that found no room for a bucket and asked the spare one.")                     \
 	/* the daemon's part */                                                                    \
 	X(MISSES, COUNTER, "subzero_misses_total", "",                                             \
 	  "Frames that the kernel has handed to the daemon.")                                      \

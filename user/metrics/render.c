@@ -103,6 +103,46 @@ static void denials(struct sz_expo *x, const struct sz_gateway_view *v, enum sz_
 	}
 }
 
+static void of_limits(struct sz_expo *x, const struct sz_gateway_view *v, enum sz_metric m,
+		      u64 (*value)(const struct sz_limit_count *c))
+{
+	size_t i;
+
+	family(x, m);
+	for (i = 0; i < v->n_limits; i++) {
+		sz_expo_label(x, "limit", v->limits[i].name);
+		sz_expo_u64(x, value(&v->limits[i].count));
+	}
+}
+
+static u64 limit_admitted(const struct sz_limit_count *c)
+{
+	return c->admitted;
+}
+
+static u64 limit_refused(const struct sz_limit_count *c)
+{
+	return c->refused;
+}
+
+static u64 limit_would(const struct sz_limit_count *c)
+{
+	return c->dry;
+}
+
+static u64 limit_spare(const struct sz_limit_count *c)
+{
+	return c->spare;
+}
+
+static void limits(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	of_limits(x, v, SZ_METRIC_LIMIT_ADMITTED, limit_admitted);
+	of_limits(x, v, SZ_METRIC_LIMIT_REFUSED, limit_refused);
+	of_limits(x, v, SZ_METRIC_LIMIT_WOULD, limit_would);
+	of_limits(x, v, SZ_METRIC_LIMIT_SPARE, limit_spare);
+}
+
 static void decisions(struct sz_expo *x, const struct sz_gateway_view *v)
 {
 	reasons(x, SZ_METRIC_VERDICTS, v->counters, true);
@@ -110,6 +150,7 @@ static void decisions(struct sz_expo *x, const struct sz_gateway_view *v)
 	denials(x, v, SZ_METRIC_DENIALS);
 	denials(x, v, SZ_METRIC_MONITORED);
 	reasons(x, SZ_METRIC_LOST, v->lost, false);
+	limits(x, v);
 }
 
 /* ---- the daemon's part ---------------------------------------------------------------------- */
