@@ -36,7 +36,7 @@ struct sender {
 
 static struct {
 	struct sender sender[2];
-	int (*attempt)(struct sender *s); /* XDP action that decides, or -1: it did not come so far */
+	int (*attempt)(struct sender *s); /* XDP action that decides; -1: it did not get so far */
 	int refusal;                      /* that action, where the limit refuses */
 	atomic_uint mark, stop;
 	_Atomic u64 cost, burst; /* of the mark; ns */

@@ -152,6 +152,10 @@ many_paths 1000
 wait_until 30 eval '[ "$(metric "$(denied bad_token)")" = 1000 ]'
 expect_eq "$(metric "$(denied bad_token)")" 1000 "a thousand tokens on a thousand paths are refused"
 expect_eq "$(($(series | wc -l) - before))" 1 "one series more: the reason that is new"
+for limit in misses source_misses; do
+	many=$(metric "subzero_limit_admitted_total{limit=\"$limit\"}")
+	expect_ok "and each was counted by the limit $limit ($many)" [ "$many" -ge 1000 ]
+done
 expect_eq "$(series | grep -cE 'path-|tok\.en|alice|carol|10\.99')" 0 \
 	"no path, token, principal or address is in any of them"
 expect_eq "$(series | sort | uniq -d)" "" "none comes twice"
@@ -225,6 +229,8 @@ expect_ok "attached again, all is well" doctor
 
 rm -f "$GUARD_PINS/link_tcx_$LAB_SERVER_IF"
 lab_server tc qdisc del dev $LAB_SERVER_IF clsact 2>/dev/null
+# The kernel lets go of a link whose pin is gone by a work queue of its own.
+wait_until 30 eval 'doctor | grep -q "no connection becomes known"'
 expect_finding bad "interface $LAB_SERVER_IF" "a missing egress program is found"
 expect_contains "$(doctor)" "no connection becomes known" "and what that means"
 guard_ctl detach $LAB_SERVER_IF >/dev/null

@@ -88,7 +88,8 @@ static void render(struct sz_expo *x)
 	view = (struct sz_gateway_view){
 		.latency = &hist, .verifying = &hist, .policy = &hist, .reinject = &hist,
 		.routes = routes, .n_routes = 2, .services = services, .n_services = 1,
-		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2, .audit_seq = 12, .audit_synced = 10,
+		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2,
+		.audit_seq = 12, .audit_synced = 10,
 		.maps = {{"sz_grants", 5, 10, true}, {"sz_half", 0, 7, false}},
 	};
 	view.counters[SZ_R_HIT] = 77;

@@ -43,9 +43,9 @@ void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), vo
 int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg,
 			  struct sz_error *e);
 /*
- * The rate limits: as JSON (a new reference, NULL where the maps cannot be read), set until the next
- * reload, reset; the last two go on record. See limits/limits.h and docs/limits.md. A reset returns
- * how many buckets held something back.
+ * The rate limits: as JSON (a new reference, NULL where the maps cannot be read), set until the
+ * next reload, reset; the last two go on record. See limits/limits.h and docs/limits.md. A reset
+ * returns how many buckets held something back.
  */
 struct sz_limit_change;
 struct sz_limit_subject;
