@@ -20,11 +20,11 @@ DEFS     := -D_GNU_SOURCE -DSZ_VERSION='"$(VERSION)"'
 CPPFLAGS := $(DEFS) -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
 ALLC     := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN)
-LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -llmdb -lpthread -lm
+LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -llmdb -lmaxminddb -lpthread -lm
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry hash wheel kern net pool jose cel rebac policy audit apikey \
+ROOMS    := core codec config telemetry hash wheel kern net pool jose cel geo rebac policy audit apikey \
            fetch store revoke http dpop web idp api limits verify gateway control metrics fga signals ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)

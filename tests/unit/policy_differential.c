@@ -7,7 +7,10 @@
  * where.
  */
 #include "harness.h"
+#include "mmdb.h"
 #include "native.h"
+
+#include <unistd.h>
 
 #include "policy/policy.h"
 
@@ -78,9 +81,23 @@ static void add_time(struct sz_buf *b)
 	}
 }
 
+static void add_location(struct sz_buf *b)
+{
+	sz_buf_printf(b, "%s",
+		      PICK("request.location.country == \"DE\"", "has(request.location.country)",
+			   "request.location.country in [\"FR\", \"DE\"]",
+			   "request.location.asn == 64500", "size(request.location) == 0",
+			   "request.location.latitude > 50.0",
+			   "request.location.country == claims.a",
+			   "has(request.location.city) && request.path == \"/a\""));
+}
+
 static void add_atom(struct sz_buf *b)
 {
-	switch (below(8)) {
+	switch (below(9)) {
+	case 8:
+		add_location(b);
+		break;
 	case 0:
 	case 1:
 		add_time(b);
@@ -193,6 +210,36 @@ static struct world {
 	u64 hits, asked, refused, remembered;
 } w;
 
+static char database[64];
+
+/* Where sources are: random prefixes, so that each edge comes between some of them. */
+static void new_database(void)
+{
+	static struct mmdb m;
+	u32 i, record;
+	char prefix[64];
+
+	mmdb_init(&m, below(4) ? 6 : 4);
+	for (i = 0; i < 6; i++) {
+		record = mmdb_record(&m, &(struct mmdb_place){
+						 .country = below(4) ? PICK("DE", "FR", "1") : NULL,
+						 .city = below(2) ? "Berlin" : NULL,
+						 .asn = below(2) ? 64500 : 0,
+						 .position = below(2),
+						 .latitude = 40 + below(20)});
+		/* A longer prefix comes later, or covers what came before: either way it is a tree. */
+		if (i < 4 || m.version == 4)
+			snprintf(prefix, sizeof(prefix), "10.0.0.%u/%u", below(4), 2 + i * 5 + below(5));
+		else
+			snprintf(prefix, sizeof(prefix), "2001:db8::%u/%u", below(4),
+				 i == 4 ? 20 + below(40) : 110 + below(19));
+		mmdb_add(&m, prefix, record);
+	}
+	snprintf(database, sizeof(database), "/tmp/sz-differential.%d.mmdb", (int)getpid());
+	ASSERT_EQ(mmdb_write(&m, database), 0);
+	mmdb_done(&m);
+}
+
 /* Somebody's relationships, different in each epoch. */
 static int related(void *arg, const struct sz_policy_question *q, bool *ret, struct sz_error *e)
 {
@@ -219,7 +266,11 @@ static void begin_policy(void)
 
 	n_turns = 0;
 	sz_buf_printf(&b, "interfaces: [eth0]\nissuers: [{issuer: i, jwks: k, audiences: a}]\n"
-			  "rebac: {}\npolicy:\n  store: s\n  risk:\n");
+			  "rebac: {}\npolicy:\n  store: s\n");
+	new_database();
+	if (below(8))
+		sz_buf_printf(&b, "  location: {database: %s}\n", database);
+	sz_buf_printf(&b, "  risk:\n");
 	for (i = 0; i < 3; i++) {
 		sz_buf_printf(&b, "  - {name: s%zu, weight: %u, when: '", i, 1 + below(3));
 		add_condition(&b, 1);
@@ -236,6 +287,7 @@ static void begin_policy(void)
 	if (!w.conf || sz_policy_new(w.conf, &w.policy, &e))
 		printf("# %s\n%s\n", e.msg, b.data);
 	sz_buf_done(&b);
+	unlink(database);
 	ASSERT_TRUE(w.conf && w.policy);
 	w.svc = &w.conf->services[0];
 	sz_policy_relations(w.policy, related, &w.epoch);
@@ -277,8 +329,8 @@ static struct sz_addr source(void)
 {
 	struct sz_addr a;
 
-	sz_addr_parse(PICK("10.0.0.1", "10.0.0.2", "10.9.9.9", "192.168.0.5", "2001:db8::1",
-			   "2001:db8:8000::2"),
+	sz_addr_parse(PICK("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.7.1", "10.9.9.9", "192.168.0.5", "2001:db8::1",
+			   "2001:db8::3", "2001:db8:8000::2"),
 		      &a);
 	return a;
 }

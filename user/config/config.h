@@ -145,6 +145,7 @@ struct sz_conf_table {
 
 #define SZ_CONF_CONDITIONS_MAX 16
 #define SZ_CONF_SIGNALS_MAX    64
+#define SZ_CONF_LOCATIONS_MAX  4
 #define SZ_CONF_WEIGHT_MAX     1000000
 #define SZ_CONF_ACR_MAX        100 /* bytes of all acr values of a route */
 #define SZ_CONF_VARS_MAX       8   /* variables of a path */
@@ -277,6 +278,9 @@ struct sz_conf {
 		size_t n_files;
 		struct sz_conf_table *tables;
 		size_t n_tables;
+		char **locations;    /* MaxMind databases; the file may give them relative to itself */
+		size_t n_locations;
+		u32 location_line;
 		char *store;         /* of relationships, by its name; NULL: none */
 		struct sz_conf_signal *signals;
 		size_t n_signals;

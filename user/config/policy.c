@@ -336,10 +336,39 @@ static int read_tables(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 	return 0;
 }
 
+static int read_databases(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj)
+{
+	struct sz_conf *c = obj;
+	size_t i;
+	char *path;
+	int err = sz_conf_read_texts(r, f, v, obj);
+
+	c->policy.location_line = sz_conf_line(v);
+	for (i = 0; !err && i < c->policy.n_locations; i++) {
+		path = beside(r->name, c->policy.locations[i]);
+		free(c->policy.locations[i]);
+		c->policy.locations[i] = path;
+	}
+	return err;
+}
+
+static const struct sz_conf_field location_fields[] = {
+	{"database", read_databases, TOP(locations), .required = true,
+	 .n_off = offsetof(struct sz_conf, policy.n_locations), .max = SZ_CONF_LOCATIONS_MAX},
+};
+
+static int read_location(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj)
+{
+	return sz_conf_map(r, f->key, v, location_fields, SZ_ARRAY_LEN(location_fields), obj);
+}
+
 static const struct sz_conf_field policy_fields[] = {
 	{"include", sz_conf_read_texts, TOP(include),
 	 .n_off = offsetof(struct sz_conf, policy.n_include), .max = SZ_CONF_LIST_MAX},
 	{"tables", .read = read_tables},
+	{"location", .read = read_location},
 	{"store", sz_conf_read_text, TOP(store), .max = 64},
 	{"risk", .read = read_signals},
 };
@@ -367,6 +396,7 @@ void sz_conf_policy_done(struct sz_conf *c)
 		free(c->policy.tables[i].file);
 	}
 	free(c->policy.tables);
+	sz_conf_texts_free(c->policy.locations, c->policy.n_locations);
 	sz_conf_texts_free(c->policy.include, c->policy.n_include);
 	sz_conf_texts_free(c->policy.files, c->policy.n_files);
 	free(c->policy.store);

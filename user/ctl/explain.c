@@ -260,6 +260,18 @@ static void explain_where(struct explain *x, const struct sz_conf_route *route, 
 		     sz_ctl_time(a->until_ns / 1000000000, until));
 }
 
+/* What request.location holds. */
+static void explain_location(struct explain *x)
+{
+	struct sz_buf place = {0};
+
+	if (sz_ctl_has(&x->c->args, "source"))
+		sz_policy_place(sz_verifier_policy(x->verifier), &x->at.source, &place);
+	if (place.len)
+		step(x, "location", "ok", "%s", place.data);
+	sz_buf_done(&place);
+}
+
 /* In the order of the kernel: route, then token, then what the route asks for. */
 static void explain_policy(struct explain *x)
 {
@@ -288,6 +300,7 @@ static void explain_policy(struct explain *x)
 		return;
 	}
 	sz_policy_relations(sz_verifier_policy(x->verifier), ask_daemon, x);
+	explain_location(x);
 	if (bad || !x->token.len) {
 		sz_policy_decide(policy, x->svc, NULL, &req, &x->at, &x->ruling);
 	} else {

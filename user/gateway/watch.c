@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Policy files and tables, reloaded when they change: inotify on their directories, since an editor
+ * Policy files, tables and databases of locations, reloaded when they change: inotify on their directories, since an editor
  * and sz_file_replace() put a new file in the old one's place. In the loop's thread. A file that is
  * being written is waited for; a bad one leaves the old policy in force, as any reload.
  */
@@ -31,6 +31,9 @@ static bool concerns(const struct sz_conf *c, const char *name)
 			return true;
 	for (i = 0; i < c->policy.n_tables; i++)
 		if (names(c->policy.tables[i].file, name))
+			return true;
+	for (i = 0; i < c->policy.n_locations; i++)
+		if (names(c->policy.locations[i], name))
 			return true;
 	return c->policy.n_files && name[0] != '.' && n > 5 && !strcmp(name + n - 5, ".yaml");
 }
@@ -71,7 +74,7 @@ void sz_watch_files(struct sz_gateway *g)
 	size_t i;
 
 	sz_watch_end(g);
-	if (!c->policy.n_files && !c->policy.n_tables)
+	if (!c->policy.n_files && !c->policy.n_tables && !c->policy.n_locations)
 		return;
 	g->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (g->watch_fd < 0) {
@@ -83,6 +86,8 @@ void sz_watch_files(struct sz_gateway *g)
 		watch(g, c->policy.files[i]);
 	for (i = 0; i < c->policy.n_tables; i++)
 		watch(g, c->policy.tables[i].file);
+	for (i = 0; i < c->policy.n_locations; i++)
+		watch(g, c->policy.locations[i]);
 	g->watch = sz_net_watch_new(g->loop, g->watch_fd, SZ_NET_IN, on_change, g);
 }
 

@@ -29,6 +29,7 @@ static const struct {
 	[SLOT_QUERY] = {"request.query", "string"},
 	[SLOT_HEADERS] = {"request.headers", "map(string, string)"},
 	[SLOT_SOURCE] = {"request.source", "net.IP"},
+	[SLOT_LOCATION] = {"request.location", "map(string, dyn)"},
 	[SLOT_TIME] = {"request.time", "timestamp"},
 };
 
@@ -278,6 +279,9 @@ static void make_digest(struct sz_policy *p)
 	}
 	add_text(&h, tables);
 	free(tables);
+	add_number(&h, p->n_locations);
+	for (i = 0; i < p->n_locations; i++)
+		sz_sha256_update(&h, sz_geo_digest(p->locations[i]), SZ_SHA256_LEN);
 	sz_sha256_final(&h, p->digest);
 }
 
@@ -292,6 +296,8 @@ int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_err
 	err = declare(env, p, e);
 	if (!err)
 		err = sz_policy_tables(p, e);
+	if (!err)
+		err = sz_policy_locations(p, e);
 	if (!err)
 		err = compile_all(p, env, e);
 	sz_cel_env_free(env);
@@ -351,6 +357,7 @@ void sz_policy_free(struct sz_policy *p)
 		free(p->challenges[i]);
 	sz_cel_arena_done(&p->arena);
 	json_decref(p->tables);
+	sz_policy_locations_done(p);
 	sz_policy_zones_done(&p->zones);
 	free(p);
 }

@@ -128,14 +128,23 @@ void sz_policy_eval(struct judge *j, const struct sz_cel_program *p, struct sz_c
 	if (ret->type == SZ_CEL_UNKNOWN)
 		return;
 	/*
-	 * A value may do without either of the two but not without both: what is left out once is
-	 * left out when the other is tried.
+	 * A value may do without any of the three but not without all of them: what is left out once is
+	 * left out when the others are tried.
 	 */
 	if (!b.source_opaque && b.source_bits && sz_cel_program_uses(p, SLOT_SOURCE)) {
 		if (depends(j, p, slots, SLOT_SOURCE, ret)) {
 			if (b.source_bits > j->source_bits)
 				j->source_bits = b.source_bits;
 		} else if (sz_cel_unknown(&j->scratch, "request.source", &slots[SLOT_SOURCE])) {
+			*ret = (struct sz_cel_value){.type = SZ_CEL_ERROR};
+			return;
+		}
+	}
+	if (j->location_bits && sz_cel_program_uses(p, SLOT_LOCATION)) {
+		if (depends(j, p, slots, SLOT_LOCATION, ret)) {
+			if (j->location_bits > j->source_bits)
+				j->source_bits = j->location_bits;
+		} else if (sz_cel_unknown(&j->scratch, "request.location", &slots[SLOT_LOCATION])) {
 			*ret = (struct sz_cel_value){.type = SZ_CEL_ERROR};
 			return;
 		}

@@ -112,6 +112,12 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 /* The challenge with this number (from 1): what its answer says beside the reason; or NULL. */
 const char *sz_policy_challenge(const struct sz_policy *p, u32 n);
 
+/*
+ * Where the source is, in words: "country DE, city Berlin (of 10.0.0.0/8)". Adds nothing where there
+ * are no databases.
+ */
+void sz_policy_place(const struct sz_policy *p, const struct sz_addr *source, struct sz_buf *ret);
+
 /* The same routes as nodes of the kernel's LPM trie (see struct sz_route_key). */
 struct sz_policy_node {
 	struct sz_route_key key;

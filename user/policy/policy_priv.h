@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "cel/cel.h"
+#include "geo/geo.h"
 #include "policy/policy.h"
 
 /* ---- claims.c ------------------------------------------------------------------------------- */
@@ -33,7 +34,7 @@ struct sz_policy_var {
 size_t sz_policy_vars(const struct sz_conf_route *t, const char *path, size_t n,
 		      struct sz_policy_var ret[SZ_CONF_VARS_MAX]);
 
-/* ---- compiled: compile.c, template.c, tables.c, zones.c ------------------------------------- */
+/* ---- compiled: compile.c, template.c, tables.c, location.c, zones.c ------------------------- */
 
 /* Variables of conditions, by slot. */
 enum slot {
@@ -53,6 +54,7 @@ enum slot {
 	SLOT_QUERY,
 	SLOT_HEADERS,
 	SLOT_SOURCE,
+	SLOT_LOCATION,
 	SLOT_TIME,
 	SLOTS,
 };
@@ -100,6 +102,8 @@ struct sz_policy {
 	struct sz_cel_arena arena; /* of the tables */
 	json_t *tables;            /* what their values point into */
 	struct sz_cel_value attributes;
+	struct sz_geo *locations[SZ_CONF_LOCATIONS_MAX];
+	u32 n_locations;
 	struct zones zones;
 	u8 digest[32]; /* of all that decides */
 	sz_policy_relation_fn relation;
@@ -117,10 +121,13 @@ int sz_policy_fail(const struct sz_conf_cel *c, size_t offset, struct sz_error *
 		   ...) SZ_PRINTF(4, 5);
 /* Reads every table; fills tables and attributes. */
 int sz_policy_tables(struct sz_policy *p, struct sz_error *e);
+/* Opens the databases; -errno with *e "FILE:LINE: ...". */
+int sz_policy_locations(struct sz_policy *p, struct sz_error *e);
+void sz_policy_locations_done(struct sz_policy *p);
 int sz_policy_zone(void *zones, const char *name, const u8 **ret, size_t *ret_n);
 void sz_policy_zones_done(struct zones *z);
 
-/* ---- one judgement: judge.c, slots.c -------------------------------------------------------- */
+/* ---- one judgement: judge.c, slots.c, location.c -------------------------------------------- */
 
 enum known {
 	KNOWN_TOKEN, /* and nothing of the request */
@@ -141,7 +148,8 @@ struct judge {
 	struct sz_cel_arena arena;   /* of the slots */
 	struct sz_cel_arena scratch; /* of one evaluation */
 	struct sz_cel_value slots[SLOTS];
-	bool prepared; /* the slots are filled */
+	bool prepared;     /* the slots are filled */
+	u32 location_bits; /* of the source that the location is about */
 	/* of the route that is judged */
 	u16 route;
 	enum sz_reason reason;
@@ -161,6 +169,8 @@ void sz_policy_judge_done(struct judge *j);
 enum outcome sz_policy_judge(struct judge *j, u16 route);
 /* Fills the slots for j->route; false: no memory. */
 bool sz_policy_slots(struct judge *j);
+/* Fills the location's slot and location_bits; false: no memory. */
+bool sz_policy_location(struct judge *j);
 
 /* ---- eval.c --------------------------------------------------------------------------------- */
 
