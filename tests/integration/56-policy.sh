@@ -17,6 +17,7 @@ GUARD_TOP="limits: {misses: 1000000/s, source_misses: 1000000/s}
 policy:
   store: docs
   tables: {staff: staff.csv}
+  location: {database: places.mmdb}
   risk:
     - {name: tor, when: 'has(claims.tor) && claims.tor', weight: 60}
 rebac: {}"
@@ -28,6 +29,7 @@ GUARD_ROUTES=$(
       - {path: /closing, when: 'request.time < timestamp("$(date -u -d "@$soon" +%FT%TZ)")'}
       - {path: /near, when: 'cidr("$LAB_CLIENT4/32").containsIP(request.source)'}
       - {path: /staff, when: 'attributes.staff[principal].group == "ops"'}
+      - {path: /home, when: 'request.location.country == "DE"'}
       - {path: /device, when: 'request.headers["x-device"] == "laptop"'}
       - {path: /strong, step_up: {acr_values: [urn:mfa], max_age: 5m}}
       - {path: /risky, risk: {deny: 50}}
@@ -37,6 +39,7 @@ END
 )
 mkdir -p "$LAB_DIR/guard"
 printf 'name,group\nann,ops\n' >"$LAB_DIR/guard/staff.csv"
+build/tools/sz-mmdb "$LAB_DIR/guard/places.mmdb" "$LAB_CLIENT4/24=DE" 2001::/16=FR || exit 1
 guard_files || exit 1
 expect_ok "the configuration is valid" "$GUARD_BUILD/subzerod" --check-config \
 	-c "$GUARD_DIR/guard.yaml"
@@ -85,6 +88,26 @@ hits "an attribute from a file counts, by the token alone" 200 /staff "$gold"
 printf 'name,group\nann,guests\n' >"$GUARD_DIR/staff.csv"
 is_refused() { [ "$(guard_status /staff "$gold")" = 403 ]; }
 expect_ok "a change of the file is in force without a reload by hand" wait_until 10 is_refused
+
+# ---- where the source is ------------------------------------------------------------------------
+GUARD_FAMILY=4 asks "a source in the right country" 200 /home "$gold"
+GUARD_FAMILY=4 hits "is remembered with the request line" 200 /home "$gold"
+GUARD_FAMILY=6 asks "but not for a source that is elsewhere" 403 /home "$gold"
+expect_contains "$(guard_ctl explain --service shop --path /home --source "$LAB_CLIENT4" --token - <<<"$gold")" \
+	"country DE (of " "explain shows the location"
+GUARD_FAMILY=4 guard_status /home "$gold" >/dev/null
+head -c 300 /dev/zero >"$GUARD_DIR/places.mmdb" # in place, with what is no database
+is_said() { grep -q 'not a MaxMind database' "$LAB_DIR/subzerod.log"; }
+expect_ok "a file that is no database is said to be none" wait_until 10 is_said
+GUARD_FAMILY=4 hits "and the old one stays in force" 200 /home "$gold"
+cp "$GUARD_DIR/places.mmdb" "$GUARD_DIR/bad.mmdb"
+sed 's/^  location: .*/  location: {database: bad.mmdb}/' "$GUARD_DIR/guard.yaml" >"$GUARD_DIR/bad.yaml"
+out=$("$GUARD_BUILD/subzerod" --check-config -c "$GUARD_DIR/bad.yaml" 2>&1)
+expect_eq $? 1 "the configuration with it is not valid"
+expect_contains "$out" "bad.mmdb: not a MaxMind database" "and says why"
+build/tools/sz-mmdb "$GUARD_DIR/places.mmdb" "$LAB_CLIENT4/24=FR" || exit 1
+is_abroad() { [ "$(GUARD_FAMILY=4 guard_status /home "$gold")" = 403 ]; }
+expect_ok "a new database ends what was remembered under the old one" wait_until 10 is_abroad
 
 # ---- step-up and risk ---------------------------------------------------------------------------
 strong=$(guard_mint ann x --claim acr=urn:mfa --claim "auth_time=$(date +%s)")
