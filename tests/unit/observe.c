@@ -327,6 +327,27 @@ TEST(limits_are_told_by_name_and_beyond_a_bound_together)
 	sz_buf_done(&b);
 }
 
+TEST(what_a_limit_takes_back_at_once_makes_no_counter_fall)
+{
+	struct sz_limit_count *c = sz_calloc((size_t)sz_kern_cpus(), sizeof(*c));
+	struct sz_limit_row row;
+	static const struct {
+		u64 counted, told;
+	} step[] = {{1000, 1000}, {1001, 1001}, {1000, 1001}, {1002, 1002}, {3, 3}};
+
+	set_up();
+	ASSERT_EQ(sz_limits_put(g.kern, first, &e), 0);
+	ASSERT_EQ(sz_limits_find(g.kern, "misses", &row, &e), 0);
+	for (size_t i = 0; i < SZ_ARRAY_LEN(step); i++) {
+		c[0].admitted = step[i].counted;
+		EXPECT_EQ(sz_map_put(g.kern, SZ_MAP_LIMIT_COUNTS, &row.slot, c), 0);
+		ASSERT_EQ(sz_gateway_look(&g, &v), 0);
+		EXPECT_STREQ(v.limits[0].name, "misses");
+		EXPECT_EQ(v.limits[0].count.admitted, step[i].told);
+	}
+	free(c);
+}
+
 TEST(audit_lag_is_the_age_of_what_is_not_on_disk)
 {
 	struct sz_audit_record r = {.type = SZ_AUDIT_ADMIN, .wall_ns = sz_wall_ns(), .detail = "x"};

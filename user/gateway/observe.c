@@ -47,6 +47,10 @@ struct sz_observer {
 	bool routes_known, resting;
 	struct sz_limit_row *limit_rows;
 	struct sz_view_limit limits[SZ_VIEW_LIMITS + 1];
+	struct {
+		u32 id;
+		u64 admitted;
+	} told[SZ_LIMITS_MAX]; /* by slot */
 	u64 mark_seq, mark_ns; /* an audit record, and a time at which it was there */
 };
 
@@ -381,6 +385,22 @@ static void look_at_issuers(const struct sz_gateway *g, struct sz_gateway_view *
 	}
 }
 
+/*
+ * What a limit admitted is taken back at once where another limit refuses the same request: a look
+ * in between must not make the counter fall by what each CPU has under way. A larger fall is a slot
+ * that counts anew.
+ */
+static u64 admitted_of(struct sz_observer *o, const struct sz_limit_row *row)
+{
+	u64 now = row->count.admitted, *told = &o->told[row->slot].admitted;
+
+	if (o->told[row->slot].id != row->limit.id || now > *told ||
+	    *told - now > (u64)sz_kern_cpus())
+		*told = now;
+	o->told[row->slot].id = row->limit.id;
+	return *told;
+}
+
 static int look_at_limits(struct sz_gateway *g, struct sz_gateway_view *v)
 {
 	struct sz_observer *o = g->observer;
@@ -401,7 +421,7 @@ static int look_at_limits(struct sz_gateway *g, struct sz_gateway_view *v)
 		if (i <= SZ_VIEW_LIMITS)
 			*l = (struct sz_view_limit){
 				i < SZ_VIEW_LIMITS ? o->limit_rows[i].limit.name : OTHER, {0}};
-		l->count.admitted += c->admitted;
+		l->count.admitted += admitted_of(o, &o->limit_rows[i]);
 		l->count.refused += c->refused;
 		l->count.dry += c->dry;
 		l->count.spare += c->spare;
