@@ -239,7 +239,7 @@ expect_eq "$(grep -aoE '^HTTP/1.1 [0-9]+' <<<"$out" | paste -sd' ')" "HTTP/1.1 2
 closing() {
 	lab_client ss -Htan | grep -c LAST-ACK
 }
-expect_ok "refused connections end at the client, too" wait_until 3 eval "[ \$(closing) -eq 0 ]"
+expect_ok "refused connections end at the client, too" wait_until 15 eval "[ \$(closing) -eq 0 ]"
 open() {
 	lab_server ss -Htn state established "sport = :$LAB_PORT" | wc -l
 }
