@@ -214,6 +214,11 @@ OPTIONS(cel_options) = {
 	END,
 };
 
+OPTIONS(policy_test_options) = {
+	{"filter", 0, "NAME", "only tests whose name contains it, or matches it (*, ?)"},
+	{"format", 0, "FORMAT", "text (default), tap, junit or json"},
+	END,
+};
 OPTIONS(api_options) = {
 	{"scope", 0, "SCOPE", "what the token may be used for; may be repeated"},
 	{"for", 0, "DURATION", "90d, 12h (default: until it is removed)"},
@@ -362,6 +367,11 @@ static const struct sz_ctl_command commands[] = {
 	 NULL, sz_ctl_cmd_jwk_thumbprint},
 	{"cel", "eval", true, "[EXPR]", 0, 1, "Evaluate a CEL expression", cel_options,
 	 sz_ctl_cmd_cel_eval},
+	{"policy", "test", false, "FILE|DIR...", 1, SZ_CTL_WORDS_MAX,
+	 "Run tests of the policy (*.test.yaml)", policy_test_options, sz_ctl_cmd_policy_test},
+	{"policy", "check", false, "[FILE]", 0, 1,
+	 "Compile a configuration's policy and say who decides each route", NULL,
+	 sz_ctl_cmd_policy_check},
 	{"api", "token", false, "add|remove|list [NAME]", 1, 2,
 	 "Say who may use the daemon's local API", api_options, sz_ctl_cmd_api_token},
 	{"rebac", "model", false, "validate|convert|write FILE | read [ID] | list", 1, 2,

@@ -328,6 +328,13 @@ int sz_conf_rate_parse(const char *s, u64 burst, struct sz_conf_rate *ret);
  * reference, or NULL with *e filled as "NAME:LINE: ...".
  */
 json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_error *e);
+/*
+ * The same with the lines it stands on, a tree of the same shape: of a scalar its line; of a
+ * mapping one with the same keys, and "" for its own line; of a list its line, then what is in it.
+ * A member's line is that of its key.
+ */
+json_t *sz_conf_yaml_lines(const char *text, size_t n, const char *name, json_t **ret_lines,
+			   struct sz_error *e);
 
 /* Are its keys fetched over the network? */
 bool sz_conf_keys_remote(const struct sz_conf_issuer *i);

@@ -3,7 +3,7 @@
  * Policy files beside the configuration: routes of a service in a file of their own. Called once
  * the configuration itself is read. A directory stands for its *.yaml files in the order of their
  * names; a pattern that finds nothing is an error, since a policy that is not there protects
- * nothing.
+ * nothing. *.test.yaml are tests of the policy (subzeroctl policy test) and none themselves.
  */
 #include <dirent.h>
 #include <string.h>
@@ -88,7 +88,8 @@ static int is_policy(const struct dirent *d)
 {
 	size_t n = strlen(d->d_name);
 
-	return d->d_name[0] != '.' && n > 5 && !strcmp(d->d_name + n - 5, ".yaml");
+	return d->d_name[0] != '.' && n > 5 && !strcmp(d->d_name + n - 5, ".yaml") &&
+	       !(n > 10 && !strcmp(d->d_name + n - 10, ".test.yaml"));
 }
 
 static int read_directory(struct sz_conf *c, const char *path, struct sz_error *e)

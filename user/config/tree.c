@@ -116,14 +116,53 @@ static json_t *tree(struct sz_conf_reader *r, const yaml_node_t *v)
 	return ret;
 }
 
-json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_error *e)
+/* Only of what tree() took. */
+static json_t *lines(struct sz_conf_reader *r, const yaml_node_t *v, u32 line)
+{
+	const yaml_node_item_t *item;
+	const yaml_node_pair_t *pair;
+	const yaml_node_t *k, *child;
+	json_t *ret;
+
+	if (v->type == YAML_SCALAR_NODE)
+		return json_integer(line);
+	if (v->type == YAML_MAPPING_NODE) {
+		ret = json_object();
+		for (pair = v->data.mapping.pairs.start; pair < v->data.mapping.pairs.top; pair++) {
+			k = yaml_document_get_node(&r->doc, pair->key);
+			child = yaml_document_get_node(&r->doc, pair->value);
+			json_object_set_new(ret, (const char *)k->data.scalar.value,
+					    lines(r, child, sz_conf_line(k)));
+		}
+		json_object_set_new(ret, "", json_integer(line));
+		return ret;
+	}
+	ret = json_pack("[i]", (int)line);
+	for (item = v->data.sequence.items.start; item < v->data.sequence.items.top; item++) {
+		child = yaml_document_get_node(&r->doc, *item);
+		json_array_append_new(ret, lines(r, child, sz_conf_line(child)));
+	}
+	return ret;
+}
+
+json_t *sz_conf_yaml_lines(const char *text, size_t n, const char *name, json_t **ret_lines,
+			   struct sz_error *e)
 {
 	struct sz_conf_reader r = {.name = name, .e = e};
+	const yaml_node_t *root;
 	json_t *ret;
 
 	if (sz_conf_open(&r, text, n))
 		return NULL;
-	ret = tree(&r, yaml_document_get_root_node(&r.doc));
+	root = yaml_document_get_root_node(&r.doc);
+	ret = tree(&r, root);
+	if (ret && ret_lines)
+		*ret_lines = lines(&r, root, sz_conf_line(root));
 	sz_conf_close(&r);
 	return ret;
+}
+
+json_t *sz_conf_yaml(const char *text, size_t n, const char *name, struct sz_error *e)
+{
+	return sz_conf_yaml_lines(text, n, name, NULL, e);
 }

@@ -11,7 +11,7 @@
 
 const struct sz_ctl_option sz_ctl_globals[] = {
 	{"pin-dir", 0, "DIR", "where the maps are pinned (default " SZ_KERN_PIN_DIR ")"},
-	{"config", 0, "FILE", "configuration (default " SZ_CTL_CONFIG ")"},
+	{"config", 'c', "FILE", "configuration (default " SZ_CTL_CONFIG ")"},
 	{"control", 0, "SOCKET", "the daemon's control socket"},
 	{"json", 0, NULL, "JSON instead of tables"},
 	{"no-color", 0, NULL, "no colours, also on a terminal"},

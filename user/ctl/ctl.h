@@ -311,6 +311,8 @@ int sz_ctl_cmd_token_inspect(struct sz_ctl *c);
 int sz_ctl_cmd_jws_verify(struct sz_ctl *c);
 int sz_ctl_cmd_jwk_thumbprint(struct sz_ctl *c);
 int sz_ctl_cmd_cel_eval(struct sz_ctl *c);
+int sz_ctl_cmd_policy_test(struct sz_ctl *c);
+int sz_ctl_cmd_policy_check(struct sz_ctl *c);
 int sz_ctl_cmd_api_token(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_store(struct sz_ctl *c);
 int sz_ctl_cmd_rebac_read(struct sz_ctl *c);

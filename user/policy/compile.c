@@ -285,7 +285,8 @@ static void make_digest(struct sz_policy *p)
 	sz_sha256_final(&h, p->digest);
 }
 
-int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_error *e)
+int sz_policy_new_tables(const struct sz_conf *c, const json_t *tables, struct sz_policy **ret,
+			 struct sz_error *e)
 {
 	struct sz_policy *p = sz_calloc(1, sizeof(*p));
 	struct sz_cel_env *env = sz_cel_env_new();
@@ -295,7 +296,7 @@ int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_err
 	pthread_mutex_init(&p->zones.lock, NULL);
 	err = declare(env, p, e);
 	if (!err)
-		err = sz_policy_tables(p, e);
+		err = sz_policy_tables(p, tables, e);
 	if (!err)
 		err = sz_policy_locations(p, e);
 	if (!err)
@@ -308,6 +309,11 @@ int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_err
 	make_digest(p);
 	*ret = p;
 	return 0;
+}
+
+int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_error *e)
+{
+	return sz_policy_new_tables(c, NULL, ret, e);
 }
 
 void sz_policy_digest(const struct sz_policy *p, u8 ret[32])

@@ -162,6 +162,7 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 	*ret = (struct sz_policy_ruling){.route = SZ_ROUTE_NONE, .until_ns = SZ_POLICY_FOREVER};
 	if (without_token(svc, who, req, ret, &clause)) {
 		ret->id = explanation(p, svc, ret->route, clause, ret->reason);
+		snprintf(ret->clause, sizeof(ret->clause), "%s", clause);
 		return;
 	}
 	sz_policy_judge_init(&j, p, svc, who, req, at, KNOWN_ALL);
@@ -175,6 +176,7 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 	if (ret->reason == SZ_R_STEP_UP)
 		ret->challenge = j.compiled->routes[ret->route].challenge;
 	ret->id = explanation(p, svc, ret->route, j.clause, j.reason);
+	memcpy(ret->clause, j.clause, sizeof(ret->clause));
 	sz_policy_judge_done(&j);
 	judge_line(p, svc, who, req, at, ret);
 }

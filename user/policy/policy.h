@@ -39,6 +39,9 @@ typedef int (*sz_policy_relation_fn)(void *arg, const struct sz_policy_question 
  * "FILE:LINE:COLUMN: ...". The configuration must stay.
  */
 int sz_policy_new(const struct sz_conf *c, struct sz_policy **ret, struct sz_error *e);
+/* The same with tables of the caller's instead of the files: {"NAME": {"KEY": VALUE}}. */
+int sz_policy_new_tables(const struct sz_conf *c, const json_t *tables, struct sz_policy **ret,
+			 struct sz_error *e);
 void sz_policy_free(struct sz_policy *p); /* NULL is fine */
 /* Of all that decides: routes, conditions, tables. */
 void sz_policy_digest(const struct sz_policy *p, u8 ret[32]); /* NULL: zero */
@@ -97,7 +100,8 @@ struct sz_policy_ruling {
 	s64 until_ns;          /* before this instant, */
 	u32 source_bits;       /* and from sources that share so many bits */
 	u64 id;                /* of the explanation: same policy, route and clause, same id */
-	struct sz_error why;   /* which clause decided */
+	char clause[96];       /* that decided: "when[0]", "scope read", "all" */
+	struct sz_error why;   /* the same in words */
 	struct sz_error otherwise; /* what would have to be true for the other answer; may be "" */
 };
 
@@ -117,6 +121,14 @@ const char *sz_policy_challenge(const struct sz_policy *p, u32 n);
  * are no databases.
  */
 void sz_policy_place(const struct sz_policy *p, const struct sz_addr *source, struct sz_buf *ret);
+
+/* What a route's conditions look at. */
+#define SZ_POLICY_NEEDS_LINE     0x1u /* of the request: method, path, query */
+#define SZ_POLICY_NEEDS_HEADERS  0x2u
+#define SZ_POLICY_NEEDS_SOURCE   0x4u
+#define SZ_POLICY_NEEDS_TIME     0x8u
+#define SZ_POLICY_NEEDS_RELATION 0x10u
+u32 sz_policy_needs(const struct sz_policy *p, const struct sz_conf_service *svc, u16 route);
 
 /* The same routes as nodes of the kernel's LPM trie (see struct sz_route_key). */
 struct sz_policy_node {

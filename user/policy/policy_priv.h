@@ -119,11 +119,11 @@ int sz_policy_program(const struct sz_cel_env *env, const struct sz_conf_cel *c,
 /* At `offset` bytes into the text of c. */
 int sz_policy_fail(const struct sz_conf_cel *c, size_t offset, struct sz_error *e, const char *fmt,
 		   ...) SZ_PRINTF(4, 5);
-/* Reads every table; fills tables and attributes. */
-int sz_policy_tables(struct sz_policy *p, struct sz_error *e);
 /* Opens the databases; -errno with *e "FILE:LINE: ...". */
 int sz_policy_locations(struct sz_policy *p, struct sz_error *e);
 void sz_policy_locations_done(struct sz_policy *p);
+/* Reads every table but those that are given (or NULL); fills tables and attributes. */
+int sz_policy_tables(struct sz_policy *p, const json_t *given, struct sz_error *e);
 int sz_policy_zone(void *zones, const char *name, const u8 **ret, size_t *ret_n);
 void sz_policy_zones_done(struct zones *z);
 

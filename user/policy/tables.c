@@ -171,7 +171,7 @@ static int read_table(const struct sz_conf_table *t, json_t **ret, struct sz_err
 	return err;
 }
 
-int sz_policy_tables(struct sz_policy *p, struct sz_error *e)
+int sz_policy_tables(struct sz_policy *p, const json_t *given, struct sz_error *e)
 {
 	const struct sz_conf *c = p->conf;
 	json_t *table;
@@ -181,7 +181,8 @@ int sz_policy_tables(struct sz_policy *p, struct sz_error *e)
 	p->tables = json_object();
 	sz_cel_arena_init(&p->arena, ARENA_BYTES);
 	for (i = 0; i < c->policy.n_tables; i++) {
-		err = read_table(&c->policy.tables[i], &table, e);
+		table = json_incref(json_object_get(given, c->policy.tables[i].name));
+		err = table ? 0 : read_table(&c->policy.tables[i], &table, e);
 		if (err)
 			return err;
 		json_object_set_new(p->tables, c->policy.tables[i].name, table);
