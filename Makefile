@@ -24,8 +24,9 @@ LIBS     := -lbpf -luring -lcurl -lcrypto -lsodium -ljansson -lyaml -llmdb -lmax
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
-ROOMS    := core codec config telemetry hash wheel kern net pool jose cel geo rebac policy audit apikey \
-           fetch store revoke http dpop web idp api limits verify gateway control metrics fga signals ctl
+ROOMS    := core codec config telemetry hash wheel kern net pool jose cel geo rebac policy audit \
+            apikey fetch store revoke http dpop web idp api limits verify gateway control metrics \
+            fga signals ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)

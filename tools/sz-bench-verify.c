@@ -73,8 +73,8 @@ static void usage(FILE *to)
 {
 	fputs("usage: sz-bench-verify [OPTION...]\n"
 	      "\n"
-	      "Decides tokens of about 600 bytes as the daemon's workers do, on one core and through\n"
-	      "the worker pool on two, beside `openssl speed` in the same rounds.\n"
+	      "Decides tokens of about 600 bytes as the daemon's workers do, on one core and\n"
+	      "through the worker pool on two, beside `openssl speed` in the same rounds.\n"
 	      "\n"
 	      "  -a, --alg A,B       only these algorithms (default: all)\n"
 	      "  -r, --rounds N      rounds; medians are printed (default 5, at most 99)\n"
@@ -453,9 +453,9 @@ static bool parse(int argc, char **argv)
 	int o;
 
 	while ((o = getopt_long(argc, argv, "a:r:s:cnjh", options, NULL)) != -1) {
-		if (o == 'a' && !choose(optarg))
+		if (o == '?' || (o == 'a' && !choose(optarg)))
 			return false;
-		else if (o == 'r')
+		if (o == 'r')
 			rounds = atoi(optarg);
 		else if (o == 's')
 			seconds = strtod(optarg, NULL);
@@ -468,8 +468,6 @@ static bool parse(int argc, char **argv)
 		else if (o == 'h') {
 			usage(stdout);
 			exit(0);
-		} else if (o == '?') {
-			return false;
 		}
 	}
 	return optind == argc && rounds >= 1 && rounds <= ROUNDS_MAX && seconds > 0 &&

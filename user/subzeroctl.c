@@ -45,7 +45,8 @@ OPTIONS(limits_reset_options) = {
 	END,
 };
 OPTIONS(sources_options) = {
-	{"sort", 0, "BY", "packets, requests (default), denials, failures, limited, drops, syns, seen"},
+	{"sort", 0, "BY",
+	 "packets, requests (default), denials, failures, limited, drops, syns, seen"},
 	{"reason", 0, "REASON", "only who was refused for it; see counters --all"},
 	{"in", 0, "PREFIX", "only from this network"},
 	{"lines", 'n', "N", "rows to show; 0 = all (default 20, with --json all)"},
@@ -79,7 +80,8 @@ OPTIONS(revoke_options) = {
 	{"issuer", 0, "ISSUER", "alone: all its tokens; else only those of this issuer"},
 	{"before", 0, "TIME", "only what was issued before: now, 2h (ago), or seconds since 1970"},
 	{"for", 0, "DURATION", "30m, 12h, 7d (default: a token's life, else for ever)"},
-	{"file", 0, "FILE|-", "lines of {\"jti\": ..., \"issuer\": ...}; nothing else is given then"},
+	{"file", 0, "FILE|-",
+	 "lines of {\"jti\": ..., \"issuer\": ...}; nothing else is given then"},
 	END,
 };
 OPTIONS(clear_options) = {
@@ -351,12 +353,12 @@ static const struct sz_ctl_command commands[] = {
 	 sz_ctl_cmd_token_inspect},
 	{"apikey", "list", true, "", 0, 0, "List the API keys", apikey_options,
 	 sz_ctl_cmd_apikey_list},
-	{"apikey", "show", false, "ID", 1, 1, "Show one API key, without its secret", apikey_options,
-	 sz_ctl_cmd_apikey_show},
-	{"apikey", "add", false, "", 0, 0, "Make an API key; it is printed once", apikey_add_options,
-	 sz_ctl_cmd_apikey_add},
-	{"apikey", "import", false, "FILE|-", 1, 1, "Make a key for each line of JSON", apikey_options,
-	 sz_ctl_cmd_apikey_import},
+	{"apikey", "show", false, "ID", 1, 1, "Show one API key, without its secret",
+	 apikey_options, sz_ctl_cmd_apikey_show},
+	{"apikey", "add", false, "", 0, 0, "Make an API key; it is printed once",
+	 apikey_add_options, sz_ctl_cmd_apikey_add},
+	{"apikey", "import", false, "FILE|-", 1, 1, "Make a key for each line of JSON",
+	 apikey_options, sz_ctl_cmd_apikey_import},
 	{"apikey", "rotate", false, "ID", 1, 1, "Make a key that takes another's place",
 	 apikey_rotate_options, sz_ctl_cmd_apikey_rotate},
 	{"apikey", "revoke", false, "ID", 1, 1, "End an API key, at the packet at once",

@@ -45,7 +45,7 @@ struct sz_config {
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 proof_mark_s;      /* newest "iat" of a DPoP proof that was admitted */
-	u32 rel_gen;           /* likewise for relationships: voids what sz_requests knows by them */
+	u32 rel_gen;           /* for relationships likewise: voids what sz_requests has by them */
 	u32 revoked_kinds;     /* bit k: sz_revoked may hold a name of kind k; set before it does */
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
 	u64 event_burst_ns;
@@ -76,7 +76,7 @@ struct sz_service {
 	u32 flags;            /* SZ_SVC_* */
 	u64 enforced_ns;      /* connections born before this are not known to be whole */
 	u16 limit[SZ_SERVICE_LIMITS]; /* slots of sz_limits, in the order of their stages */
-	u8 limit_end[SZ_SERVICE_STAGES]; /* by enum sz_limit_stage: where its slots end in limit[] */
+	u8 limit_end[SZ_SERVICE_STAGES]; /* by enum sz_limit_stage: where they end in limit[] */
 	u32 syn_rate;         /* pressure: that many SYNs in a second */
 	u32 syn_half;         /* or so many more than connections that came to something */
 };
@@ -417,10 +417,10 @@ struct sz_ban {
  * X(NAME, word in the configuration): what it counts.
  */
 #define SZ_LIMIT_STAGES(X)                                                                         \
-	X(SYN, "connections")  /* SYNs; refused in silence */                                       \
-	X(READ, "requests")    /* request heads that were read, whatever becomes of them */         \
-	X(ADMIT, "requests")   /* requests that everything else has admitted */                     \
-	X(FAIL, "failures")    /* 401s for a token; an empty one stops questions about others */    \
+	X(SYN, "connections")  /* SYNs; refused in silence */                                      \
+	X(READ, "requests")    /* request heads that were read, whatever becomes of them */        \
+	X(ADMIT, "requests")   /* requests that everything else has admitted */                    \
+	X(FAIL, "failures")    /* 401s for a token; an empty one stops questions about others */   \
 	X(MISS, "misses")      /* questions to the daemon */
 #define SZ_LIMIT_STAGE_ENUM_(NAME, word) SZ_LIMIT_##NAME,
 enum sz_limit_stage { SZ_LIMIT_STAGES(SZ_LIMIT_STAGE_ENUM_) SZ_LIMIT_STAGE_COUNT };
@@ -436,14 +436,14 @@ enum sz_limit_stage { SZ_LIMIT_STAGES(SZ_LIMIT_STAGE_ENUM_) SZ_LIMIT_STAGE_COUNT
  * The key is also the limit's name; a new kind is a line here.
  */
 #define SZ_LIMIT_KINDS(X)                                                                          \
-	X(connections, SYN, SZ_BY_SOURCE, SYN_LIMIT, 1)                                             \
-	X(connections_total, SYN, 0, SYN_TOTAL, 1)                                                  \
-	X(source, READ, SZ_BY_SOURCE, LIMIT_SOURCE, 1)                                              \
-	X(principal, ADMIT, SZ_BY_PRINCIPAL, LIMIT_PRINCIPAL, 1)                                    \
-	X(route, ADMIT, SZ_BY_ROUTE, LIMIT_ROUTE, 1)                                                \
-	X(total, ADMIT, 0, LIMIT_SERVICE, 1)                                                        \
-	X(failures, FAIL, SZ_BY_SOURCE, LIMIT_FAILURES, 1)                                          \
-	X(source_misses, MISS, SZ_BY_SOURCE, OVERLOAD, 0)                                           \
+	X(connections, SYN, SZ_BY_SOURCE, SYN_LIMIT, 1)                                            \
+	X(connections_total, SYN, 0, SYN_TOTAL, 1)                                                 \
+	X(source, READ, SZ_BY_SOURCE, LIMIT_SOURCE, 1)                                             \
+	X(principal, ADMIT, SZ_BY_PRINCIPAL, LIMIT_PRINCIPAL, 1)                                   \
+	X(route, ADMIT, SZ_BY_ROUTE, LIMIT_ROUTE, 1)                                               \
+	X(total, ADMIT, 0, LIMIT_SERVICE, 1)                                                       \
+	X(failures, FAIL, SZ_BY_SOURCE, LIMIT_FAILURES, 1)                                         \
+	X(source_misses, MISS, SZ_BY_SOURCE, OVERLOAD, 0)                                          \
 	X(misses, MISS, 0, OVERLOAD, 0)
 
 #define SZ_LIMIT_DRY 0x1u    /* counts and reports, refuses nothing */
@@ -572,9 +572,10 @@ struct sz_name {
 };
 
 /*
- * Index: SZ_TOLD_ANSWER() of a reason, a step-up or the limit that refuses. A whole HTTP response, ready to be copied behind TCP headers, in two lengths: some drivers give a frame no
- * more room than it came with and its 256 bytes of headroom. Sums are ones' complement over the
- * bytes, as if they began at an even offset.
+ * Index: SZ_TOLD_ANSWER() of a reason, a step-up or the limit that refuses. A whole HTTP response,
+ * ready to be copied behind TCP headers, in two lengths: some drivers give a frame no more room
+ * than it came with and its 256 bytes of headroom. Sums are ones' complement over the bytes, as if
+ * they began at an even offset.
  *
  * At retry and reset, where they are not 0, stand SZ_DIGITS zero bytes, at an even offset, for the
  * seconds until the request may be sent again: bare, and as a parameter "t=". Right-aligned.

@@ -2,8 +2,8 @@
 /*
  * Keyed digests: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012). A
  * token is named by 128 bits of it, the bytes of an admitted segment by 64, under a key of its own.
- * Both are secret-keyed and never shown, so nobody outside can look for a collision offline; why one
- * round a word is enough for that is in docs/threat-model.md.
+ * Both are secret-keyed and never shown, so nobody outside can look for a collision offline; why
+ * one round a word is enough for that is in docs/threat-model.md.
  *
  * The bytes lie in a buffer of SZ_FRAME_MAX with at least 8 readable bytes behind it; offsets are
  * masked, so no input can make this read elsewhere.
@@ -161,8 +161,8 @@ SZ_COLD u64 sz_segment_digest(const u8 key[16], const u8 *buf, u32 off, u32 len)
 }
 
 /*
- * The same for bytes in which a token stands whose digest is known, so that its bytes are not read a
- * second time: what is before the token, the token's digest, what is behind it. token_off counts
+ * The same for bytes in which a token stands whose digest is known, so that its bytes are not read
+ * a second time: what is before the token, the token's digest, what is behind it. token_off counts
  * from off. Equal only where lengths and all bytes are equal, as far as the digests tell.
  */
 SZ_INLINE u64 sz_head_digest(const u8 key[16], const u8 *buf, u32 off, u32 len, u32 token_off,
@@ -180,10 +180,11 @@ SZ_INLINE u64 sz_head_digest(const u8 key[16], const u8 *buf, u32 off, u32 len, 
 }
 
 /*
- * A sum of headers: NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, "UMAC: fast and secure message
- * authentication", CRYPTO 1999, section 4) over words of 32 bits, twice, the second time with the key
- * moved on by two words (the Toeplitz construction there): of two different texts of one length the
- * sums are equal with probability 2^-64 for whoever does not know the key. Sums are never shown.
+ * A sum of headers: NH (Black, Halevi, Krawczyk, Krovetz and Rogaway, "UMAC: fast and secure
+ * message authentication", CRYPTO 1999, section 4) over words of 32 bits, twice, the second time
+ * with the key moved on by two words (the Toeplitz construction there): of two different texts of
+ * one length the sums are equal with probability 2^-64 for whoever does not know the key. Sums are
+ * never shown.
  */
 #define SZ_SAME_STEP 4 /* words of 8 bytes in one step while there are as many */
 #define SZ_SAME_MASK (SZ_SAME_MAX / 8 - 1)

@@ -82,7 +82,7 @@
 #define SZ_ORDER_NS 1000000000ull    /* a frame that joins on to nothing is given up after this */
 #define SZ_TICKET_NS 5000000000ull   /* life of a one-time verdict */
 #define SZ_DENIED_NS 60000000000ull  /* a bad token is remembered as bad this long */
-#define SZ_NO_KEY_NS 10000000000ull /* a key that a provider does not have is not looked for again */
+#define SZ_NO_KEY_NS 10000000000ull /* a key that a provider lacks is not looked for again */
 #define SZ_HEARTBEAT_NS 250000000ull /* how often the daemon says it lives */
 #define SZ_WORKERS_MAX 64
 #define SZ_METRIC_SERVICES 256 /* services that metrics tell apart; the others are one */

@@ -97,8 +97,8 @@ SZ_PART u64 sz_part_digest(u32 at, u32 len)
 }
 
 /*
- * The same of a head with a token in it: see sz_head_digest(); `at_token` is where that stands. With
- * `same` all headers are in the token's place, and their sum in its digest's.
+ * The same of a head with a token in it: see sz_head_digest(); `at_token` is where that stands.
+ * With `same` all headers are in the token's place, and their sum in its digest's.
  */
 SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len, u32 same)
 {

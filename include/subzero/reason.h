@@ -98,10 +98,10 @@
 	X(86, SPOOFED, "spoofed", 0, "claims to come from a protected address and port")           \
 	X(87, CLOSED, "closed", 0, "the server has closed this connection; dropped") \
 	X(88, RECUT, "recut", 0,                                                           \
-	  "repeats admitted bytes in other pieces; dropped until it is sent again")                 \
+	  "repeats admitted bytes in other pieces; dropped until it is sent again")                \
 	X(89, SYN_TOTAL, "syn_total", 0, "too many new connections to this service")               \
 	X(90, SYN_RULE, "syn_rule", 0, "too many new connections of this kind")                    \
-	X(91, SYN_FULL, "syn_full", 0, "no room to count another address's new connections")         \
+	X(91, SYN_FULL, "syn_full", 0, "no room to count another address's new connections")       \
 	X(93, COOKIE_SENT, "cookie_sent", 0, "SYN answered with a cookie")                         \
 	X(94, COOKIE, "cookie", 0, "connection begun by a SYN cookie")                             \
 	X(95, COOKIE_BAD, "cookie_bad", 0,                                                         \

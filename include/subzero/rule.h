@@ -239,7 +239,7 @@
 	X(GRANT_POLICY, 10, "a grant is void after a change of policy")				\
 	X(GRANT_KEYS, 10, "a grant is void after a change of keys")				\
 	X(GRANT_KEY, 10, "a grant is void when the key that signed its token is withdrawn")	\
-	X(GRANT_NAMES, 10, "a grant is void when a name of it is revoked, until it is looked at")	\
+	X(GRANT_NAMES, 10, "a grant is void when a name of it is revoked, until it is looked at") \
 	X(NO_TOKEN, 10, "without a token no grant")						\
 	X(NO_ROUTE, 10, "without a route no grant")						\
 	X(ALLOW_BIT, 10, "a grant allows this route")						\

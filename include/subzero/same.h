@@ -3,8 +3,8 @@
  * Headers that are sent again: a client that keeps its connection mostly changes the request line
  * alone. What scanning the rest has given is kept with the flow, beside a keyed sum of its bytes;
  * where the sum is the same, so are the bytes, and they need not be scanned nor their token be
- * digested. What is kept is a reading and no verdict: grant, route and limits are looked up for each
- * request. Called by walk.h.
+ * digested. What is kept is a reading and no verdict: grant, route and limits are looked up for
+ * each request. Called by walk.h.
  */
 #ifndef SZ_SAME_H
 #define SZ_SAME_H

@@ -71,8 +71,8 @@ struct sz_walk {
 	u32 promoted;           /* the flow lies in sz_flows */
 	u32 changed;            /* the flow must be committed */
 	u32 run_start, run_end; /* payload bytes admitted now that need a digest range */
-	u32 token_at, token_len; /* of the one token in them, whose digest is `token`; len 0: none */
-	u32 same;                /* all headers are those before: token_at and token_len are theirs */
+	u32 token_at, token_len; /* of the one token in them; its digest is `token`; len 0: none */
+	u32 same;                /* all headers are those before: token_at, token_len are theirs */
 	u32 summed;              /* bytes that `sum` is of */
 	u32 n_tickets;               /* to be taken out once the flow is committed */
 	u32 ticket_seq[SZ_WALK_TICKETS];

@@ -248,6 +248,23 @@ SZ_COLD bool sz_walk_chunk(struct sz_scratch *s)
 	return true;
 }
 
+/* The rest of a long body goes on: its next piece is remembered in the free range `slot`. */
+SZ_INLINE long sz_walk_body(struct sz_scratch *s, u32 slot)
+{
+	struct sz_walk *w = &s->w;
+	struct sz_flow *f = &s->flow;
+	u32 from = f->next;
+
+	if (w->run_end)
+		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
+	sz_open_body(f, w, f->more);
+	sz_range_set(f, slot, from, 0, w->tail_len, 0);
+	sz_skip(s, w->tail_len);
+	w->tail_len = 0;
+	w->reason = SZ_R_BODY;
+	return 0;
+}
+
 /* At the boundary: the rest of a long body, a ticket, or a new request. */
 SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 {
@@ -260,24 +277,14 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 		w->wait_ns = sz_retry_wait(f, w->now);
 		return sz_stop(w, SZ_DENY, f->answer, 0);
 	}
-	/* What passes now must be remembered until the server has it: without a slot, wait for it.
-	 */
+	/* What passes now must be remembered until the server has it: without a slot, wait. */
 	slot = sz_range_free(f);
 	if ((SZ_RULE(REMEMBERED) && slot == SZ_RANGES && (f->more || !sz_part_spill_room())) ||
 	    w->n_admitted >= SZ_WALK_MAX ||
 	    (SZ_RULE(BODY_AHEAD) && f->next - sz_flow_acked(f) > SZ_BODY_STEP / 2))
 		return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
-	if (f->more) {
-		if (w->run_end)
-			return sz_stop(w, SZ_DENY, SZ_R_PIPELINED, 0);
-		len = f->next;
-		sz_open_body(f, w, f->more);
-		sz_range_set(f, slot, len, 0, w->tail_len, 0);
-		sz_skip(s, w->tail_len);
-		w->tail_len = 0;
-		w->reason = SZ_R_BODY;
-		return 0;
-	}
+	if (f->more)
+		return sz_walk_body(s, slot);
 	if ((!SZ_RULE(TICKET_ASKED) || (f->flags & (SZ_FLOW_ASKED | SZ_FLOW_STREAM))) &&
 	    w->n_tickets < SZ_WALK_TICKETS && sz_use_ticket(g))
 		return w->verdict != SZ_ALLOW;

@@ -157,7 +157,8 @@ TEST(repetition_of_such_a_request_passes_and_a_changed_one_does_not)
 
 TEST(bodies_of_the_length_that_the_known_headers_say_pass)
 {
-	static const char post[] = "POST /a HTTP/1.1\r\n" HOST_ AUTH_ "Content-Length: 5\r\n\r\nhello";
+	static const char post[] = "POST /a HTTP/1.1\r\n" HOST_ AUTH_
+				   "Content-Length: 5\r\n\r\nhello";
 
 	cold();
 	for (u32 i = 0; i < 5; i++)
@@ -175,7 +176,8 @@ TEST(client_whose_headers_differ_each_time_is_not_compared_for_ever)
 
 	cold();
 	for (u32 i = 0; i < 3 * SZ_SAME_TRIES; i++) {
-		int n = snprintf(head, sizeof(head), LINE_("/a") HOST_ AUTH_ "X-Id: %08u\r\n\r\n", i);
+		int n = snprintf(head, sizeof(head),
+				 LINE_("/a") HOST_ AUTH_ "X-Id: %08u\r\n\r\n", i);
 
 		EXPECT_EQ(next(head, (u32)n), SCENE_PASS);
 	}
@@ -192,7 +194,8 @@ TEST(headers_longer_than_are_compared_are_read_each_time)
 	int n;
 
 	cold();
-	n = snprintf(head, sizeof(head), LINE_("/a") HOST_ AUTH_ "X-Long: %0*u\r\n\r\n", SZ_SAME_MAX, 7);
+	n = snprintf(head, sizeof(head), LINE_("/a") HOST_ AUTH_ "X-Long: %0*u\r\n\r\n",
+		     SZ_SAME_MAX, 7);
 	for (u32 i = 0; i < 3; i++)
 		EXPECT_EQ(next(head, (u32)n), SCENE_PASS);
 	ASSERT_TRUE(scene_flow(&f));

@@ -77,7 +77,7 @@ TEST(one_segment_may_repeat_two_that_were_admitted)
 	EXPECT_EQ(scene.seg.len, LEN(GET_A));
 }
 
-/* A head's token is digested once for the grant and the repetition; the next one's takes its place. */
+/* A head's token is digested once for grant and repetition; the next one's takes its place. */
 TEST(head_repeats_also_where_another_token_was_read_behind_it)
 {
 	static const char both[] = GET_A GET_UNKNOWN, twice[] = GET_A GET_A;

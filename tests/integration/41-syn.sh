@@ -19,7 +19,8 @@ tcp() { # NAME VALUE: a setting of the server's TCP
 guard_config() { # SERVICE'S MODE [SECTION]
 	GUARD_SERVICE="    syn_cookies: $1" guard_conf |
 		sed -e "s/^interfaces:.*/interfaces: [szs, szf]/" \
-			-e "s/^    address:.*/    address: \"*:$LAB_PORT\"/" >"$GUARD_DIR/guard.yaml"
+			-e "s/^    address:.*/    address: \"*:$LAB_PORT\"/" \
+			>"$GUARD_DIR/guard.yaml"
 	echo "syn_cookies: ${2:-{rate: 100000, half_open: 200\}}" >>"$GUARD_DIR/guard.yaml"
 }
 
@@ -74,7 +75,6 @@ lab_client "$GUARD_BUILD/tools/sz-load" -j -d 6 -c 4 -r 400 -p /orders -t "$GUAR
 	"$(guard_url)" >"$LAB_DIR/standing" 2>&1 &
 standing=$!
 wait_until 10 grew hit 50 5 || diag "the standing connections do not begin"
-begun=$(guard_count cookie)
 flood syn
 wait_until 10 grew cookie_sent 5000 0 || diag "no cookies: $(cat "$LAB_DIR/syn.log")"
 expect_contains "$(guard_ctl services)" "auto, on" "the pressure of a flood turns cookies on"
@@ -111,7 +111,8 @@ expect_ge "$(($(guard_count cookie_bad) - before))" 1500 "a flood of ACKs is dro
 tcp tcp_timestamps 2
 guard_config always "{timestamps: true, window_scale: $(
 	lab_server sysctl -n net.ipv4.tcp_rmem net.core.rmem_max 2>/dev/null | tr '\t' '\n' |
-		awk '$1 > n { n = $1 } END { s = int(log(n) / log(2) + 1e-9) - 15; print s < 0 ? 0 : s }')}"
+		awk '$1 > n { n = $1 }
+		     END { s = int(log(n) / log(2) + 1e-9) - 15; print s < 0 ? 0 : s }')}"
 expect_ok "cookies for every connection, with timestamps" guard_ctl reload
 before=$(guard_count cookie)
 coproc CLIENT {

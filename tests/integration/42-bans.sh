@@ -81,7 +81,8 @@ expect_ok "a rule for repeated failures" guard_ctl reload
 tries() { # LAST-BYTE COUNT: requests with bad tokens
 	local i
 	for ((i = 0; i < $2; i++)); do
-		GUARD_TIMEOUT=1 guard_status /orders "bad.token.$1$i" --interface "10.99.0.$1" >>"$LAB_DIR/tries"
+		GUARD_TIMEOUT=1 guard_status /orders "bad.token.$1$i" --interface "10.99.0.$1" \
+			>>"$LAB_DIR/tries"
 	done
 }
 banned() {

@@ -110,8 +110,8 @@ event() { # TYPE SUBJECT-JSON [AUD] [TYP]: a security event token
 \"https://schemas.openid.net/secevent/caep/event-type/$1\":{\"subject\":$2}}"
 }
 push() {
-	call /events -H "Authorization: Bearer $secret" -H "Content-Type: application/secevent+jwt" \
-		--data-binary "$1"
+	call /events -H "Authorization: Bearer $secret" \
+		-H "Content-Type: application/secevent+jwt" --data-binary "$1"
 }
 alice="{\"format\":\"iss_sub\",\"iss\":\"$GUARD_ISS\",\"sub\":\"alice\"}"
 status_is 200 "$token" "the token again"

@@ -114,7 +114,8 @@ strong=$(guard_mint ann x --claim acr=urn:mfa --claim "auth_time=$(date +%s)")
 asks "a strong sign-in passes" 200 /strong "$strong"
 hits "by the token alone" 200 /strong "$strong"
 asks "a weak one is 401" 401 /strong "$plain"
-answer=$(lab_client curl -s -i -m 5 -H "Authorization: Bearer $plain" "$(guard_url)/strong" | tr -d '\r')
+answer=$(lab_client curl -s -i -m 5 -H "Authorization: Bearer $plain" "$(guard_url)/strong" |
+	tr -d '\r')
 expect_contains "$answer" 'error="insufficient_user_authentication"' "the challenge is RFC 9470's"
 expect_contains "$answer" 'acr_values="urn:mfa", max_age=300' "and says what is needed"
 expect_eq "$(guard_status /strong "$(guard_mint ann x --claim acr=urn:mfa --claim auth_time=1)")" \

@@ -408,8 +408,8 @@ static inline void native_clear(void)
 				     &sz_requests,
 				     &sz_half, &sz_flows, &sz_tickets, &sz_carry, &sz_spill,
 				     &sz_sources, &sz_limits, &sz_limit_counts, &sz_buckets,
-				     &sz_networks,
-				     &sz_hits, &sz_bans, &sz_allow, &sz_answers, &sz_counters, &sz_lost };
+				     &sz_networks, &sz_hits, &sz_bans, &sz_allow, &sz_answers,
+				     &sz_counters, &sz_lost };
 
 	for (u32 i = 0; i < sizeof(all) / sizeof(*all); i++)
 		native_map_clear(all[i]);

@@ -200,8 +200,8 @@ static inline void scene_service(const struct sz_service *svc)
 }
 
 /*
- * A limit of the service in the next slot, asked at `stage` by `by`: its slot. Limits of one service
- * are added in the order of their stages. 0 for the burst: one request.
+ * A limit of the service in the next slot, asked at `stage` by `by`: its slot. Limits of one
+ * service are added in the order of their stages. 0 for the burst: one request.
  */
 static inline u32 scene_limit(u32 stage, u32 by, u32 reason, u64 interval, u64 burst)
 {

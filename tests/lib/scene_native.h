@@ -16,7 +16,7 @@ static inline struct native_map *machine_map(const char *name)
 		{"sz_routes", &sz_routes},   {"sz_grants", &sz_grants},
 		{"sz_requests", &sz_requests},
 		{"sz_denied", &sz_denied},   {"sz_half", &sz_half},
-		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets}, 
+		{"sz_flows", &sz_flows},     {"sz_tickets", &sz_tickets},
 		{"sz_carry", &sz_carry},     {"sz_spill", &sz_spill},
 		{"sz_sources", &sz_sources}, {"sz_limits", &sz_limits},
 		{"sz_limit_counts", &sz_limit_counts},

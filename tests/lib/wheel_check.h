@@ -159,7 +159,8 @@ static inline void check_end(struct check *c)
 
 	for (i = 0; i < CHECK_TIMERS; i++) {
 		c->timer[i].on_fire = 0;
-		if (c->timer[i].set && check_tick(c->timer[i].at_ns) > UINT64_MAX / SZ_WHEEL_TICK_NS)
+		if (c->timer[i].set &&
+		    check_tick(c->timer[i].at_ns) > UINT64_MAX / SZ_WHEEL_TICK_NS)
 			check_cancel(c, i);
 	}
 	check_run(c, UINT64_MAX, 7);

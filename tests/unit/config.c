@@ -260,8 +260,8 @@ TEST(bans_are_a_list_or_all_their_settings)
 				   "  import: [a.txt, /b.txt], auto: {failures: 3, within: 2s, "
 				   "prefix4: 24}}\n"
 				   "syn_cookies: {mode: off, rate: 7}\n"
-				   "services: [{name: s, address: '1.2.3.4:80', syn_cookies: always, "
-				   "routes: [{path: /, public: true}]}]\n";
+				   "services: [{name: s, address: '1.2.3.4:80', "
+				   "syn_cookies: always, routes: [{path: /, public: true}]}]\n";
 	struct sz_error e = {};
 	struct sz_conf *c = sz_conf_parse(text, strlen(text), "/etc/x/s.yaml", &e);
 

@@ -373,7 +373,8 @@ TEST(a_million_grants_end_in_time_a_bounded_part_at_once)
 		       (unsigned long long)c.n, calls);
 	}
 	EXPECT_EQ(removed(), MILLION);
-	printf("# CPU time of a callback: median %llu us, p99 %llu us, p99.9 %llu us, max %llu us\n",
+	printf("# CPU time of a callback: median %llu us, p99 %llu us, p99.9 %llu us, "
+	       "max %llu us\n",
 	       (unsigned long long)sz_hist_percentile(&times, 50) / 1000,
 	       (unsigned long long)sz_hist_percentile(&times, 99) / 1000,
 	       (unsigned long long)sz_hist_percentile(&times, 99.9) / 1000,

@@ -111,7 +111,8 @@ TEST(challenges_follow_rfc_9449_where_bound_tokens_are_taken)
 			 own[i].error);
 		EXPECT_CONTAINS(text, line);
 		EXPECT_TRUE(!strstr(text, "Bearer"));
-		EXPECT_EQ(strstr(text, "\r\nDPoP-Nonce: 0123456789abcdef0123456789abcdef\r\n") != NULL,
+		EXPECT_EQ(strstr(text, "\r\nDPoP-Nonce: "
+				       "0123456789abcdef0123456789abcdef\r\n") != NULL,
 			  own[i].why == SZ_R_DPOP_NONCE);
 	}
 	answer(SZ_R_NO_TOKEN);

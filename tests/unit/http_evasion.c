@@ -348,7 +348,8 @@ TEST(look_alikes_of_a_token_are_none)
 	     AUTH("Authorization: Bearer a.b.c, Bearer d.e.f"), AUTH("Authorization: Bearer=a.b.c"),
 	     AUTH("Authorization: Bearer a.b.c d.e.f"), AUTH("Authorization: Bearer a.b.c;x"),
 	     AUTH("Authorization: DPoPa.b.c"), AUTH("Authorization: DPoP\ta.b.c"),
-	     AUTH("Authorization: DPoP a.b.c, DPoP d.e.f"), AUTH("Proxy-Authorization: Bearer a.b.c"),
+	     AUTH("Authorization: DPoP a.b.c, DPoP d.e.f"),
+	     AUTH("Proxy-Authorization: Bearer a.b.c"),
 	     AUTH("Authorization: Basic YTpi, Bearer a.b.c"), AUTH("Cookie: access_token=a.b.c"));
 }
 

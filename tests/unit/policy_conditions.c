@@ -21,7 +21,8 @@ static bool load(const char *routes)
 	policy = NULL;
 	e.msg[0] = '\0';
 	sz_buf_printf(&b,
-		      "issuers: [{issuer: i, jwks: k, audiences: a}]\ninterfaces: [eth0]\nrebac: {}\n"
+		      "issuers: [{issuer: i, jwks: k, audiences: a}]\ninterfaces: [eth0]\n"
+		      "rebac: {}\n"
 		      "policy: {store: s, risk: [{name: a, when: 'claims.a', weight: 3}]}\n"
 		      "services:\n- name: svc\n  address: \"*:80\"\n  routes:\n%s",
 		      routes);
@@ -136,7 +137,8 @@ TEST(what_is_wrong_is_named_with_its_place)
 {
 	expect_error("  - {path: /a, when: 'claims.x = 1'}\n", "t.yaml:9:");
 	expect_error("  - path: /a\n    when: 'nothing == 1'\n", "t.yaml:10:12: when: ");
-	expect_error("  - path: /a\n    when: |\n      true &&\n        nope\n", "t.yaml:12:9: when: ");
+	expect_error("  - path: /a\n    when: |\n      true &&\n        nope\n",
+		     "t.yaml:12:9: when: ");
 	expect_error("  - {path: /a, when: '1 + 1'}\n", "gives int and must give bool");
 	expect_error("  - {path: '/a{b}'}\n", "is no variable");
 	expect_error("  - {path: '/{b}/{b}'}\n", "twice");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Kernel and daemon never disagree: random policies, tokens and requests. What the packet core makes
- * of the grant, the routes and the remembered requests is compared with the whole policy evaluated
- * for that request alone. Time goes on, also to the very instants at which conditions turn; sources
- * change; relationships come and go. SZ_CASES says how many requests (default 60000), SZ_SEED from
- * where.
+ * Kernel and daemon never disagree: random policies, tokens and requests. What the packet core
+ * makes of the grant, the routes and the remembered requests is compared with the whole policy
+ * evaluated for that request alone. Time goes on, also to the very instants at which conditions
+ * turn; sources change; relationships come and go. SZ_CASES says how many requests (default 60000),
+ * SZ_SEED from where.
  */
 #include "harness.h"
 #include "mmdb.h"
@@ -65,13 +65,16 @@ static void add_time(struct sz_buf *b)
 		sz_buf_printf(b, "%s %s request.time", instant(), op);
 		break;
 	case 3:
-		sz_buf_printf(b, "request.time - %s %s duration(\"%us\")", instant(), op, below(90));
+		sz_buf_printf(b, "request.time - %s %s duration(\"%us\")",
+			      instant(), op, below(90));
 		break;
 	case 4:
-		sz_buf_printf(b, "%s - request.time %s duration(\"%us\")", instant(), op, below(90));
+		sz_buf_printf(b, "%s - request.time %s duration(\"%us\")",
+			      instant(), op, below(90));
 		break;
 	case 5:
-		sz_buf_printf(b, "request.time + duration(\"%us\") %s %s", below(90), op, instant());
+		sz_buf_printf(b, "request.time + duration(\"%us\") %s %s",
+			      below(90), op, instant());
 		break;
 	default:
 		sz_buf_printf(b, "request.time.%s %s %u",
@@ -188,7 +191,8 @@ static void add_route(struct sz_buf *b, const char *path)
 			      PICK("doc:{claims.a}", "doc:7", "doc:{request.path}"));
 	if (below(5) == 0)
 		sz_buf_printf(b, "    step_up: {%s}\n",
-			      PICK("acr_values: [hi]", "max_age: 30m", "acr_values: [hi], max_age: 1h"));
+			      PICK("acr_values: [hi]", "max_age: 30m",
+				   "acr_values: [hi], max_age: 1h"));
 	else if (below(5) == 0)
 		sz_buf_printf(b, "    step_up: {max_age: 40m}\n    risk: {step_up: 2, deny: 5}\n");
 	if (below(12) == 0)
@@ -470,7 +474,8 @@ static void time_goes_on(void)
 	}
 }
 
-static bool agrees(const struct line *l, const struct sz_walk *k, const struct sz_policy_ruling *want)
+static bool agrees(const struct line *l, const struct sz_walk *k,
+		   const struct sz_policy_ruling *want)
 {
 	if (k->verdict == SZ_ALLOW)
 		return want->reason == SZ_R_TICKET;

@@ -152,7 +152,8 @@ static enum sz_reason reason(const char *more, bool with_dpop)
 	struct sz_decision d;
 	enum sz_reason r;
 
-	sz_buf_printf(&text, "{\"iss\":\"i\",\"aud\":\"a\",\"exp\":1000100,\"scope\":\"s\"%s}", more);
+	sz_buf_printf(&text, "{\"iss\":\"i\",\"aud\":\"a\",\"exp\":1000100,\"scope\":\"s\"%s}",
+		      more);
 	bound = with_dpop;
 	d = decide(v, text.data, NULL);
 	bound = false;

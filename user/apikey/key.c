@@ -52,8 +52,8 @@ void sz_apikey_make(char ret[SZ_APIKEY_LEN + 1])
 
 static bool all_letters(const char *s, size_t n)
 {
-	while (n--)
-		if (!*s || !strchr(letters, *s++))
+	for (; n; n--, s++)
+		if (!*s || !strchr(letters, *s))
 			return false;
 	return true;
 }

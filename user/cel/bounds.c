@@ -176,7 +176,8 @@ static bool steps(struct walk *w, const struct node *n)
 					    "getHours",      "getMinutes"};
 	u32 step = 900, i;
 
-	if (n->op != OP_CALL || !(n->flags & N_MEMBER) || !n->n || !is_time(w, kid_of(w->run.p, n, 0)))
+	if (n->op != OP_CALL || !(n->flags & N_MEMBER) || !n->n ||
+	    !is_time(w, kid_of(w->run.p, n, 0)))
 		return false;
 	for (i = 0; i < SZ_ARRAY_LEN(parts) && !text_is(&n->name, parts[i]); i++)
 		;
@@ -235,7 +236,8 @@ static bool is_prefix(struct walk *w, const struct node *n)
 	const struct node *x, *y;
 	struct sz_cel_value v;
 
-	if (n->op == OP_CALL && (n->flags & N_MEMBER) && n->n == 2 && text_is(&n->name, "containsIP")) {
+	if (n->op == OP_CALL && (n->flags & N_MEMBER) && n->n == 2 &&
+	    text_is(&n->name, "containsIP")) {
 		x = kid_of(w->run.p, n, 0);
 		y = kid_of(w->run.p, n, 1);
 	} else if (n->op == OP_EQ || n->op == OP_NE) {

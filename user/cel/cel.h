@@ -3,8 +3,9 @@
  * The Common Expression Language (github.com/google/cel-spec, doc/langdef.md): text is compiled
  * once against an environment of declared variables, and the program is evaluated many times, each
  * time within a budget of steps and memory. Called by policy and by subzeroctl. Pure: bytes in,
- * value out; no clock, no file, no global state but the secret of map indexes. A program is read-only once compiled and may be
- * evaluated by several threads at once, each with an arena of its own.
+ * value out; no clock, no file, no global state but the secret of map indexes. A program is
+ * read-only once compiled and may be evaluated by several threads at once, each with an arena of
+ * its own.
  *
  * What is supported, and what is not, is in docs/cel.md.
  */

@@ -15,7 +15,7 @@
 #define SZ_B64_ENCODED_LEN(n) (((n) * 4 + 2) / 3)
 
 /* Returns the number of bytes written to out, or -EINVAL for anything that is not canonical. */
-ssize_t sz_b64url_decode(const char *s, size_t n, u8 *out, size_t out_max) SZ_MUST_CHECK;
+ssize_t sz_b64url_decode(const char *text, size_t n, u8 *out, size_t out_max) SZ_MUST_CHECK;
 /* Writes SZ_B64_ENCODED_LEN(n) characters and a NUL. */
 void sz_b64url_encode(const u8 *p, size_t n, char *out);
 
@@ -33,13 +33,13 @@ u64 sz_principal_id(const char *iss, const char *sub);
 /* BLAKE2b-128(kind label "\0" value): the key of sz_revoked. `value` is n bytes. */
 struct sz_id sz_revoke_id(enum sz_revoke_kind kind, const void *value, size_t n);
 /*
- * Of a token: for a JWS by its signed text, for the signature may have a second form (ECDSA); by all
- * of it for others.
+ * Of a token: for a JWS by its signed text, for the signature may have a second form (ECDSA); by
+ * all of it for others.
  */
 struct sz_id sz_revoke_token_id(const char *token, size_t n);
 /* The same of the kinds whose value is "issuer NUL name". */
 struct sz_id sz_revoke_pair_id(enum sz_revoke_kind kind, const char *iss, const char *name);
-/* Does an entry of sz_revoked hold for what was issued at `issued_s`, at wall-clock second `now_s`? */
+/* Does an entry of sz_revoked hold at `now_s` (wall clock) for what was issued at `issued_s`? */
 bool sz_revoked_holds(const struct sz_revoked *v, u64 issued_s, u64 now_s);
 /* "token"; "unknown" for a number that is no kind. */
 const char *sz_revoke_kind_name(u32 kind);

@@ -105,7 +105,9 @@ static bool unescape(struct reader *r, const char *start, size_t n, struct text 
 	}
 	ret->s = ret->unescaped;
 	ret->n = n;
-	return r->at < r->end && *r->at++ == '"';
+	if (r->at >= r->end)
+		return false;
+	return *r->at++ == '"';
 }
 
 /* Behind the opening quote. */

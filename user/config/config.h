@@ -203,7 +203,7 @@ struct sz_conf_service {
 	size_t n_origins;
 	bool monitor;        /* "mode: monitor" */
 	bool audit_requests; /* one audit record per admitted request */
-	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one there is */
+	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one */
 	const struct sz_conf_issuer *opaque; /* who is asked about opaque tokens; NULL: nobody */
 	enum sz_conf_cookies cookies; /* "syn_cookies" */
 	struct sz_conf_limit *limits;
@@ -263,7 +263,7 @@ struct sz_conf {
 		u64 changes;         /* kept of each store; default 1,000,000 */
 	} rebac;
 	struct {
-		u32 algs;              /* mask of 1 << enum sz_alg; default: all but HMAC and RSA PKCS #1 */
+		u32 algs;              /* of 1 << enum sz_alg; default: no HMAC, no RSA PKCS #1 */
 		u32 max_age_s;         /* of a proof; default 60 */
 		u32 skew_s;            /* default 5 */
 		bool require_nonce;

@@ -43,8 +43,8 @@ int sz_conf_read_syn(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 		     void *obj)
 {
 	if (v->type == YAML_SCALAR_NODE)
-		return sz_conf_read_cookies(r, &(struct sz_conf_field){.key = f->key, OFF(syn.mode)},
-					    v, obj);
+		return sz_conf_read_cookies(
+			r, &(struct sz_conf_field){.key = f->key, OFF(syn.mode)}, v, obj);
 	return sz_conf_map(r, f->key, v, syn_fields, SZ_ARRAY_LEN(syn_fields), obj);
 }
 
@@ -76,7 +76,8 @@ static int read_ban_prefix(struct sz_conf_reader *r, const struct sz_conf_field 
 		return -EINVAL;
 	if (sz_ban_everybody(&ban->key))
 		return sz_conf_fail(r, sz_conf_line(v),
-				    "a ban of everybody; stop the service instead, or name a prefix");
+				    "a ban of everybody; stop the service instead, or name a "
+				    "prefix");
 	return 0;
 }
 

@@ -83,13 +83,14 @@ static bool origin_ok(const char *s)
 	end = host + literal +
 	      strspn(host + literal,
 		     literal ? "0123456789abcdef:." : "abcdefghijklmnopqrstuvwxyz0123456789-._~");
-	if (end == host + literal || (literal && *end++ != ']'))
+	if (end == host + literal || (literal && *end != ']'))
 		return false;
+	end += literal;
 	if (!*end)
 		return true;
-	if (*end++ != ':' || *end == '0' || strlen(end) > 5)
+	if (*end != ':' || end[1] == '0' || strlen(end + 1) > 5)
 		return false;
-	for (; *end >= '0' && *end <= '9'; end++)
+	for (end++; *end >= '0' && *end <= '9'; end++)
 		port = port * 10 + (u64)(*end - '0');
 	return !*end && port && port <= 65535 && port != (tls ? 443 : 80);
 }

@@ -101,8 +101,8 @@ static int read_directory(struct sz_conf *c, const char *path, struct sz_error *
 		return sz_error_set(e, -errno, "cannot read the directory %s: %m", path);
 	if (!n)
 		err = sz_error_set(e, -ENOENT,
-				   "%s:%u: %s has no *.yaml file; put the policy there or remove it "
-				   "from include",
+				   "%s:%u: %s has no *.yaml file; put the policy there or remove "
+				   "it from include",
 				   c->path, c->policy.line, path);
 	for (i = 0; i < n; i++) {
 		struct sz_buf file = {0};

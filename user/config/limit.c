@@ -160,8 +160,8 @@ static int read_rule_name(struct sz_conf_reader *r, const struct sz_conf_field *
 		return -EINVAL;
 	if (!sz_conf_is_name(s) || strlen(s) > NAME_MAX_)
 		return sz_conf_fail(r, sz_conf_line(v),
-				    "name \"%.64s\" is not 1 to %d letters, digits, \".\", \"_\" or "
-				    "\"-\"; write it like writes-per-user",
+				    "name \"%.64s\" is not 1 to %d letters, digits, \".\", \"_\" "
+				    "or \"-\"; write it like writes-per-user",
 				    s, NAME_MAX_);
 	for (enum kind k = 0; k < KIND_COUNT; k++)
 		if (!strcmp(kinds[k].key, s))
@@ -238,13 +238,13 @@ static int rule_stage(struct sz_conf_reader *r, const struct rule *rule, struct 
 	}
 	if ((l->by & ~SZ_BY_SOURCE) || rule->n_routes)
 		return sz_conf_fail(r, l->line,
-				    "%s are counted before a token is verified and a route is known; "
-				    "write \"by: source\", and no routes",
+				    "%s are counted before a token is verified and a route is "
+				    "known; write \"by: source\", and no routes",
 				    count);
 	if (l->stage == SZ_LIMIT_FAIL && !l->by)
 		return sz_conf_fail(r, l->line,
-				    "one limit of failures for everybody would let anybody lock the "
-				    "others out; write \"by: source\"");
+				    "one limit of failures for everybody would let anybody lock "
+				    "the others out; write \"by: source\"");
 	return 0;
 }
 

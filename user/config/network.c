@@ -21,8 +21,8 @@ static int read_name(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 		return -EINVAL;
 	if (!sz_conf_is_name(s) || strlen(s) > NAME_MAX_)
 		return sz_conf_fail(r, sz_conf_line(v),
-				    "name \"%.64s\" is not 1 to %d letters, digits, \".\", \"_\" or "
-				    "\"-\"; write it like branch-office",
+				    "name \"%.64s\" is not 1 to %d letters, digits, \".\", \"_\" "
+				    "or \"-\"; write it like branch-office",
 				    s, NAME_MAX_);
 	for (const struct sz_conf_network *o = r->conf->networks; o < w; o++)
 		if (!strcmp(o->name, s))
@@ -91,8 +91,8 @@ static int read_overrides(struct sz_conf_reader *r, const struct sz_conf_field *
 
 	if (v->type != YAML_MAPPING_NODE)
 		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s must be limits with rates; write \"name: rate\" lines, like "
-				    "source: 1000/s",
+				    "%s must be limits with rates; write \"name: rate\" lines, "
+				    "like source: 1000/s",
 				    f->key);
 	n = (size_t)(v->data.mapping.pairs.top - v->data.mapping.pairs.start);
 	w->limits = sz_calloc(n + 1, sizeof(*w->limits));
@@ -145,8 +145,8 @@ int sz_conf_read_networks(struct sz_conf_reader *r, const struct sz_conf_field *
 			return -EINVAL;
 		if (w->exempt == (w->n_limits != 0))
 			return sz_conf_fail(r, w->line,
-					    w->exempt ? "the network is exempt and has limits; remove "
-							"one of the two"
+					    w->exempt ? "the network is exempt and has limits; "
+							"remove one of the two"
 						      : "the network says nothing; add limits, or "
 							"\"exempt: true\"");
 	}
@@ -192,8 +192,8 @@ int sz_conf_networks_check(struct sz_conf_reader *r, const struct sz_conf *c)
 					r, l->line,
 					other ? "\"%.64s\" is not a limit by source; networks can "
 						"name only those"
-					      : "no service has a limit \"%.64s\"; name one that is "
-						"by source",
+					      : "no service has a limit \"%.64s\"; name one that "
+						"is by source",
 					l->name);
 			slots += n;
 		}
@@ -201,8 +201,8 @@ int sz_conf_networks_check(struct sz_conf_reader *r, const struct sz_conf *c)
 	if (slots < SZ_LIMITS_MAX)
 		return 0;
 	return sz_conf_fail(r, 1,
-			    "%zu limits in all, those for networks included; the kernel has room for "
-			    "%d",
+			    "%zu limits in all, those for networks included; the kernel has room "
+			    "for %d",
 			    slots, SZ_LIMITS_MAX - 1);
 }
 

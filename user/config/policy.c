@@ -42,8 +42,8 @@ static int read_cel(struct sz_conf_reader *r, const char *key, yaml_node_t *v,
 	while (n && (s[n - 1] == '\n' || s[n - 1] == ' '))
 		n--;
 	if (!n)
-		return sz_conf_fail(r, sz_conf_line(v), "%s has no value; give one or remove the key",
-				    key);
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s has no value; give one or remove the key", key);
 	if (n > CEL_MAX)
 		return sz_conf_fail(r, sz_conf_line(v), "%s is longer than %d bytes; shorten it",
 				    key, CEL_MAX);
@@ -310,8 +310,9 @@ static int read_tables(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 				    f->key);
 	n = (size_t)(v->data.mapping.pairs.top - v->data.mapping.pairs.start);
 	if (n > SZ_CONF_LIST_MAX)
-		return sz_conf_fail(r, sz_conf_line(v), "%s has %zu entries; at most %d are allowed",
-				    f->key, n, SZ_CONF_LIST_MAX);
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "%s has %zu entries; at most %d are allowed", f->key, n,
+				    SZ_CONF_LIST_MAX);
 	c->policy.tables = sz_calloc(n + 1, sizeof(*c->policy.tables));
 	for (p = v->data.mapping.pairs.start; p < v->data.mapping.pairs.top; p++) {
 		struct sz_conf_table *t = &c->policy.tables[c->policy.n_tables];
@@ -323,14 +324,17 @@ static int read_tables(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 			return -EINVAL;
 		if (!sz_conf_is_name(name) || strpbrk(name, ".-"))
 			return sz_conf_fail(r, sz_conf_line(k),
-					    "table \"%.64s\" is not letters, digits and \"_\"; write "
-					    "it like employees",
+					    "table \"%.64s\" is not letters, digits and \"_\"; "
+					    "write it like employees",
 					    name);
 		s = sz_conf_scalar(r, name, file);
 		if (!s)
 			return -EINVAL;
 		*t = (struct sz_conf_table){
-			.name = sz_strdup(name), .file = beside(r->name, s), .line = sz_conf_line(k)};
+			.name = sz_strdup(name),
+			.file = beside(r->name, s),
+			.line = sz_conf_line(k),
+		};
 		c->policy.n_tables++;
 	}
 	return 0;

@@ -283,7 +283,8 @@ static int check_overlap(struct sz_conf_reader *r, const struct sz_conf_route *a
 				    all[i].line, all[i].file || all[n].file ? " of " : "",
 				    all[i].file   ? all[i].file
 				    : all[n].file ? r->conf->path
-						  : "", method_names[__builtin_ctz(both)], all[n].path);
+						  : "",
+				    method_names[__builtin_ctz(both)], all[n].path);
 	}
 	return 0;
 }

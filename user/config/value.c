@@ -299,7 +299,7 @@ int sz_conf_rate_parse(const char *s, u64 burst, struct sz_conf_rate *ret)
 		return 0;
 	if (parse_quantity(s, periods, SZ_ARRAY_LEN(periods), &count, &unit))
 		return -EINVAL;
-	/* An interval is held in whole nanoseconds, rounded up: a longer one keeps that below 1 %. */
+	/* An interval is held in whole nanoseconds, rounded up: a long one keeps that below 1 %. */
 	if (!count || count > unit->factor / SZ_RATE_INTERVAL_MIN)
 		return -ERANGE;
 	ret->interval_ns = (unit->factor + count - 1) / count;
@@ -321,8 +321,8 @@ int sz_conf_read_rate_of(struct sz_conf_reader *r, const char *key, yaml_node_t 
 		return 0;
 	case -ERANGE:
 		return sz_conf_fail(r, sz_conf_line(v),
-				    "%s \"%.64s\" is out of range; write 1 to 10000000 a second, or "
-				    "none for no limit",
+				    "%s \"%.64s\" is out of range; write 1 to 10000000 a second, "
+				    "or none for no limit",
 				    key, s);
 	case -EOVERFLOW:
 		return sz_conf_fail(r, sz_conf_line(v),

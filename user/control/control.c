@@ -272,9 +272,8 @@ static void on_line(struct sz_net_client *c, const char *line, size_t n, void *a
 	if (cmd && !strcmp(cmd, "api"))
 		cmd_api(ctl->api, c, req);
 	else if (!cmd || i == SZ_ARRAY_LEN(commands))
-		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, limits, "
-			     "limit_set, limit_reset, apikeys, "
-				"api");
+		answer_error(c, "\"cmd\" is one of status, reload, flush, change_key, record, "
+				"limits, limit_set, limit_reset, apikeys, api");
 	json_decref(req);
 }
 

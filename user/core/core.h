@@ -111,8 +111,8 @@ struct sz_url {
 	size_t path_len;
 };
 /*
- * "https://host[:port][/path][?query]" or http. -EINVAL for any other scheme, user names, fragments,
- * spaces, control characters and bytes beyond ASCII.
+ * "https://host[:port][/path][?query]" or http. -EINVAL for any other scheme, user names,
+ * fragments, spaces, control characters and bytes beyond ASCII.
  */
 int sz_url_parse(const char *s, struct sz_url *ret);
 /* Is the host "localhost", [::1] or an IPv4 address in 127.0.0.0/8? */

@@ -194,15 +194,16 @@ static int import_line(struct opened *o, const json_t *v, char key[SZ_APIKEY_LEN
 int sz_ctl_cmd_apikey_import(struct sz_ctl *c)
 {
 	const char *path = c->args.word[0];
-	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+	bool named = strcmp(path, "-");
+	FILE *file = named ? fopen(path, "re") : NULL, *f = file ? file : stdin;
 	char *line = sz_calloc(1, LINE_MAX_), key[SZ_APIKEY_LEN + 1];
 	json_t *made = json_array(), *v;
 	struct opened o = {.lock = -1};
 	struct sz_error e = {""};
 	unsigned long number = 0;
 	size_t i;
-	int ret = f ? open_store(c, true, &o)
-		    : sz_ctl_fail("cannot open %s: %s", path, strerror(errno));
+	int ret = file || !named ? open_store(c, true, &o)
+				 : sz_ctl_fail("cannot open %s: %s", path, strerror(errno));
 
 	while (!ret && fgets(line, LINE_MAX_, f)) {
 		number++;
@@ -230,8 +231,8 @@ int sz_ctl_cmd_apikey_import(struct sz_ctl *c)
 	if (!ret)
 		sz_ctl_record(c, "admin", "%zu API keys imported", json_array_size(made));
 	sodium_memzero(key, sizeof(key));
-	if (f && f != stdin)
-		fclose(f);
+	if (file)
+		fclose(file);
 	close_store(&o);
 	json_decref(made);
 	free(line);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ban, unban, bans, bans import: addresses whose packets for protected services are dropped before anything
- * else. The kernel skips the lookup while ban_count is 0, so that number must follow the map: both
- * are changed under a lock on the pin directory.
+ * ban, unban, bans, bans import: addresses whose packets for protected services are dropped before
+ * anything else. The kernel skips the lookup while ban_count is 0, so that number must follow the
+ * map: both are changed under a lock on the pin directory.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -155,7 +155,7 @@ struct sz_ctl {
 	struct sz_error conf_error;
 	bool conf_tried;
 	struct sz_kern *kern;
-	char store[SZ_CTL_STORE_ID]; /* of relationships that the command is about; "" until asked */
+	char store[SZ_CTL_STORE_ID]; /* of the relationships it is about; "" until asked */
 };
 
 void sz_ctl_init(struct sz_ctl *c); /* from c->args */

@@ -202,8 +202,8 @@ static void look_at_timestamps(struct sz_doctor *d)
 		sz_doctor_say(d, SZ_DOCTOR_BAD, "syn cookies",
 			      "sysctl net.ipv4.tcp_timestamps=2 net.ipv4.tcp_sack=1 "
 			      "net.ipv4.tcp_window_scaling=1, or syn_cookies.timestamps: false",
-			      "cookies offer timestamps, SACK and a window scale, but this machine's "
-			      "TCP would not keep to them");
+			      "cookies offer timestamps, SACK and a window scale, but this "
+			      "machine's TCP would not keep to them");
 }
 
 static int count_routed(const void *key, const void *value, void *arg)
@@ -225,7 +225,8 @@ static void look_at_routed(struct sz_doctor *d)
 		sz_map_each(d->c->kern, SZ_MAP_SYN, count_routed, &n);
 	if (n)
 		sz_doctor_say(d, SZ_DOCTOR_WARN, "syn cookies behind",
-			      "set limits.connections for them, and tcp_syncookies on their machine",
+			      "set limits.connections for them, and tcp_syncookies on their "
+			      "machine",
 			      "%u addresses are of servers behind this machine: they cannot have "
 			      "cookies from here",
 			      n);

@@ -22,7 +22,8 @@ static void look_at_keys(struct sz_doctor *d, const char *issuer, const json_t *
 			      "issuer %s cannot be asked for its keys: %s", issuer, error);
 	else
 		sz_doctor_say(d, SZ_DOCTOR_OK, "keys", "",
-			      "issuer %s: %lld keys, fetched %lld s ago", issuer, (long long)json_integer_value(json_object_get(v, "keys")),
+			      "issuer %s: %lld keys, fetched %lld s ago", issuer,
+			      (long long)json_integer_value(json_object_get(v, "keys")),
 			      (long long)json_integer_value(json_object_get(v, "age_s")));
 }
 

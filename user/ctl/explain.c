@@ -216,8 +216,8 @@ static bool is_admitted(enum sz_reason r)
 static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, struct sz_error *e)
 {
 	struct explain *x = arg;
-	json_t *v, *body = json_pack("{s:{s:s, s:s, s:s}}", "tuple_key", "user", q->user, "relation",
-				     q->relation, "object", q->object);
+	json_t *v, *body = json_pack("{s:{s:s, s:s, s:s}}", "tuple_key", "user", q->user,
+				     "relation", q->relation, "object", q->object);
 
 	if (q->context)
 		json_object_set(body, "context", (json_t *)q->context);
@@ -226,8 +226,8 @@ static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, 
 	if (!v)
 		return -EREMOTEIO;
 	*ret = json_is_true(json_object_get(v, "allowed"));
-	step(x, "relation", *ret ? "ok" : "refused", "%s is %s%s of %s", q->user, *ret ? "" : "not ",
-	     q->relation, q->object);
+	step(x, "relation", *ret ? "ok" : "refused", "%s is %s%s of %s", q->user,
+	     *ret ? "" : "not ", q->relation, q->object);
 	json_decref(v);
 	return 0;
 }

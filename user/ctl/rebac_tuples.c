@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
@@ -309,11 +310,19 @@ static bool ends(const char *path, const char *with)
 	return n >= m && !strcmp(path + n - m, with);
 }
 
+/* 0 where it cannot be known, as of a pipe. */
+static u64 size_of(FILE *f)
+{
+	struct stat st;
+
+	return !fstat(fileno(f), &st) && S_ISREG(st.st_mode) ? (u64)st.st_size : 0;
+}
+
 int sz_ctl_cmd_rebac_import(struct sz_ctl *c)
 {
 	const char *path = c->args.word[0];
 	struct progress p = {.verb = "imported"};
-	FILE *in = stdin;
+	FILE *file = NULL;
 	int ret;
 
 	begin(c, &p);
@@ -321,17 +330,14 @@ int sz_ctl_cmd_rebac_import(struct sz_ctl *c)
 		ret = import_list(c, path, &p);
 	} else {
 		if (strcmp(path, "-")) {
-			in = fopen(path, "re");
-			if (!in)
+			file = fopen(path, "re");
+			if (!file)
 				return sz_ctl_fail("cannot read %s: %s", path, strerror(errno));
-			if (!fseek(in, 0, SEEK_END)) {
-				p.whole = (u64)ftell(in);
-				rewind(in);
-			}
+			p.whole = size_of(file);
 		}
-		ret = import_lines(c, in, path, &p);
-		if (in != stdin)
-			fclose(in);
+		ret = import_lines(c, file ? file : stdin, path, &p);
+		if (file)
+			fclose(file);
 	}
 	tell(&p, true);
 	if (!ret && c->json)

@@ -144,13 +144,14 @@ static int read_line(struct list *l, const char *line, size_t n, struct sz_error
 
 static int read_file(const char *path, struct list *l)
 {
-	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+	bool named = strcmp(path, "-");
+	FILE *file = named ? fopen(path, "re") : NULL, *f = file ? file : stdin;
 	char *line = sz_calloc(1, LINE_MAX_);
 	unsigned long number = 0;
 	struct sz_error e = {""};
 	int ret = 0;
 
-	if (!f) {
+	if (named && !file) {
 		free(line);
 		return sz_ctl_fail("cannot open %s: %s", path, strerror(errno));
 	}
@@ -170,8 +171,8 @@ static int read_file(const char *path, struct list *l)
 	}
 	if (!ret && ferror(f))
 		ret = sz_ctl_fail("cannot read %s", path);
-	if (f != stdin)
-		fclose(f);
+	if (file)
+		fclose(file);
 	free(line);
 	return ret;
 }

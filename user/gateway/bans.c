@@ -128,8 +128,8 @@ static int put_bans(struct sz_gateway *g, const struct sz_conf *c, struct sz_ban
 	}
 	return r >= 0 ? 0
 		      : sz_error_set(e, r,
-				     "cannot write the bans of the configuration to the kernel: %s; "
-				     "at most %u fit",
+				     "cannot write the bans of the configuration to the kernel: "
+				     "%s; at most %u fit",
 				     r == -ENOSPC ? "it is full" : strerror(-r), SZ_MAX_BANS);
 }
 

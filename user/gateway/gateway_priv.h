@@ -16,7 +16,7 @@
 #include "verify/verify.h"
 #include "wheel/wheel.h"
 
-/* ---- verification: job.c ---------------------------------------------------------------------- */
+/* ---- verification: job.c --------------------------------------------------------------------- */
 
 struct sz_pending;
 
@@ -42,7 +42,7 @@ struct sz_question {
 		s64 until_s;
 	} answer;
 };
-/* In a worker, under the snapshot `v`: by the answer where there is one, else by the token alone. */
+/* In a worker, under the snapshot `v`: by the answer if there is one, else by the token alone. */
 void sz_question_decide(const struct sz_question *q, const struct sz_verifier *v,
 			const struct sz_conf_service *svc, const struct sz_policy_moment *at,
 			bool dpop);

@@ -3,8 +3,8 @@
  * The audit log on disk. One batch is under way at a time: while it is written and synced the next
  * one gathers, and goes on gathering for a moment where there is little of it, so that a flood of
  * records costs few syncs. Every record is on disk after at most two syncs and that moment. What is
- * on disk is closed by a signed checkpoint, at most one a second. Segments rotate by size. A batch that
- * cannot be written is kept and tried again; nothing is left out of the chain.
+ * on disk is closed by a signed checkpoint, at most one a second. Segments rotate by size. A batch
+ * that cannot be written is kept and tried again; nothing is left out of the chain.
  */
 #include "gateway/gateway_priv.h"
 

@@ -95,8 +95,8 @@ static int collect_one(const void *key, const void *value, void *arg)
 					      .reason = SZ_R_REVOKED,
 					      .detail = detail};
 
-		snprintf(detail, sizeof(detail), "%s %s until %llu", sz_revoke_kind_name(v->kind), hex,
-			 (unsigned long long)v->until_s);
+		snprintf(detail, sizeof(detail), "%s %s until %llu", sz_revoke_kind_name(v->kind),
+			 hex, (unsigned long long)v->until_s);
 		sz_journal_add(c->g->journal, &rec);
 	}
 	return 0;

@@ -89,7 +89,7 @@ enum sz_http_status sz_http_chunks_feed(struct sz_http_chunks *c, const char *p,
 struct sz_http_dpop {
 	const char *algs;  /* "ES256 EdDSA"; NULL: no DPoP here */
 	const char *nonce; /* for the answer that asks for one */
-	const char *step_up; /* parameters of RFC 9470's challenge, each with ", " before; or NULL */
+	const char *step_up; /* parameters of RFC 9470's challenge, ", " before each; or NULL */
 };
 
 /*
@@ -112,8 +112,8 @@ struct sz_http_limit {
 };
 /*
  * The answer for the kernel's table, with sums; all zero where the reason has no status. `dpop` as
- * in sz_http_answer(); it may be NULL with a limit. With a limit the answer says when to come again,
- * in seconds that the packet core fills in: Retry-After, and for a name RateLimit-Policy and
+ * in sz_http_answer(); it may be NULL with a limit. With a limit the answer says when to come
+ * again, in seconds that the packet core fills in: Retry-After, and for a name RateLimit-Policy and
  * RateLimit (draft-ietf-httpapi-ratelimit-headers).
  */
 void sz_http_prepare(enum sz_reason reason, const struct sz_http_dpop *dpop,

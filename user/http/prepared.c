@@ -66,8 +66,8 @@ static bool has_policy(const struct sz_http_limit *l)
 }
 
 /*
- * As short as it can be: what does not fit into the client's frame goes out in brief. No cache keeps
- * an answer with these statuses unless it is told to (RFC 9111 section 4.2.2).
+ * As short as it can be: what does not fit into the client's frame goes out in brief. No cache
+ * keeps an answer with these statuses unless it is told to (RFC 9111 section 4.2.2).
  */
 static void full(enum sz_reason reason, const struct sz_http_limit *l, struct sz_answer *a)
 {

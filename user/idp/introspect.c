@@ -152,7 +152,8 @@ static int read_answer(const struct sz_idp_source *s, const struct sz_fetch_answ
 	exp = json_object_get(root, "exp");
 	if (!root || !json_is_boolean(active))
 		err = sz_error_set(e, -EBADMSG,
-				   "%.200s answered what RFC 7662 does not know: %.200s", s->endpoint, root ? "no \"active\"" : cause.msg);
+				   "%.200s answered what RFC 7662 does not know: %.200s",
+				   s->endpoint, root ? "no \"active\"" : cause.msg);
 	*ret_active = json_is_true(active);
 	*ret_exp = json_is_number(exp) && json_number_value(exp) < 1e15 ?
 			   (s64)json_number_value(exp) : 0;

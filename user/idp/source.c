@@ -194,7 +194,8 @@ static int check_status(const struct sz_fetch_answer *a, const char *url, struct
 		return 0;
 	return sz_error_set(e, -EREMOTEIO, "%.300s: answered with status %d%s", url, a->status,
 			    a->status >= 300 && a->status < 400 ?
-				    "; redirects are not followed: configure where it leads to" : "");
+				    "; redirects are not followed: "
+				    "configure where it leads to" : "");
 }
 
 static void on_keys(int err, const struct sz_fetch_answer *a, const struct sz_error *e, void *arg)

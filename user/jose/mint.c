@@ -242,7 +242,8 @@ int sz_token_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf
 int sz_proof_sign(const json_t *private_jwk, const json_t *claims, struct sz_buf *ret,
 		  struct sz_error *e)
 {
-	json_t *set = public_half(private_jwk), *jwk = json_array_get(json_object_get(set, "keys"), 0);
+	json_t *set = public_half(private_jwk);
+	json_t *jwk = json_array_get(json_object_get(set, "keys"), 0);
 	json_t *more = json_pack("{s:s, s:O}", "typ", "dpop+jwt", "jwk", jwk);
 	int err = sz_jws_sign(private_jwk, more, claims, ret, e);
 

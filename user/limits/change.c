@@ -33,7 +33,8 @@ static int new_rate(const struct sz_limit *l, const struct sz_limit_change *c,
 	if (!c->rate) {
 		if (!l->interval_ns)
 			return sz_error_set(e, -EINVAL,
-					    "\"%s\" has no rate that a burst could be of; give both",
+					    "\"%s\" has no rate that a burst could be of; give "
+					    "both",
 					    l->name);
 		if (__builtin_mul_overflow(l->interval_ns, c->burst, &ret->burst_ns) ||
 		    ret->burst_ns >> 61)
@@ -46,8 +47,8 @@ static int new_rate(const struct sz_limit *l, const struct sz_limit_change *c,
 		return 0;
 	case -ERANGE:
 		return sz_error_set(e, -ERANGE,
-				    "rate \"%.64s\" is out of range; give 1 to 10000000 a second, or "
-				    "none", c->rate);
+				    "rate \"%.64s\" is out of range; give 1 to 10000000 a second, "
+				    "or none", c->rate);
 	case -EOVERFLOW:
 		return sz_error_set(e, -EOVERFLOW, "a burst of %llu would take centuries to "
 				    "refill; give a smaller one", c->burst);

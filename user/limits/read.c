@@ -130,7 +130,8 @@ int sz_limits_find(struct sz_kern *k, const char *name, struct sz_limit_row *ret
 			 : 0;
 	}
 	return sz_error_set(e, -ENOENT,
-			    "there is no limit \"%.100s\"; 'subzeroctl limits show' lists them", name);
+			    "there is no limit \"%.100s\"; 'subzeroctl limits show' lists them",
+			    name);
 }
 
 bool sz_limits_name(struct sz_kern *k, u32 slot, char ret[SZ_LIMIT_NAME_MAX])
@@ -276,7 +277,8 @@ int sz_limits_buckets(struct sz_kern *k, const struct sz_limit_row *row, u64 now
 			if (key.limit != l->id || tat <= now_ns || tat == SZ_BUCKET_BUSY ||
 			    __atomic_load_n(&sets[i].tat[w], __ATOMIC_ACQUIRE) == SZ_BUCKET_BUSY)
 				continue;
-			r = fn(&key, tat, (tat - now_ns + l->interval_ns - 1) / l->interval_ns, arg);
+			r = fn(&key, tat, (tat - now_ns + l->interval_ns - 1) / l->interval_ns,
+			       arg);
 		}
 	}
 	return r;

@@ -26,8 +26,8 @@ static void say_score(struct judge *j, const struct sz_conf_route *t, u64 score,
 {
 	char why[300], other[200];
 
-	snprintf(why, sizeof(why), "route \"%.*s\": the risk is %llu of at most %u%s%.*s", SHOWN(t->name),
-		 score, t->risk.deny - 1, names->len ? ": " : "",
+	snprintf(why, sizeof(why), "route \"%.*s\": the risk is %llu of at most %u%s%.*s",
+		 SHOWN(t->name), score, t->risk.deny - 1, names->len ? ": " : "",
 		 sz_policy_shown(names->data ? names->data : "", names->len),
 		 names->data ? names->data : "");
 	snprintf(other, sizeof(other), "signals that weigh at least %llu less must not apply",
@@ -146,7 +146,8 @@ static void say_relation(struct judge *j, const struct sz_conf_route *t, size_t 
 	snprintf(clause, sizeof(clause), "relation[%zu]", i);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs %.*s to be %.*s of %.*s, and it is not",
 		 SHOWN(t->name), SHOWN(q->user), SHOWN(q->relation), SHOWN(q->object));
-	snprintf(other, sizeof(other), "a tuple must make %.*s %.*s of %.*s: see subzeroctl rebac expand",
+	snprintf(other, sizeof(other),
+		 "a tuple must make %.*s %.*s of %.*s: see subzeroctl rebac expand",
 		 SHOWN(q->user), SHOWN(q->relation), SHOWN(q->object));
 	sz_policy_say(j, SZ_R_RELATION, clause, why, other);
 }
@@ -201,7 +202,8 @@ static json_t *plain_json(const struct sz_cel_value *v, u32 depth)
 		for (i = 0; i < v->n; i++) {
 			sz_cel_map_at(v, i, &key, &value);
 			child = key->type == SZ_CEL_STRING ? plain_json(value, depth + 1) : NULL;
-			if (!child || json_object_setn_new(ret, key->s ? key->s : "", key->n, child))
+			if (!child ||
+			    json_object_setn_new(ret, key->s ? key->s : "", key->n, child))
 				goto bad;
 		}
 		return ret;

@@ -61,7 +61,7 @@ int sz_policy_program(const struct sz_cel_env *env, const struct sz_conf_cel *c,
 	u32 column;
 
 	if (sz_cel_compile(env, c->text, strlen(c->text), 0, ret, &why)) {
-		/* In a block each line is indented like the first; elsewhere only it stands apart. */
+		/* In a block each line is indented like the first; else only it stands apart. */
 		column = c->column - 1 + why.column;
 		return sz_error_set(e, -EINVAL, "%.100s:%u:%u: %s: %s", c->file,
 				    c->line + why.line - 1, column, what, why.msg);

@@ -73,8 +73,8 @@ static void say_no_route(const struct sz_conf_service *svc, const struct sz_poli
 			     sz_method_name(req->method));
 		return;
 	}
-	sz_error_set(&ret->why, 0, "no route of service \"%s\" covers the path %.*s", svc->name, len,
-		     req->path);
+	sz_error_set(&ret->why, 0, "no route of service \"%s\" covers the path %.*s", svc->name,
+		     len, req->path);
 	sz_error_set(&ret->otherwise, 0, "service \"%s\" must have a route for this path",
 		     svc->name);
 }

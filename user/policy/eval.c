@@ -92,7 +92,8 @@ static void bound_time(struct judge *j, const struct sz_cel_program *p,
 
 /* Does the value depend on it at all? */
 static bool depends(struct judge *j, const struct sz_cel_program *p,
-		    const struct sz_cel_value *slots, enum slot slot, const struct sz_cel_value *now)
+		    const struct sz_cel_value *slots, enum slot slot,
+		    const struct sz_cel_value *now)
 {
 	struct sz_cel_value without[SLOTS], v;
 	struct sz_cel_error e;
@@ -120,7 +121,8 @@ void sz_policy_eval(struct judge *j, const struct sz_cel_program *p, struct sz_c
 	memcpy(slots, j->slots, sizeof(slots));
 	sz_cel_bounds(p, slots, SLOT_TIME, SLOT_SOURCE, SZ_POLICY_STEPS, &j->scratch, &b);
 	if ((b.time_opaque && sz_cel_unknown(&j->scratch, "request.time", &slots[SLOT_TIME])) ||
-	    (b.source_opaque && sz_cel_unknown(&j->scratch, "request.source", &slots[SLOT_SOURCE]))) {
+	    (b.source_opaque &&
+	     sz_cel_unknown(&j->scratch, "request.source", &slots[SLOT_SOURCE]))) {
 		*ret = (struct sz_cel_value){.type = SZ_CEL_ERROR};
 		return;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The judge: one route, clause by clause, in any of the three states of knowledge. There is no other
- * place that decides, so an early answer and a late one cannot come from different rules.
+ * The judge: one route, clause by clause, in any of the three states of knowledge. There is no
+ * other place that decides, so an early answer and a late one cannot come from different rules.
  *
  * The order is fixed: scopes, claims, conditions, risk, step-up, relationships. The first clause
  * that refuses is the one that is told.
@@ -124,7 +124,8 @@ static void say_condition(struct judge *j, const struct sz_conf_route *t, size_t
 		 SHOWN(c->text));
 	if (e) {
 		snprintf(why, sizeof(why),
-			 "route \"%.*s\": the condition on line %u cannot be evaluated: %.150s: %.*s",
+			 "route \"%.*s\": the condition on line %u cannot be evaluated: %.150s: "
+			 "%.*s",
 			 SHOWN(t->name), c->line, e->msg, SHOWN(c->text));
 		sz_policy_say(j, SZ_R_POLICY_ERROR, clause, why, other);
 		return;

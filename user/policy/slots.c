@@ -183,8 +183,8 @@ bool sz_policy_slots(struct judge *j)
 
 	v[SLOT_TIME] = time_value(j->at->now_ns);
 	v[SLOT_ATTRIBUTES] = j->p->attributes;
-	ok = fill_token(j) && fill_line(j) && !sz_cel_ip(&j->arena, &j->at->source, &v[SLOT_SOURCE]) &&
-	     sz_policy_location(j);
+	ok = fill_token(j) && fill_line(j) &&
+	     !sz_cel_ip(&j->arena, &j->at->source, &v[SLOT_SOURCE]) && sz_policy_location(j);
 	if (ok)
 		ok = j->known == KNOWN_ALL ? header_map(j, &v[SLOT_HEADERS])
 					   : unknown(j, SLOT_HEADERS, "request.headers");

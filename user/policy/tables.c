@@ -45,8 +45,8 @@ static int read_field(struct csv *c, struct sz_buf *ret, bool *ret_last)
 			break;
 		} else if (!quoted && *c->p == '"') {
 			return sz_error_set(c->e, -EINVAL,
-					    "%.200s:%u: a quote inside a field; put the whole field "
-					    "in quotes and write \"\" for one",
+					    "%.200s:%u: a quote inside a field; put the whole "
+					    "field in quotes and write \"\" for one",
 					    c->file, c->line);
 		}
 		c->line += *c->p == '\n';

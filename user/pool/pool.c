@@ -175,7 +175,8 @@ int sz_pool_new(struct sz_loop_ring *loop, const struct sz_pool_options *o, stru
 	if (r) {
 		sz_error_set(e, r,
 			     "cannot start %u worker threads: %s; check the limits of processes "
-			     "and files (TasksMax=, LimitNOFILE=, ulimit -u -n) or set fewer workers",
+			     "and files (TasksMax=, LimitNOFILE=, ulimit -u -n) or set fewer "
+			     "workers",
 			     p->n_workers, strerror(-r));
 		sz_pool_free(p);
 		return r;

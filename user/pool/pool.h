@@ -22,7 +22,7 @@
 
 /* Who comes first: highest first. */
 enum sz_work_class {
-	SZ_WORK_URGENT, /* somebody who is known waits for it: a proof, a token that was good before */
+	SZ_WORK_URGENT, /* somebody known waits for it: a proof, a token that was good before */
 	SZ_WORK_NORMAL, /* the rest of those whose request is held */
 	SZ_WORK_LATER,  /* strangers under load, and what nobody waits for */
 	SZ_WORK_CLASSES,

@@ -92,8 +92,8 @@ int sz_verifier_with_apikeys(const struct sz_verifier *old, struct sz_verifier *
 	struct sz_apikeys *keys = NULL;
 	int err = old->conf->api_keys.on
 			  ? sz_apikeys_load(old->conf->api_keys.file, &keys, e)
-			  : sz_error_set(e, -ENOENT, "API keys are not taken: add \"api_keys: {}\" to "
-						     "the configuration and reload it");
+			  : sz_error_set(e, -ENOENT, "API keys are not taken: add \"api_keys: {}\" "
+						     "to the configuration and reload it");
 
 	if (err)
 		return err;

@@ -183,7 +183,8 @@ static enum sz_reason check_binding(const struct sz_conf_issuer *is, bool dpop,
 	const char *jkt = json_string_value(json_object_get(cnf, "jkt")), *what = NULL;
 
 	if (cnf && !jkt)
-		what = "it is bound by a means that is not understood here (\"cnf\" without \"jkt\")";
+		what = "it is bound by a means that is not understood here "
+		       "(\"cnf\" without \"jkt\")";
 	else if (SZ_RULE(DPOP_ISSUER) && jkt && is->dpop == SZ_DPOP_OFF)
 		what = "it is bound to a key, and DPoP is off for its issuer";
 	else if (SZ_RULE(DPOP_ISSUER) && !jkt && is->dpop == SZ_DPOP_REQUIRED)
@@ -227,8 +228,8 @@ void sz_verifier_subject(const struct sz_token *t, struct sz_policy_subject *ret
 }
 
 /*
- * What is said of a token that is good: who it is of, whether it was revoked, what it may do. `is` is
- * NULL for an API key.
+ * What is said of a token that is good: who it is of, whether it was revoked, what it may do. `is`
+ * is NULL for an API key.
  */
 static void accept(const struct sz_verifier *v, const struct sz_conf_service *svc,
 		   const struct sz_conf_issuer *is, const char *token, size_t n,
@@ -283,8 +284,8 @@ static void look_further(const struct choice *c, const char *jws, size_t n, stru
 
 #define APIKEY_GRANT_S 86400 /* a key that does not end is looked at again after this */
 
-static enum sz_reason apikey_fault(const struct sz_apikey *k, const char *service, s64 now, bool dpop,
-				   struct sz_error *e)
+static enum sz_reason apikey_fault(const struct sz_apikey *k, const char *service, s64 now,
+				   bool dpop, struct sz_error *e)
 {
 	if (!k)
 		return sz_error_set(e, 0, "no API key of this gateway"), SZ_R_BAD_TOKEN;

@@ -39,7 +39,7 @@ typedef bool (*sz_revoked_fn)(u32 kind, const struct sz_id *id, u64 issued_s, vo
 
 /* Every name a token can be revoked by. */
 struct sz_names {
-	u32 present; /* mask of 1 << enum sz_revoke_kind; what a grant holds, and what was asked for */
+	u32 present; /* of 1 << enum sz_revoke_kind; what a grant holds, and what was asked for */
 	struct sz_id id[SZ_REVOKE_KIND_COUNT]; /* by kind; zero where not present */
 	u64 issued_s; /* 0 where the token does not say */
 };
@@ -91,7 +91,7 @@ void sz_verifier_subject(const struct sz_token *t, struct sz_policy_subject *ret
 void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			const char *jws, size_t n, const struct sz_policy_moment *at,
 			sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
-/* The same for one that was sent with the DPoP scheme: it must be bound to a key, others must not. */
+/* The same for one sent with the DPoP scheme: it must be bound to a key, others must not. */
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			      const char *jws, size_t n, const struct sz_policy_moment *at,
 			      sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
@@ -104,8 +104,9 @@ void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf
 void sz_decision_done(struct sz_decision *d);
 
 /*
- * The claims of a security event token that one of the issuers has sent for us: a new reference. NULL
- * with the error code of RFC 8935 section 2.4 in *ret_code and words in *e, which begins empty.
+ * The claims of a security event token that one of the issuers has sent for us: a new reference.
+ * NULL with the error code of RFC 8935 section 2.4 in *ret_code and words in *e, which begins
+ * empty.
  */
 json_t *sz_verifier_event(const struct sz_verifier *v, const char *jws, size_t n, s64 now,
 			  const char **ret_code, struct sz_error *e);
