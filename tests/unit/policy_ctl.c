@@ -314,7 +314,7 @@ TEST(check_compiles_and_says_who_decides)
 	EXPECT_EQ(RUN("check", "/nowhere"), SZ_CTL_FAILED);
 }
 
-/* The block of YAML of the documentation that begins with this text, without the line with `not`. */
+/* The block of YAML that begins with this text, without the line that has `not` in it. */
 static void block(const char *doc, const char *begin, const char *not, struct sz_buf *ret)
 {
 	struct sz_buf mark = {0};
