@@ -155,17 +155,25 @@ static bool turns_once(struct walk *w, const struct node *n)
 	return true;
 }
 
-/* A zone by its name: offsets are whole quarters of an hour. "+01:23" need not be. */
-static bool is_named_zone(const struct node *n)
+/*
+ * How often an hour begins in the zone: offsets of named ones are whole quarters of an hour, "+01:23"
+ * need not be. Each of these spans is a multiple of those below it, so the least of several is good
+ * for all.
+ */
+static u32 hour_step(const struct node *zone)
 {
+	static const u32 spans[] = {3600, 1800, 900};
+	s32 offset;
 	u32 i;
 
-	if (n->op != OP_CONST || n->value.type != SZ_CEL_STRING)
-		return false;
-	for (i = 0; i < n->value.n; i++)
-		if (n->value.s[i] == ':')
-			return false;
-	return true;
+	if (zone->op != OP_CONST || zone->value.type != SZ_CEL_STRING)
+		return 60;
+	if (!sz_cel_fixed_offset(&zone->value, &offset))
+		return 900;
+	for (i = 0; i < SZ_ARRAY_LEN(spans); i++)
+		if (offset % (s32)spans[i] == 0)
+			return spans[i];
+	return 60;
 }
 
 /* A part of the calendar: the same between two steps of the clock. */
@@ -174,7 +182,7 @@ static bool steps(struct walk *w, const struct node *n)
 	static const char *const parts[] = {"getFullYear",   "getMonth",    "getDayOfYear",
 					    "getDayOfMonth", "getDate",     "getDayOfWeek",
 					    "getHours",      "getMinutes"};
-	u32 step = 900, i;
+	u32 step = 3600, i;
 
 	if (n->op != OP_CALL || !(n->flags & N_MEMBER) || !n->n ||
 	    !is_time(w, kid_of(w->run.p, n, 0)))
@@ -183,8 +191,10 @@ static bool steps(struct walk *w, const struct node *n)
 		;
 	if (i == SZ_ARRAY_LEN(parts))
 		return false;
-	if (i + 1 == SZ_ARRAY_LEN(parts) || (n->n > 1 && !is_named_zone(kid_of(w->run.p, n, 1))))
+	if (i + 1 == SZ_ARRAY_LEN(parts))
 		step = 60;
+	else if (n->n > 1)
+		step = hour_step(kid_of(w->run.p, n, 1));
 	if (!w->b->step_s || step < w->b->step_s)
 		w->b->step_s = step;
 	if (n->n > 1)

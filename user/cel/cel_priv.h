@@ -396,6 +396,9 @@ int sz_cel_net_parse(const char *s, size_t n, bool cidr, struct sz_cel_net *ret)
 #define TIME_MIN (-62135596800) /* 0001-01-01T00:00:00Z */
 #define TIME_MAX 253402300799   /* 9999-12-31T23:59:59Z */
 
+/* "+02:00", "-02:30", "02:00" of a zone in seconds east; false for one that has a name. */
+bool sz_cel_fixed_offset(const struct sz_cel_value *zone, s32 *ret);
+
 struct civil {
 	s64 year;
 	u32 month, day; /* from 1 */

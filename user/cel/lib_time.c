@@ -58,8 +58,7 @@ static bool two_digits(const char *s, u32 max, u32 *ret)
 	return *ret <= max;
 }
 
-/* "+02:00", "-02:30", "02:00" */
-static bool fixed_offset(const struct sz_cel_value *v, s32 *ret)
+bool sz_cel_fixed_offset(const struct sz_cel_value *v, s32 *ret)
 {
 	bool sign = v->n && (v->s[0] == '+' || v->s[0] == '-');
 	const char *s = v->s + sign;
@@ -104,7 +103,7 @@ static bool zone_offset(struct run *r, const struct sz_cel_value *zone, s64 at, 
 	const u8 *file;
 	size_t n;
 
-	if (fixed_offset(zone, ret))
+	if (sz_cel_fixed_offset(zone, ret))
 		return true;
 	*ret = 0;
 	if (!zone_name(zone, name)) {

@@ -86,7 +86,10 @@ static void generate(struct re_parse *p, const struct tree *t)
 	}
 }
 
-/* A program of characters alone, between two ends of the text that may be asked for. */
+/*
+ * The characters that the program begins with, where nothing jumps to. If they are all of it, but
+ * for the two ends of the text that may be asked for, it is a literal.
+ */
 static void find_literal(struct re_parse *p, struct regex *re)
 {
 	u32 i = re->anchored, last = re->n - 1, n = 0;
@@ -100,6 +103,7 @@ static void find_literal(struct re_parse *p, struct regex *re)
 	for (; text && i < last && p->inst[i].op == RE_CHAR; i++)
 		n += sz_cel_utf8_put(p->inst[i].x, text + n);
 	re->literal = text && i == last;
+	re->go_on = i;
 	re->text = (struct text){text, n};
 }
 

@@ -54,7 +54,8 @@ struct regex {
 	bool anchored;    /* a match begins at the beginning of the text */
 	bool literal;     /* nothing but the text in `text` */
 	bool literal_end; /* which the text ends with */
-	struct text text;
+	u32 go_on;        /* instruction behind the characters that the program begins with, */
+	struct text text; /* which are these */
 };
 
 /* A set of code points while it is collected. */

@@ -117,10 +117,26 @@ static bool step(struct match *m, u32 c)
 	return false;
 }
 
+/* The characters that the text must begin with; 1: there is a match, -1: there is none. */
+static int begin(struct match *m)
+{
+	const struct text *t = &m->re->text;
+
+	if (!m->re->anchored || !t->n)
+		return 0;
+	if (t->n > m->n || memcmp(m->s, t->s, t->n) || !pay(m->r, t->n / 16))
+		return -1;
+	m->at = t->n;
+	return follow(m, &m->now, m->re->go_on);
+}
+
 static bool run(struct match *m)
 {
+	int begun = begin(m);
 	u32 len, c;
 
+	if (begun)
+		return begun > 0;
 	for (;;) {
 		if ((!m->at || !m->re->anchored) && follow(m, &m->now, 0))
 			return true;
