@@ -156,9 +156,9 @@ static bool turns_once(struct walk *w, const struct node *n)
 }
 
 /*
- * How often an hour begins in the zone: offsets of named ones are whole quarters of an hour, "+01:23"
- * need not be. Each of these spans is a multiple of those below it, so the least of several is good
- * for all.
+ * How often an hour begins in the zone: offsets of named ones are whole quarters of an hour,
+ * "+01:23" need not be. Each of these spans is a multiple of those below it, so the least of
+ * several is good for all.
  */
 static u32 hour_step(const struct node *zone)
 {
