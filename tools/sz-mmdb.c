@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Writes a small database of locations, for tests with a real daemon: sz-mmdb FILE PREFIX=COUNTRY...
- * replaces FILE by a rename. Short prefixes first.
+ * Writes a small database of locations, for tests with a real daemon: sz-mmdb FILE
+ * PREFIX=COUNTRY... replaces FILE by a rename. Short prefixes first.
  */
 #include <stdio.h>
 #include <string.h>

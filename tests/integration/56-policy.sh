@@ -93,7 +93,8 @@ expect_ok "a change of the file is in force without a reload by hand" wait_until
 GUARD_FAMILY=4 asks "a source in the right country" 200 /home "$gold"
 GUARD_FAMILY=4 hits "is remembered with the request line" 200 /home "$gold"
 GUARD_FAMILY=6 asks "but not for a source that is elsewhere" 403 /home "$gold"
-expect_contains "$(guard_ctl explain --service shop --path /home --source "$LAB_CLIENT4" --token - <<<"$gold")" \
+expect_contains "$(guard_ctl explain --service shop --path /home --source "$LAB_CLIENT4" \
+	--token - <<<"$gold")" \
 	"country DE (of " "explain shows the location"
 GUARD_FAMILY=4 guard_status /home "$gold" >/dev/null
 head -c 300 /dev/zero >"$GUARD_DIR/places.mmdb" # in place, with what is no database
@@ -101,7 +102,8 @@ is_said() { grep -q 'not a MaxMind database' "$LAB_DIR/subzerod.log"; }
 expect_ok "a file that is no database is said to be none" wait_until 10 is_said
 GUARD_FAMILY=4 hits "and the old one stays in force" 200 /home "$gold"
 cp "$GUARD_DIR/places.mmdb" "$GUARD_DIR/bad.mmdb"
-sed 's/^  location: .*/  location: {database: bad.mmdb}/' "$GUARD_DIR/guard.yaml" >"$GUARD_DIR/bad.yaml"
+sed 's/^  location: .*/  location: {database: bad.mmdb}/' "$GUARD_DIR/guard.yaml" \
+	>"$GUARD_DIR/bad.yaml"
 out=$("$GUARD_BUILD/subzerod" --check-config -c "$GUARD_DIR/bad.yaml" 2>&1)
 expect_eq $? 1 "the configuration with it is not valid"
 expect_contains "$out" "bad.mmdb: not a MaxMind database" "and says why"

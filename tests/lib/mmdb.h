@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Writes small databases in the MaxMind DB format 2.0: a search tree with records of 24 bits, data,
- * metadata. IPv4 stands in ::/96 of a tree of IPv6. For tests only: prefixes are added from short to
- * long, and a longer one counts.
+ * metadata. IPv4 stands in ::/96 of a tree of IPv6. For tests only: prefixes are added from short
+ * to long, and a longer one counts.
  */
 #ifndef SZ_TESTS_MMDB_H
 #define SZ_TESTS_MMDB_H
@@ -31,7 +31,7 @@ static inline void mmdb_init(struct mmdb *m, u32 version)
 	m->nodes[0][0] = m->nodes[0][1] = MMDB_NONE;
 }
 
-/* ---- data: control byte, size, bytes ---------------------------------------------------------- */
+/* ---- data: control byte, size, bytes --------------------------------------------------------- */
 
 static inline void mmdb_head(struct sz_buf *b, u32 type, u32 n)
 {
@@ -90,7 +90,8 @@ struct mmdb_place {
 	double latitude, longitude;
 };
 
-static inline void mmdb_named(struct sz_buf *b, const char *name, const char *key, const char *value)
+static inline void mmdb_named(struct sz_buf *b, const char *name, const char *key,
+			      const char *value)
 {
 	if (!value)
 		return;
@@ -141,7 +142,7 @@ static inline u32 mmdb_record(struct mmdb *m, const struct mmdb_place *p)
 	return at;
 }
 
-/* ---- tree ------------------------------------------------------------------------------------- */
+/* ---- tree ------------------------------------------------------------------------------------ */
 
 /* The address inside the tree: IPv4 of a tree of IPv6 in ::/96. */
 static inline void mmdb_add(struct mmdb *m, const char *prefix, u32 record)

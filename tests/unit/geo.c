@@ -184,7 +184,8 @@ TEST(text_that_is_not_utf8_is_a_damaged_record)
 	for (i = 0; i < SZ_ARRAY_LEN(bad); i++) {
 		g = NULL;
 		mmdb_init(&m, 4);
-		mmdb_add(&m, "10.0.0.0/8", mmdb_record(&m, &(struct mmdb_place){.country = bad[i]}));
+		mmdb_add(&m, "10.0.0.0/8",
+			 mmdb_record(&m, &(struct mmdb_place){.country = bad[i]}));
 		ASSERT_EQ(mmdb_write(&m, path), 0);
 		mmdb_done(&m);
 		ASSERT_EQ(sz_geo_open(path, &g, &e), 0);
@@ -244,6 +245,7 @@ TEST(damaged_file_never_ends_the_program)
 	__lsan_enable();
 	sz_buf_done(&b);
 	unlink(path);
-	printf("# %u refused, %u opened, %u lookups of a damaged record\n", refused, opened, unread);
+	printf("# %u refused, %u opened, %u lookups of a damaged record\n", refused, opened,
+	       unread);
 	EXPECT_TRUE(refused && opened && unread);
 }

@@ -231,9 +231,10 @@ static void new_database(void)
 						 .asn = below(2) ? 64500 : 0,
 						 .position = below(2),
 						 .latitude = 40 + below(20)});
-		/* A longer prefix comes later, or covers what came before: either way it is a tree. */
+		/* A longer prefix comes later or covers what came before: it is a tree anyway. */
 		if (i < 4 || m.version == 4)
-			snprintf(prefix, sizeof(prefix), "10.0.0.%u/%u", below(4), 2 + i * 5 + below(5));
+			snprintf(prefix, sizeof(prefix), "10.0.0.%u/%u", below(4),
+				 2 + i * 5 + below(5));
 		else
 			snprintf(prefix, sizeof(prefix), "2001:db8::%u/%u", below(4),
 				 i == 4 ? 20 + below(40) : 110 + below(19));
@@ -333,8 +334,8 @@ static struct sz_addr source(void)
 {
 	struct sz_addr a;
 
-	sz_addr_parse(PICK("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.7.1", "10.9.9.9", "192.168.0.5", "2001:db8::1",
-			   "2001:db8::3", "2001:db8:8000::2"),
+	sz_addr_parse(PICK("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.7.1", "10.9.9.9",
+			   "192.168.0.5", "2001:db8::1", "2001:db8::3", "2001:db8:8000::2"),
 		      &a);
 	return a;
 }

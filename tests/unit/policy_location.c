@@ -148,8 +148,9 @@ TEST(every_field_has_its_type)
 {
 	struct sz_policy_ruling r;
 
-	ASSERT_TRUE(load(path, "request.location.city == \"Berlin\" && request.location.asn == 64500 "
-			       "&& request.location.latitude > 52.0 && "
+	ASSERT_TRUE(load(path, "request.location.city == \"Berlin\" && "
+			       "request.location.asn == 64500 && "
+			       "request.location.latitude > 52.0 && "
 			       "request.location.longitude < 14.0 && size(request.location) == 5"));
 	EXPECT_EQ(decide("10.1.2.3", &r), SZ_R_TICKET);
 	EXPECT_TRUE(!load(path, "request.location > 3"));

@@ -278,7 +278,7 @@ struct sz_conf {
 		size_t n_files;
 		struct sz_conf_table *tables;
 		size_t n_tables;
-		char **locations;    /* MaxMind databases; the file may give them relative to itself */
+		char **locations;    /* MaxMind databases; in the file relative to itself */
 		size_t n_locations;
 		u32 location_line;
 		char *store;         /* of relationships, by its name; NULL: none */

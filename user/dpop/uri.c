@@ -101,8 +101,11 @@ static void write_path(const char *p, size_t n, struct sz_buf *out)
 		bool dot = len == 2 && p[at + 1] == '.';
 		bool up = len == 3 && p[at + 1] == '.' && p[at + 2] == '.';
 
-		while (up && out->len > base && out->data[--out->len] != '/')
-			;
+		while (up && out->len > base) {
+			out->len--;
+			if (out->data[out->len] == '/')
+				break;
+		}
 		if (!dot && !up)
 			sz_buf_add(out, p + at, len);
 		else if (!slash)

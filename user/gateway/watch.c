@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Policy files, tables and databases of locations, reloaded when they change: inotify on their directories, since an editor
- * and sz_file_replace() put a new file in the old one's place. In the loop's thread. A file that is
- * being written is waited for; a bad one leaves the old policy in force, as any reload.
+ * Policy files, tables and databases of locations, reloaded when they change: inotify on their
+ * directories, since an editor and sz_file_replace() put a new file in the old one's place. In the
+ * loop's thread. A file that is being written is waited for; a bad one leaves the old policy in
+ * force, as any reload.
  */
 #include "gateway/gateway_priv.h"
 

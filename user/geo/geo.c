@@ -84,7 +84,7 @@ static int copy_of(const char *path, u8 digest[SZ_SHA256_LEN])
 	return err;
 }
 
-/* Each record leads to a node, to data, or nowhere; that the data is sound shows when it is read. */
+/* Each record leads to a node, to data or nowhere; if the data is sound shows when it is read. */
 static bool is_whole(const MMDB_s *db)
 {
 	MMDB_search_node_s node;
@@ -107,8 +107,8 @@ int sz_geo_open(const char *path, struct sz_geo **ret, struct sz_error *e)
 	if (fd < 0) {
 		free(g);
 		return fd == -EFBIG
-			       ? sz_error_set(e, fd, "%.200s: more than %llu MiB are no database of "
-						     "locations",
+			       ? sz_error_set(e, fd, "%.200s: more than %llu MiB are no database "
+						     "of locations",
 					      path, SZ_GEO_BYTES_MAX >> 20)
 			       : sz_error_set(e, fd, "%.200s: %s", path, strerror(-fd));
 	}
@@ -118,14 +118,15 @@ int sz_geo_open(const char *path, struct sz_geo **ret, struct sz_error *e)
 	if (err != MMDB_SUCCESS) {
 		free(g);
 		return sz_error_set(e, -EINVAL,
-				    "%.200s: not a MaxMind database (%s); get the file anew (*.mmdb)",
+				    "%.200s: not a MaxMind database (%s); get the file anew "
+				    "(*.mmdb)",
 				    path, MMDB_strerror(err));
 	}
 	if (!is_whole(&g->db)) {
 		sz_geo_close(g);
 		return sz_error_set(e, -EINVAL,
-				    "%.200s: the database is damaged (its search tree leads outside "
-				    "the file); get the file anew",
+				    "%.200s: the database is damaged (its search tree leads "
+				    "outside the file); get the file anew",
 				    path);
 	}
 	*ret = g;

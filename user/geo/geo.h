@@ -28,7 +28,7 @@ struct sz_geo_place {
 	bool has_asn, has_position;
 	u32 asn;
 	double latitude, longitude;
-	/* All of this is the same for sources that share so many bits, of 128 (IPv4 as ::ffff:a.b.c.d). */
+	/* All this is the same for sources that share so many bits of 128 (::ffff:a.b.c.d). */
 	u32 bits;
 };
 

@@ -18,7 +18,8 @@ const char *sz_http_field(const char *head, size_t n, const char *name, size_t *
 	const char *p = memchr(head, '\n', n), *end = head + n, *eol;
 	size_t len = strlen(name);
 
-	for (; p && ++p < end; p = eol) {
+	for (; p && p + 1 < end; p = eol) {
+		p++;
 		eol = memchr(p, '\n', (size_t)(end - p));
 		if (!eol)
 			return NULL;

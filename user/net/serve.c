@@ -217,12 +217,16 @@ static const struct net_kind send_kind = {
 
 /* ---- the server ----------------------------------------------------------------------------- */
 
-/* Makes room for one more where somebody is idle; false where all are at work. */
-static bool make_room(struct net_server *s)
+/*
+ * Is there room for one more? *ret_leaves is who must leave for it, the one that is idle for
+ * longest; NULL: nobody. False where all are at work.
+ */
+static bool has_room(const struct net_server *s, struct sz_net_stream **ret_leaves)
 {
 	struct sz_net_stream *p, *oldest = NULL;
 	unsigned open = 0;
 
+	*ret_leaves = NULL;
 	for (p = s->streams; p; p = p->next) {
 		if (p->shut)
 			continue;
@@ -233,16 +237,16 @@ static bool make_room(struct net_server *s)
 		return s->n_streams < s->max + CLOSING;
 	if (!oldest || s->n_streams >= s->max + CLOSING)
 		return false;
-	sz_net_stream_close(oldest);
+	*ret_leaves = oldest;
 	return true;
 }
 
 static void stream_new(struct net_server *s, int fd)
 {
-	struct sz_net_stream *p;
+	struct sz_net_stream *p, *leaves;
 	int one = 1;
 
-	if (!make_room(s)) {
+	if (!has_room(s, &leaves)) {
 		close(fd);
 		return;
 	}
@@ -259,6 +263,8 @@ static void stream_new(struct net_server *s, int fd)
 		p->next->link = &p->next;
 	s->streams = p;
 	s->n_streams++;
+	if (leaves)
+		sz_net_stream_close(leaves);
 	p->user = s->ops.open(p, s->arg);
 }
 
@@ -387,10 +393,13 @@ void net_servers_free(struct sz_loop_ring *l)
 {
 	while (l->servers) {
 		struct net_server *s = l->servers;
+		struct sz_net_stream *p;
 
 		l->servers = s->next;
-		while (s->streams)
-			stream_free(s->streams);
+		while ((p = s->streams)) {
+			s->streams = p->next;
+			stream_free(p);
+		}
 		if (s->path)
 			net_unix_unlink(s->path, s->dev, s->ino);
 		close(s->fd);

@@ -145,8 +145,12 @@ void sz_net_watch_end(struct sz_net_watch *w)
 
 void net_watches_free(struct sz_loop_ring *l)
 {
-	while (l->watches)
-		watch_unlink(l->watches);
+	struct sz_net_watch *w;
+
+	while ((w = l->watches)) {
+		l->watches = w->next;
+		watch_unlink(w);
+	}
 }
 
 /* ---- timers --------------------------------------------------------------------------------- */

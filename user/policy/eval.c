@@ -130,8 +130,8 @@ void sz_policy_eval(struct judge *j, const struct sz_cel_program *p, struct sz_c
 	if (ret->type == SZ_CEL_UNKNOWN)
 		return;
 	/*
-	 * A value may do without any of the three but not without all of them: what is left out once is
-	 * left out when the others are tried.
+	 * A value may do without any of the three but not without all of them: what is left out
+	 * once is left out when the others are tried.
 	 */
 	if (!b.source_opaque && b.source_bits && sz_cel_program_uses(p, SLOT_SOURCE)) {
 		if (depends(j, p, slots, SLOT_SOURCE, ret)) {

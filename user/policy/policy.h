@@ -117,8 +117,8 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 const char *sz_policy_challenge(const struct sz_policy *p, u32 n);
 
 /*
- * Where the source is, in words: "country DE, city Berlin (of 10.0.0.0/8)". Adds nothing where there
- * are no databases.
+ * Where the source is, in words: "country DE, city Berlin (of 10.0.0.0/8)". Adds nothing where
+ * there are no databases.
  */
 void sz_policy_place(const struct sz_policy *p, const struct sz_addr *source, struct sz_buf *ret);
 

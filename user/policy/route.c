@@ -28,8 +28,11 @@ static ssize_t match(const char *t, const char *path, size_t n)
 				return -1;
 			at += k;
 			t += strcspn(t, "}") + 1;
-		} else if (at == n || path[at++] != *t++) {
-			return -1;
+		} else {
+			if (at == n || path[at] != *t)
+				return -1;
+			at++;
+			t++;
 		}
 	}
 	return (ssize_t)at;

@@ -19,16 +19,17 @@ const char *sz_work_class_name(enum sz_work_class c)
 /* Who sleeps gets it; where all are busy the next in turn. */
 static struct pool_worker *choose(struct sz_pool *p)
 {
-	unsigned i, at;
+	unsigned i, at, chosen = p->next;
 
 	for (i = 0; i < p->n_workers; i++) {
 		at = (p->next + i) % p->n_workers;
-		if (__atomic_load_n(&p->worker[at].asleep, __ATOMIC_RELAXED))
+		if (__atomic_load_n(&p->worker[at].asleep, __ATOMIC_RELAXED)) {
+			chosen = at;
 			break;
+		}
 	}
-	at = (p->next + i) % p->n_workers;
-	p->next = (at + 1) % p->n_workers;
-	return &p->worker[at];
+	p->next = chosen + 1 < p->n_workers ? chosen + 1 : 0;
+	return &p->worker[chosen];
 }
 
 /* Who fell asleep between the choice and the push has not seen it. */

@@ -71,7 +71,7 @@ static void hand_back(struct pool_worker *me)
 	struct sz_pool *p = me->pool;
 	struct sz_work *list = NULL, *w, *next, *oldest = me->first, *head;
 
-	if (!me->n)
+	if (!oldest)
 		return;
 	for (w = me->first; w; w = next) {
 		next = w->next;

@@ -255,8 +255,10 @@ static int scan(struct page *p, MDB_txn *txn, u64 at[3], u32 max, json_t *list)
 				break;
 			if (json_array_size(list) == max)
 				goto out;
-			if (json_array_append_new(list, tuple_json(p, &key, txn)))
+			if (json_array_append_new(list, tuple_json(p, &key, txn))) {
 				err = MDB_CORRUPTED;
+				goto out;
+			}
 		}
 		err = err == MDB_NOTFOUND ? 0 : err;
 	}

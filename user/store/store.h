@@ -44,16 +44,16 @@ struct sz_store_info {
  * The functions below return 0, or -errno with *e filled: -EINVAL (its code says more), -ENOENT,
  * -EEXIST, -ENOSPC where the disk or the file is full, -EIO.
  */
-int sz_store_create(struct sz_stores *s, const char *name, struct sz_store_info *ret,
+int sz_store_create(struct sz_stores *all, const char *name, struct sz_store_info *ret,
 		    struct sz_rebac_error *e) SZ_MUST_CHECK;
-int sz_store_delete(struct sz_stores *s, const char *id, struct sz_rebac_error *e) SZ_MUST_CHECK;
+int sz_store_delete(struct sz_stores *all, const char *id, struct sz_rebac_error *e) SZ_MUST_CHECK;
 /* Stores behind `after` ("" = from the first) in the order of their ids; their number. */
-u32 sz_stores_list(struct sz_stores *s, const char *after, struct sz_store_info *ret, u32 max);
+u32 sz_stores_list(struct sz_stores *all, const char *after, struct sz_store_info *ret, u32 max);
 
 /* By id; NULL where there is none. Held until it is put back; it may be deleted meanwhile. */
-struct sz_store *sz_store_get(struct sz_stores *s, const char *id);
+struct sz_store *sz_store_get(struct sz_stores *all, const char *id);
 /* The first of that name. */
-struct sz_store *sz_store_get_named(struct sz_stores *s, const char *name);
+struct sz_store *sz_store_get_named(struct sz_stores *all, const char *name);
 void sz_store_put(struct sz_store *s); /* NULL is fine */
 const struct sz_store_info *sz_store_info(const struct sz_store *s);
 

@@ -130,6 +130,8 @@ bool sz_wheel_run(struct sz_wheel *w, u64 now_ns, u32 budget, u32 *ret_steps)
 			break;
 		steps++;
 		t = w->moving ? w->moving : w->due;
+		if (!t)
+			continue;
 		unlink_timer(t);
 		if (t->tick > w->tick) {
 			put(w, t);
