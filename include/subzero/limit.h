@@ -105,6 +105,8 @@ SZ_INLINE u32 sz_bucket_new(struct sz_limit_ask *a, struct sz_limit *l, struct s
 	return said;
 }
 
+#define SZ_LIMIT_BUSY_NS 1000000000ull /* when to try again where a place could not be had at once */
+
 /* Only one CPU at a time gives away places of a set, or a subject might get two. */
 SZ_INLINE bool sz_bucket_lock(struct sz_bucket_set *set)
 {
@@ -134,8 +136,9 @@ SZ_INLINE u32 sz_bucket_of(struct sz_limit_ask *a, struct sz_limit *l, struct sz
 	if (!a->peek) {
 		locked = sz_bucket_lock(set);
 		if (SZ_RULE(BUCKET_LOCK) && !locked) {
-			set->full_ns = l->full_ns = a->now;
-			return sz_limit_spare(a, l);
+			/* Perhaps its own bucket is being made: another one's would be one too many. */
+			a->wait = SZ_LIMIT_BUSY_NS;
+			return SZ_LIMIT_REFUSED;
 		}
 		way = sz_bucket_way(set, a->tag);
 	}
