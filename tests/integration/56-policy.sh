@@ -127,8 +127,18 @@ asks "a score above it" 403 /risky "$(guard_mint ann x --claim tor=true)"
 
 # ---- relationships ------------------------------------------------------------------------------
 asks "without a store nobody passes" 403 /docs/1 "$gold"
-printf 'model\n  schema 1.1\ntype user\ntype document\n  relations\n    define viewer: [user]\n' \
-	>"$GUARD_DIR/model.fga"
+cat >"$GUARD_DIR/model.fga" <<'END'
+model
+  schema 1.1
+type user
+type team
+  relations
+    define member: [user]
+type document
+  relations
+    define owner: [team#member]
+    define viewer: [user] or owner
+END
 expect_ok "a store" guard_ctl rebac store create docs
 expect_ok "a model" guard_ctl rebac model write "$GUARD_DIR/model.fga" --store docs
 expect_ok "a tuple" guard_ctl rebac write user:ann viewer document:1 --store docs
@@ -146,6 +156,20 @@ out=$(guard_ctl explain --service shop --path /docs/1 --token - <<<"$gold")
 expect_contains "$out" "needs user:ann to be viewer of document:1" "explain names the relationship"
 expect_contains "$out" "a tuple must make user:ann viewer of document:1" \
 	"and what would have to be true"
+out=$(guard_ctl explain --service shop --path /docs/2 --token - <<<"$gold")
+expect_contains "$out" "viewer of document:2 is given by the tuple user:ann viewer document:2" \
+	"explain names the tuple that gives a relation"
+expect_ok "a team owns a document" \
+	guard_ctl rebac write team:a#member owner document:3 --store docs
+expect_ok "and has a member" guard_ctl rebac write user:ann member team:a --store docs
+asks "which is a relationship, too" 200 /docs/3 "$gold"
+out=$(guard_ctl explain --service shop --path /docs/3 --token - <<<"$gold")
+expect_contains "$out" "viewer of document:3 comes from owner of document:3" \
+	"explain names the way: the definition"
+expect_contains "$out" "owner of document:3 comes from member of team:a" "the team"
+expect_contains "$out" "member of team:a is given by the tuple user:ann member team:a" \
+	"and the tuple at its end"
+out=$(guard_ctl explain --service shop --path /docs/1 --token - <<<"$gold")
 id=$(sed -n 's/.*explanation \([0-9a-f]*\).*/\1/p' <<<"$out")
 is_recorded() { [ "$(guard_records decision "explanation $id")" -ge 1 ]; }
 expect_ok "the same explanation stands in the audit record" wait_until 10 is_recorded

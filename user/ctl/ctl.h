@@ -240,6 +240,13 @@ json_t *sz_ctl_store_api(struct sz_ctl *c, const char *method, const char *what,
 /* POST below the store of that name. */
 json_t *sz_ctl_named_store_api(struct sz_ctl *c, const char *store, const char *what, json_t *body,
 			       struct sz_error *e);
+/*
+ * By which way the user of a question that was answered with yes has the relation: a line for each
+ * definition or tuple on it, from the object down to the user. Says nothing where it finds none.
+ */
+struct sz_policy_question;
+void sz_ctl_relation_way(struct sz_ctl *c, const char *store, const struct sz_policy_question *q,
+			 void (*fn)(void *arg, const char *line), void *arg);
 /* The body of a question with what --context, --tuples and --model-id say; NULL with *ret. */
 json_t *sz_ctl_question(struct sz_ctl *c, int *ret);
 /* rebac model write, read, list. */

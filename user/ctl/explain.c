@@ -212,6 +212,11 @@ static bool is_admitted(enum sz_reason r)
 	return r == SZ_R_TICKET || r == SZ_R_HIT || r == SZ_R_PUBLIC;
 }
 
+static void tell_way(void *arg, const char *line)
+{
+	step(arg, "path", "ok", "%s", line);
+}
+
 /* A relationship, as the daemon's store knows it now. */
 static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, struct sz_error *e)
 {
@@ -229,6 +234,9 @@ static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, 
 	step(x, "relation", *ret ? "ok" : "refused", "%s is %s%s of %s", q->user,
 	     *ret ? "" : "not ", q->relation, q->object);
 	json_decref(v);
+	if (*ret)
+		sz_ctl_relation_way(x->c, sz_verifier_conf(x->verifier)->policy.store, q, tell_way,
+				    x);
 	return 0;
 }
 
