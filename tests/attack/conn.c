@@ -177,7 +177,11 @@ static void take_payload(struct att_case *c, const struct att_segment *s)
 		send_data(c, t->snd_max, NULL, 0);
 		return;
 	}
-	if (skip < s->len) {
+	/*
+	 * Behind a FIN there is no text (RFC 9293 section 3.10.7.4): a refusal that is sent again
+	 * may have its short form the first time and its long one the next.
+	 */
+	if (!t->fin && skip < s->len) {
 		n = s->len - skip;
 		if (t->in_len + n >= sizeof(t->in))
 			att_die("an answer of more than %zu bytes", sizeof(t->in));
