@@ -195,12 +195,18 @@ struct sz_request {
  */
 static inline u32 sz_key_slot(const struct sz_id *key)
 {
-	return ((u32)key->b[0] | (u32)key->b[1] << 8) & (SZ_KEY_SLOTS - 1);
+	u16 v; /* in one piece: kernel 6.1 does not follow two bytes put together */
+
+	__builtin_memcpy(&v, key->b, sizeof(v));
+	return v & (SZ_KEY_SLOTS - 1);
 }
 
 static inline u32 sz_name_slot(const struct sz_id *name)
 {
-	return ((u32)name->b[0] | (u32)name->b[1] << 8) & (SZ_NAME_SLOTS - 1);
+	u16 v; /* in one piece: kernel 6.1 does not follow two bytes put together */
+
+	__builtin_memcpy(&v, name->b, sizeof(v));
+	return v & (SZ_NAME_SLOTS - 1);
 }
 
 /*

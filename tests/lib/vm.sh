@@ -20,7 +20,8 @@ VM_KERNELS="6.1 bookworm linux-image-cloud-amd64
 6.12 bookworm linux-image-6.12-cloud-amd64
 backports trixie-backports linux-image-cloud-amd64"
 VM_PACKAGES=systemd,systemd-sysv,kmod,iproute2,nginx-light,curl,procps,busybox-static,libbpf1
-VM_PACKAGES+=,liburing2,libssl3,libsodium23,libjansson4,libyaml-0-2,bpftool,ethtool
+VM_PACKAGES+=,liburing2,libssl3,libsodium23,libjansson4,libyaml-0-2,libcurl4,liblmdb0,libmaxminddb0
+VM_PACKAGES+=,bpftool,ethtool
 # In the order in which they are loaded.
 VM_MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
 	veth cls_bpf sch_ingress"
