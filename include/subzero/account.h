@@ -35,12 +35,13 @@ enum sz_action {
 #define SZ_HELD_SPAN_UNKNOWN (1u << 17)
 #define SZ_HELD_SHARE        8 /* that many held frames cost a source as much as one miss */
 
-/* What the steps of a walk share: pointers only. */
+/* What the steps of a walk share: pointers, which map memory cannot hold, and the last step's end. */
 struct sz_guard {
 	struct sz_ctx *ctx;
 	struct sz_scratch *s;
 	struct sz_config *cfg;
 	const struct sz_service *svc;
+	int act; /* enum sz_action of an attempt */
 };
 
 SZ_COLD void sz_count(u32 reason)

@@ -14,6 +14,13 @@
 /* A function of its own in BPF, too: called from several places, or off the fast path. */
 #define SZ_COLD static __attribute__((noinline, unused))
 
+/* In front of a loop whose unrolled steps would fill the stack. */
+#ifdef __clang__
+#define SZ_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define SZ_NO_UNROLL
+#endif
+
 #ifdef __bpf__
 
 #include <linux/bpf.h>

@@ -73,11 +73,11 @@ SZ_LOOP_FN sz_sip_words(u64 i, void *arg)
 	return !s->words;
 }
 
-/* The last word: what is left of the input, its length modulo 256 in the top byte. */
-SZ_INLINE u64 sz_sip_tail(const u8 *buf, u32 off, u32 len)
+/* The last word: what is left at `pos` of the input, its length modulo 256 in the top byte. */
+SZ_INLINE u64 sz_sip_tail(const u8 *buf, u32 pos, u32 len)
 {
 	u32 left = len & 7;
-	u64 b = sz_load64(buf + ((off + (len - left)) & SZ_FRAME_MASK));
+	u64 b = sz_load64(buf + (pos & SZ_FRAME_MASK));
 
 	b &= left ? ~0ull >> (64 - 8 * left) : 0;
 	return b | (u64)(len & 0xff) << 56;
@@ -107,14 +107,12 @@ SZ_INLINE void sz_sip_word(struct sz_sip *s, u64 m)
 /* Takes in buf[off .. off + len) and its length: whole words, then what is left. */
 SZ_INLINE void sz_sip_bytes(struct sz_sip *s, const u8 *buf, u32 off, u32 len, bool whole)
 {
-	u64 tail = sz_sip_tail(buf, off, len);
-
 	s->buf = buf;
 	s->pos = off;
 	s->words = len / 8;
 	if (whole && s->words)
 		sz_loop(SZ_FRAME_MAX / 8, sz_sip_words, s);
-	sz_sip_word(s, tail);
+	sz_sip_word(s, sz_sip_tail(s->buf, s->pos, len));
 }
 
 SZ_INLINE u64 sz_sip_end(struct sz_sip *s)

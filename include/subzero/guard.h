@@ -263,28 +263,21 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	return sz_conclude(ctx, g, f);
 }
 
-struct sz_attempt {
-	struct sz_ctx *ctx;
-	struct sz_guard *g;
-	int act;
-};
-
 SZ_LOOP_FN sz_attempt_step(u64 i, void *arg)
 {
-	struct sz_attempt *a = arg;
+	struct sz_guard *g = arg;
 
 	(void)i;
-	a->act = sz_guard_attempt(a->ctx, a->g);
-	return a->act != SZ_AGAIN;
+	g->act = sz_guard_attempt(g->ctx, g);
+	return g->act != SZ_AGAIN;
 }
 
-SZ_INLINE int sz_guard_segment(struct sz_ctx *ctx, struct sz_guard *g)
+SZ_INLINE int sz_guard_segment(struct sz_guard *g)
 {
-	struct sz_attempt a = {ctx, g, SZ_AGAIN};
-
-	sz_loop(SZ_ATTEMPTS, sz_attempt_step, &a);
-	if (a.act != SZ_AGAIN)
-		return a.act;
+	g->act = SZ_AGAIN;
+	sz_loop(SZ_ATTEMPTS, sz_attempt_step, g);
+	if (g->act != SZ_AGAIN)
+		return g->act;
 	sz_count(SZ_R_RACE);
 	return !SZ_RULE(RACE) || g->s->w.monitor ? SZ_PASS : SZ_DROP;
 }
@@ -339,8 +332,8 @@ SZ_COLD int sz_guard_foreign(struct sz_scratch *s, const struct sz_config *cfg)
 	return reason == SZ_R_FOREIGN ? SZ_PASS : SZ_DROP;
 }
 
-/* A frame for the service g->svc, its first n bytes read. */
-SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g, u32 n, u32 len)
+/* A frame for the service g->svc, its first w.loaded bytes read. */
+SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
 
@@ -357,9 +350,8 @@ SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g, u32 n, u32 
 		return sz_drop(s, g->svc->id, SZ_R_BAD_FLAGS);
 	if (SZ_RULE(MULTIPATH) && sz_packet_multipath(s->frame, &s->p))
 		return sz_drop(s, g->svc->id, SZ_R_MULTIPATH);
-	s->w.loaded = n;
 	if (s->p.payload_len) {
-		u32 rest = len < SZ_FRAME_MAX ? len : SZ_FRAME_MAX;
+		u32 len = sz_ctx_len(ctx), rest = len < SZ_FRAME_MAX ? len : SZ_FRAME_MAX;
 
 		if (sz_ctx_load(ctx, 0, s->frame, rest, SZ_FRAME_MAX))
 			return SZ_DROP;
@@ -371,11 +363,11 @@ SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g, u32 n, u32 
 		if (sz_part_cookie_ack(ctx, g->svc->flags, g->svc->id))
 			return SZ_DROP;
 	}
-	return sz_guard_segment(ctx, g);
+	return sz_guard_segment(g);
 }
 
 /* Every drop is counted for its source, and so is a sample of all frames. */
-SZ_INLINE void sz_source_frame(struct sz_scratch *s, int act)
+SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 {
 	bool sampled = !(++s->sampled & (SZ_SOURCE_SAMPLE - 1));
 	bool dropped = act == SZ_DROP && !s->w.held;
@@ -393,14 +385,17 @@ SZ_INLINE void sz_source_frame(struct sz_scratch *s, int act)
 	src->seen_ns = s->w.now;
 }
 
-/* One frame from the wire. `s` is this CPU's scratch memory. */
-SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifindex, u32 rxq)
+/*
+ * Reads a frame's headers: who is it for? SZ_AGAIN: for a protected service, g and
+ * s->w are ready for its decision. Anything else is the verdict.
+ */
+SZ_COLD int sz_guard_begin(struct sz_guard *g, u32 ifindex, u32 rxq)
 {
-	struct sz_guard g = {.ctx = ctx, .s = s};
-	u32 len = sz_ctx_len(ctx), n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN, zero = 0;
-	int act;
+	u32 len = sz_ctx_len(g->ctx), n = len < SZ_HEADERS_LEN ? len : SZ_HEADERS_LEN, zero = 0;
+	struct sz_scratch *s = g->s;
+	const struct sz_service *svc;
 
-	if (n < 14 || sz_ctx_load(ctx, 0, s->frame, n, SZ_HEADERS_LEN))
+	if (n < 14 || sz_ctx_load(g->ctx, 0, s->frame, n, SZ_HEADERS_LEN))
 		return SZ_PASS;
 	sz_scratch_use(s);
 	sz_part_parse(SZ_SCRATCH_INGRESS, n, len);
@@ -408,26 +403,38 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 		sz_count(SZ_R_FOREIGN);
 		return SZ_PASS;
 	}
-	g.svc = sz_service_find(&s->p.key.server, s->p.l4 == SZ_L4_TCP ? s->p.key.server_port : 0);
-	g.cfg = sz_map_get(&sz_config, &zero);
-	if (!g.cfg || !g.svc)
-		return sz_guard_foreign(s, g.cfg);
-	s->svc = *g.svc;
-	g.svc = &s->svc;
+	svc = sz_service_find(&s->p.key.server, s->p.l4 == SZ_L4_TCP ? s->p.key.server_port : 0);
+	g->cfg = sz_map_get(&sz_config, &zero);
+	if (!g->cfg || !svc)
+		return sz_guard_foreign(s, g->cfg);
+	s->svc = *svc;
+	g->svc = &s->svc;
 	sz_memset(&s->w, 0, __builtin_offsetof(struct sz_walk, admitted));
 	s->scan.path_off = s->scan.target_len = 0;
 	s->w.route = SZ_ROUTE_NONE;
 	s->w.method = 0xff;
-	s->w.monitor = !SZ_RULE(MONITOR) || (g.svc->flags & SZ_SVC_MONITOR);
-	s->w.ifindex = ifindex;
-	s->w.rxq = rxq;
+	s->w.monitor = !SZ_RULE(MONITOR) || (svc->flags & SZ_SVC_MONITOR);
 	s->w.now = sz_now();
 	s->w.base = s->p.payload_off;
-	if (SZ_RULE(CONFIG_ABI) && g.cfg->abi != SZ_ABI) {
+	s->w.loaded = n;
+	s->w.ifindex = ifindex;
+	s->w.rxq = rxq;
+	if (SZ_RULE(CONFIG_ABI) && g->cfg->abi != SZ_ABI) {
 		sz_count(SZ_R_UNCONFIGURED);
 		return SZ_DROP;
 	}
-	act = sz_guard_frame(ctx, &g, n, len);
+	return SZ_AGAIN;
+}
+
+/* One frame from the wire. `s` is this CPU's scratch memory. */
+SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifindex, u32 rxq)
+{
+	struct sz_guard g = {.ctx = ctx, .s = s};
+	int act = sz_guard_begin(&g, ifindex, rxq);
+
+	if (act != SZ_AGAIN)
+		return act;
+	act = sz_guard_frame(ctx, &g);
 	sz_source_frame(s, act);
 	return act;
 }

@@ -163,11 +163,12 @@ SZ_INLINE bool sz_limit_on_route(const struct sz_limit *l, u32 route)
 /* The number of the client's network, looked up once for a frame; 0: none. */
 SZ_INLINE u32 sz_limit_network(struct sz_scratch *s)
 {
-	struct sz_network_key key = {.prefixlen = 128, .addr = s->p.key.client};
 	const u32 *n;
 
 	if (!s->w.network_known) {
-		n = sz_map_get(&sz_networks, &key);
+		s->network.prefixlen = 128;
+		s->network.addr = s->p.key.client;
+		n = sz_map_get(&sz_networks, &s->network);
 		s->w.network = n ? *n : 0;
 		s->w.network_known = 1;
 	}

@@ -108,8 +108,11 @@ SZ_PART u64 sz_part_head(u32 at, u32 len, u32 at_token, u32 token_len, u32 same)
 
 	if (!s || !cfg)
 		return 0;
-	return sz_head_digest(cfg->key, s->frame, at, len, at_token - at, token_len,
-			      same ? &s->w.sum : &s->w.token);
+	if (same)
+		s->w.named = s->w.sum;
+	else
+		s->w.named = s->w.token;
+	return sz_head_digest(cfg->key, s->frame, at, len, at_token - at, token_len, &s->w.named);
 }
 
 /* Digest of the token at frame[at .. at + len) into w.token. */
@@ -153,6 +156,7 @@ SZ_COLD bool sz_in_prefix(const struct sz_addr *a, const struct sz_addr *b, u32 
 {
 	u32 differ = 0, i;
 
+	SZ_NO_UNROLL
 	for (i = 0; i < 4; i++) {
 		u32 x = sz_ntohl(sz_load32(a->b + 4 * i) ^ sz_load32(b->b + 4 * i));
 		u32 n = bits > 32 * i ? bits - 32 * i : 0;

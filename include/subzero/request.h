@@ -105,12 +105,13 @@ SZ_INLINE bool sz_line_wonders(struct sz_guard *g)
 SZ_INLINE struct sz_grant *sz_grant_of(struct sz_guard *g)
 {
 	struct sz_scratch *s = g->s;
-	struct sz_grant_key key = {.service = g->svc->id};
 
 	if (!s->w.same)
 		sz_part_token(s->scan.token_off, s->scan.token_len);
-	key.token = s->w.token;
-	return sz_map_get(&sz_grants, &key);
+	s->grant.token = s->w.token;
+	s->grant.service = g->svc->id;
+	s->grant.pad = 0;
+	return sz_map_get(&sz_grants, &s->grant);
 }
 
 /* A clean head whose token is known or not; `grant`: what was found for it already. True: ask. */
@@ -118,13 +119,11 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 {
 	struct sz_walk *w = &g->s->w;
 	struct sz_config *cfg = g->cfg;
-	struct sz_grant_key key = {.service = g->svc->id};
 	const struct sz_denied *bad;
 	u32 reason;
 
 	if (!grant)
 		grant = sz_grant_of(g);
-	key.token = w->token;
 	if (!grant || (SZ_RULE(GRANT_EXPIRY) && grant->expires_ns <= w->now) ||
 	    (SZ_RULE(GRANT_POLICY) && grant->policy_gen != cfg->policy_gen) ||
 	    (SZ_RULE(GRANT_KEYS) && grant->key_gen != cfg->key_gen) ||
@@ -136,7 +135,7 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 					     : SZ_R_NONE;
 		if (reason != SZ_R_NONE)
 			return sz_settled(w, SZ_DENY, reason);
-		bad = sz_map_get(&sz_denied, &key);
+		bad = sz_map_get(&sz_denied, &g->s->grant);
 		if (SZ_RULE(DENIED) && bad && bad->expires_ns > w->now &&
 		    bad->policy_gen == cfg->policy_gen &&
 		    bad->key_gen == cfg->key_gen)

@@ -96,6 +96,7 @@ struct sz_walk {
 	struct sz_syn_options syn;
 	struct sz_digest token;
 	struct sz_digest sum;  /* of what is behind a request line: see same.h */
+	struct sz_digest named; /* the one that stands for bytes in sz_part_head() */
 	struct sz_range found; /* what sz_range_known() has found */
 	struct sz_range spill; /* what is to go to sz_spill; len 0: nothing */
 	struct sz_admitted report; /* what sz_part_report is to tell */
@@ -115,8 +116,11 @@ struct sz_scratch {
 	struct sz_spill spill; /* an empty one, to begin with */
 	struct sz_walk w;
 	struct sz_event event;
+	struct sz_grant_key grant; /* what was last looked up */
 	struct sz_route_key route;
 	struct sz_request_key request;
+	struct sz_network_key network;
+	struct sz_ticket ticket; /* the one being used */
 	struct sz_digits digits;
 	struct sz_service service; /* whose limits are asked */
 	struct sz_limit_ask ask;

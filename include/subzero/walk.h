@@ -90,30 +90,31 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	struct sz_scratch *s = g->s;
 	struct sz_walk *w = &s->w;
 	struct sz_ticket_key key = {.flow = s->p.key, .seq = s->flow.next};
-	struct sz_ticket *t = sz_map_get(&sz_tickets, &key), copy;
+	const struct sz_ticket *found = sz_map_get(&sz_tickets, &key);
+	struct sz_ticket *t = &s->ticket;
 	u32 at = w->base + w->off;
 
-	if (!t)
+	if (!found)
 		return false;
-	copy = *t;
-	if ((SZ_RULE(TICKET_SERVICE) && copy.service != g->svc->id) ||
-	    (SZ_RULE(TICKET_BIRTH) && copy.birth_ns != s->flow.birth_ns) ||
-	    (SZ_RULE(TICKET_AFTER) && copy.after != s->flow.chain) ||
-	    (SZ_RULE(TICKET_EXPIRY) && copy.expires_ns <= w->now) || !copy.len ||
-	    (SZ_RULE(TICKET_LENGTH) && copy.len > s->p.payload_len - w->off) ||
-	    (SZ_RULE(TICKET_DIGEST) && sz_part_digest(at, copy.len) != copy.digest))
+	*t = *found;
+	if ((SZ_RULE(TICKET_SERVICE) && t->service != g->svc->id) ||
+	    (SZ_RULE(TICKET_BIRTH) && t->birth_ns != s->flow.birth_ns) ||
+	    (SZ_RULE(TICKET_AFTER) && t->after != s->flow.chain) ||
+	    (SZ_RULE(TICKET_EXPIRY) && t->expires_ns <= w->now) || !t->len ||
+	    (SZ_RULE(TICKET_LENGTH) && t->len > s->p.payload_len - w->off) ||
+	    (SZ_RULE(TICKET_DIGEST) && sz_part_digest(at, t->len) != t->digest))
 		return false;
 	w->ticket_seq[w->n_tickets++ & (SZ_WALK_TICKETS - 1)] = key.seq;
-	w->principal = copy.principal;
-	w->route = copy.route;
-	w->method = copy.method;
-	if (SZ_RULE(TICKET_REFUSAL) && copy.reason != SZ_R_TICKET) {
-		w->breaks = copy.flags & SZ_TK_BREAK;
-		sz_says(w, SZ_DENY, copy.reason, 0);
+	w->principal = t->principal;
+	w->route = t->route;
+	w->method = t->method;
+	if (SZ_RULE(TICKET_REFUSAL) && t->reason != SZ_R_TICKET) {
+		w->breaks = t->flags & SZ_TK_BREAK;
+		sz_says(w, SZ_DENY, t->reason, 0);
 		return true;
 	}
 	sz_memset(&s->scan, 0, sizeof(s->scan));
-	if (SZ_RULE(TICKET_LIMIT) && (copy.flags & SZ_TK_REQUEST)) {
+	if (SZ_RULE(TICKET_LIMIT) && (t->flags & SZ_TK_REQUEST)) {
 		u32 reason = sz_limited(g, SZ_LIMIT_ADMIT, SZ_LIMIT_TAKE);
 
 		if (reason != SZ_R_NONE) {
@@ -121,13 +122,13 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 			return true;
 		}
 	}
-	if (copy.flags & SZ_TK_REQUEST)
-		sz_note(s, SZ_R_TICKET, copy.principal, copy.route, copy.method);
-	sz_admit(s, copy.len, copy.more);
-	if (copy.flags & SZ_TK_STREAM)
-		s->flow.flags |= SZ_FLOW_STREAM | (copy.flags & SZ_TK_CHUNK ? SZ_FLOW_CHUNK : 0);
-	if ((copy.flags & (SZ_TK_STREAM | SZ_TK_CHUNK)) == SZ_TK_STREAM)
-		s->flow.chain = sz_chain(copy.after, copy.digest);
+	if (t->flags & SZ_TK_REQUEST)
+		sz_note(s, SZ_R_TICKET, t->principal, t->route, t->method);
+	sz_admit(s, t->len, t->more);
+	if (t->flags & SZ_TK_STREAM)
+		s->flow.flags |= SZ_FLOW_STREAM | (t->flags & SZ_TK_CHUNK ? SZ_FLOW_CHUNK : 0);
+	if ((t->flags & (SZ_TK_STREAM | SZ_TK_CHUNK)) == SZ_TK_STREAM)
+		s->flow.chain = sz_chain(t->after, t->digest);
 	sz_says(w, SZ_ALLOW, SZ_R_TICKET, 0);
 	return true;
 }
