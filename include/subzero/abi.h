@@ -427,7 +427,8 @@ struct sz_ban {
 	X(READ, "requests")    /* request heads that were read, whatever becomes of them */        \
 	X(ADMIT, "requests")   /* requests that everything else has admitted */                    \
 	X(FAIL, "failures")    /* 401s for a token; an empty one stops questions about others */   \
-	X(MISS, "misses")      /* questions to the daemon */
+	X(MISS, "misses")      /* questions to the daemon */                                       \
+	X(STRAY, "strays")     /* segments of no connection; dropped in silence beyond it */
 #define SZ_LIMIT_STAGE_ENUM_(NAME, word) SZ_LIMIT_##NAME,
 enum sz_limit_stage { SZ_LIMIT_STAGES(SZ_LIMIT_STAGE_ENUM_) SZ_LIMIT_STAGE_COUNT };
 
@@ -450,7 +451,8 @@ enum sz_limit_stage { SZ_LIMIT_STAGES(SZ_LIMIT_STAGE_ENUM_) SZ_LIMIT_STAGE_COUNT
 	X(total, ADMIT, 0, LIMIT_SERVICE, 1)                                                       \
 	X(failures, FAIL, SZ_BY_SOURCE, LIMIT_FAILURES, 1)                                         \
 	X(source_misses, MISS, SZ_BY_SOURCE, OVERLOAD, 0)                                          \
-	X(misses, MISS, 0, OVERLOAD, 0)
+	X(misses, MISS, 0, OVERLOAD, 0)                                                            \
+	X(strays, STRAY, 0, STRAY, 0)
 
 #define SZ_LIMIT_DRY 0x1u    /* counts and reports, refuses nothing */
 #define SZ_LIMIT_BY_HAND 0x2u /* its rate is not the configured one, until the next reload */

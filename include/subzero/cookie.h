@@ -214,6 +214,7 @@ SZ_COLD int sz_cookie_syn(struct sz_ctx *ctx, struct sz_guard *g)
 	}
 	if (g->cfg->cookie_until_ns < until - SZ_SYN_WINDOW_NS)
 		g->cfg->cookie_until_ns = until;
+	s->w.stranger = 1;
 	n = sz_part_synack(g->cfg->host);
 	if (sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
 		return SZ_DROP;
@@ -250,6 +251,7 @@ SZ_INLINE bool sz_cookie_begin(struct sz_ctx *ctx, struct sz_scratch *s, u32 fla
 			return true;
 		sz_fetch_add(&syn->bad, 1);
 		sz_count(SZ_R_COOKIE_BAD);
+		s->w.stranger = 1;
 		return false;
 	}
 	if (SZ_RULE(COOKIE_LISTENS) && !sz_server_listens(ctx, s))

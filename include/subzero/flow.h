@@ -288,6 +288,8 @@ SZ_INLINE enum sz_rst sz_flow_reset(const struct sz_flow *f, u32 seq)
 	return d <= SZ_RST_SPAN ? SZ_RST_OBEYED : SZ_RST_UNSURE;
 }
 
+#define SZ_REFUSED_NS 30000000000ull /* a refused client's further data is taken this long */
+
 #define SZ_FLOOR_LAG (1u << 29)
 
 /* Moves the floor along behind what the server has acknowledged. */

@@ -105,28 +105,53 @@ SZ_INLINE struct sz_flow *sz_flow_find(struct sz_scratch *s)
 	return f;
 }
 
+/* An acknowledgement of all that the client's segment holds. */
+SZ_COLD int sz_acknowledge(struct sz_ctx *ctx, struct sz_scratch *s)
+{
+	u32 n = sz_part_reply(SZ_TCP_ACK, 0, 0);
+
+	if (sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX))
+		return SZ_DROP;
+	return SZ_REPLY;
+}
+
+/*
+ * The server has its RST, so nobody but us is left to end the client's side. Data and FIN of a
+ * client that has not got the answer bring it again; behind it they are acknowledged and thrown
+ * away, so that it comes to its end. What cannot be mended is reset: bytes of the server that the
+ * client still lacks, and a client that goes on sending.
+ */
+SZ_COLD int sz_guard_linger(struct sz_ctx *ctx, struct sz_scratch *s)
+{
+	const struct sz_flow *f = &s->flow;
+
+	if (s->p.ack == f->ack_admit) {
+		s->w.wait_ns = sz_retry_wait(f, s->w.now);
+		return sz_answer_client(ctx, s, f->answer);
+	}
+	if (sz_seq_before(s->p.ack, f->ack_admit) ||
+	    (!(s->p.tcp_flags & SZ_TCP_FIN) && s->w.now - f->seen_ns > SZ_REFUSED_NS))
+		return sz_reset_client(ctx, s);
+	return sz_acknowledge(ctx, s);
+}
+
 /*
  * The connection was answered. A client that sends the refused bytes again has not got the answer:
- * it gets it again. The next segment becomes a RST for the server; after that a FIN is acknowledged
- * here, for nobody else will. The entry stays, so that nothing reaches the server's stack and is
- * reset from there.
+ * it gets it again. The next segment becomes a RST for the server; from then on see above. The
+ * entry stays, so that nothing reaches the server's stack and is reset from there.
  */
 SZ_COLD int sz_guard_answered(struct sz_ctx *ctx, struct sz_scratch *s, struct sz_flow *live)
 {
 	const struct sz_flow *f = &s->flow;
-	u32 n;
+	bool speaks = s->p.payload_len || (s->p.tcp_flags & SZ_TCP_FIN);
 
 	sz_count(SZ_R_ANSWERED);
 	if (s->p.payload_len && s->p.seq == f->next && s->p.ack == f->ack_admit) {
 		s->w.wait_ns = sz_retry_wait(f, s->w.now);
 		return sz_answer_client(ctx, s, f->answer);
 	}
-	if ((s->p.tcp_flags & SZ_TCP_FIN) && (f->flags & SZ_FLOW_CUT)) {
-		n = sz_part_reply(SZ_TCP_ACK, 0, 0);
-		return sz_ctx_resize(ctx, n) || sz_ctx_store(ctx, 0, s->out, n, SZ_OUT_MAX) ?
-			       SZ_DROP :
-			       SZ_REPLY;
-	}
+	if (speaks && (f->flags & SZ_FLOW_CUT) && !(s->p.tcp_flags & SZ_TCP_RST))
+		return sz_guard_linger(ctx, s);
 	s->flow.flags |= SZ_FLOW_CUT;
 	if (!sz_flow_lock(live, &s->flow))
 		return SZ_AGAIN;
@@ -153,6 +178,7 @@ SZ_COLD int sz_guard_fin(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow 
 	}
 	f->flags |= SZ_FLOW_DEAD | SZ_FLOW_CUT;
 	f->answer = SZ_R_BAD_REQUEST;
+	f->seen_ns = s->w.now;
 	sz_retry_set(f, 0);
 	f->ack_admit = f->sent;
 	if (!sz_flow_lock(live, f))
@@ -194,6 +220,29 @@ SZ_INLINE int sz_guard_rst(struct sz_guard *g)
 	return SZ_PASS;
 }
 
+/*
+ * A segment of no connection that is known here. The server's stack answers it with a RST, and data
+ * gets one from here, as far as the budget of strays goes: beyond it nobody has to hear of it.
+ */
+SZ_COLD int sz_guard_stray(struct sz_ctx *ctx, struct sz_guard *g)
+{
+	struct sz_scratch *s = g->s;
+	bool data = s->p.payload_len && !(s->p.tcp_flags & SZ_TCP_RST);
+	u32 reason = SZ_R_NONE;
+
+	s->w.stranger = 1;
+	if (SZ_RULE(STRAY_LIMIT) && !s->w.monitor)
+		reason = sz_limited(g, SZ_LIMIT_STRAY, SZ_LIMIT_TAKE);
+	if (reason != SZ_R_NONE)
+		return sz_drop(s, g->svc->id, reason);
+	if (!SZ_RULE(UNKNOWN_FLOW) || !data) {
+		sz_count(SZ_R_CONTROL);
+		return SZ_PASS;
+	}
+	sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
+	return s->w.monitor ? SZ_PASS : sz_reset_client(ctx, s);
+}
+
 /* One attempt to decide a segment. */
 SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 {
@@ -202,14 +251,8 @@ SZ_INLINE int sz_guard_attempt(struct sz_ctx *ctx, struct sz_guard *g)
 	struct sz_flow *f = sz_flow_find(s);
 	u32 flags = s->p.tcp_flags;
 
-	if (!f) {
-		if (!SZ_RULE(UNKNOWN_FLOW) || !s->p.payload_len || (flags & SZ_TCP_RST)) {
-			sz_count(SZ_R_CONTROL);
-			return SZ_PASS;
-		}
-		sz_refused(s, g->svc->id, SZ_R_UNKNOWN_FLOW);
-		return w->monitor ? SZ_PASS : sz_reset_client(ctx, s);
-	}
+	if (!f)
+		return sz_guard_stray(ctx, g);
 	if (!sz_flow_read(f, sz_flow_tag(&s->p.key), &s->flow))
 		return SZ_AGAIN;
 	if (SZ_RULE(ENFORCED_SINCE) && s->flow.birth_ns < g->svc->enforced_ns && !w->monitor) {
@@ -366,7 +409,10 @@ SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g)
 	return sz_guard_segment(g);
 }
 
-/* Every drop is counted for its source, and so is a sample of all frames. */
+/*
+ * Every drop is counted for its source, and so is a sample of all frames. Who has not shown that an
+ * address is his makes no row for it.
+ */
 SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 {
 	bool sampled = !(++s->sampled & (SZ_SOURCE_SAMPLE - 1));
@@ -375,7 +421,7 @@ SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 
 	if (!sampled && !dropped)
 		return;
-	src = sz_source_of(&s->p.key.client);
+	src = sz_source_row(&s->p.key.client, !s->w.stranger);
 	if (!src)
 		return;
 	if (sampled)

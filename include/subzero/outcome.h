@@ -300,6 +300,7 @@ SZ_COLD int sz_refuse(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *f,
 		return sz_refuse_later(g, f, reason);
 	s->flow.flags |= SZ_FLOW_DEAD | (s->w.breaks ? SZ_FLOW_CUT : 0);
 	s->flow.answer = reason;
+	s->flow.seen_ns = s->w.now;
 	sz_retry_set(&s->flow, s->w.now + s->w.wait_ns);
 	s->flow.ack_admit = s->w.breaks ? s->flow.sent : s->p.ack;
 	s->w.run_end = s->w.run_start = s->w.tail_len = 0;

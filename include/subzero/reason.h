@@ -105,7 +105,8 @@
 	X(93, COOKIE_SENT, "cookie_sent", 0, "SYN answered with a cookie")                         \
 	X(94, COOKIE, "cookie", 0, "connection begun by a SYN cookie")                             \
 	X(95, COOKIE_BAD, "cookie_bad", 0,                                                         \
-	  "under a SYN flood: belongs to no connection and carries no cookie; dropped")
+	  "under a SYN flood: belongs to no connection and carries no cookie; dropped")            \
+	X(100, STRAY, "stray", 0, "too many segments that belong to no connection; dropped")
 
 #define SZ_REASON_ENUM_(n, NAME, label, http, text) SZ_R_##NAME = (n),
 enum sz_reason { SZ_REASONS(SZ_REASON_ENUM_) };
@@ -133,7 +134,7 @@ static inline int sz_reason_is_record(unsigned int reason)
 	return reason >= SZ_R_NO_TOKEN && reason != SZ_R_ANSWERED && reason != SZ_R_GAP &&
 	       reason != SZ_R_WAITING && reason != SZ_R_PIPELINED && reason != SZ_R_RACE &&
 	       reason != SZ_R_CLOSED && reason != SZ_R_RECUT && reason != SZ_R_COOKIE_SENT &&
-	       reason != SZ_R_COOKIE && reason != SZ_R_COOKIE_BAD;
+	       reason != SZ_R_COOKIE && reason != SZ_R_COOKIE_BAD && reason != SZ_R_STRAY;
 }
 
 /*
@@ -150,7 +151,8 @@ static inline int sz_reason_is_failure(unsigned int reason)
 static inline int sz_reason_is_limit(unsigned int reason)
 {
 	return (reason >= SZ_R_LIMIT_SOURCE && reason < SZ_R_NO_DAEMON) ||
-	       reason == SZ_R_SYN_LIMIT || (reason >= SZ_R_SYN_TOTAL && reason <= SZ_R_SYN_FULL);
+	       reason == SZ_R_SYN_LIMIT || reason == SZ_R_STRAY ||
+	       (reason >= SZ_R_SYN_TOTAL && reason <= SZ_R_SYN_FULL);
 }
 
 /*

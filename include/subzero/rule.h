@@ -297,6 +297,7 @@
 	X(PROMOTION, 14, "only an admitted request enters sz_flows")				\
 	X(FLOWS_FULL, 14, "a flow that found no room does not pass")				\
 	X(SYN_LIMIT, 14, "new connections of a source are limited")				\
+	X(STRAY_LIMIT, 14, "so are segments that belong to no connection")			\
 	X(SOURCE_LIMIT, 14, "requests of a source are limited")					\
 	X(ADMIT_LIMIT, 14, "requests of an identity, a route or a service are limited")		\
 	X(TICKET_LIMIT, 14, "so are those that the daemon has decided")				\

@@ -80,6 +80,7 @@ struct sz_walk {
 	u32 tail_len;                /* bytes of the body that was opened behind them */
 	u32 ifindex, rxq;
 	u32 held;                    /* the frame went to the daemon */
+	u32 stranger;                /* it is of no connection that is known */
 	u32 limit;                   /* slot of the limit that refuses; 0: none does */
 	u64 wait_ns;                 /* and for how long */
 	u32 n_paid;

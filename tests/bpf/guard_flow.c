@@ -114,6 +114,52 @@ TEST(data_on_an_unknown_connection_is_reset)
 	}
 }
 
+TEST(strays_beyond_their_budget_are_dropped_in_silence)
+{
+	struct sz_addr forged = scene_addr(false, 98);
+	struct sz_source src;
+	u32 slot;
+
+	scene_begin();
+	scene_connect();
+	slot = scene_limit(SZ_LIMIT_STRAY, 0, SZ_R_STRAY, 3600000000000ull, 2 * 3600000000000ull);
+	EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .host = 99), SCENE_PASS);
+	EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .data = GET_A, .len = LEN(GET_A),
+		     .host = 99),
+		  SCENE_REPLY);
+	for (u32 i = 0; i < 32; i++) {
+		EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .host = 98), SCENE_DROP);
+		EXPECT_EQ(IN(.flags = PKT_ACK | PKT_FIN, .seq = 5, .ack = 6, .host = 98),
+			  SCENE_DROP);
+		EXPECT_EQ(IN(.flags = PKT_RST, .seq = 5, .host = 98), SCENE_DROP);
+		EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .data = GET_A,
+			     .len = LEN(GET_A), .host = 98),
+			  SCENE_DROP);
+	}
+	EXPECT_EQ(scene_count(SZ_R_STRAY), 128);
+	EXPECT_EQ(scene_count(SZ_R_UNKNOWN_FLOW), 1);
+	EXPECT_EQ(scene_limit_count(slot, SCENE_ADMITTED), 2);
+	EXPECT_EQ(scene_limit_count(slot, SCENE_REFUSED), 128);
+	/* Made-up addresses take no place among the sources. */
+	EXPECT_EQ(machine_get("sz_sources", &forged, &src), -ENOENT);
+	/* Connections go on, and new ones begin. */
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	scene_connect_at(SCENE_BASE + 5000);
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
+}
+
+TEST(strays_of_a_service_that_is_only_watched_all_pass)
+{
+	scene_begin();
+	scene_limit(SZ_LIMIT_STRAY, 0, SZ_R_STRAY, 3600000000000ull, 3600000000000ull);
+	scene.svc.flags |= SZ_SVC_MONITOR;
+	scene_service(&scene.svc);
+	for (u32 i = 0; i < 5; i++)
+		EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .host = 99), SCENE_PASS);
+	EXPECT_EQ(scene_count(SZ_R_STRAY), 0);
+}
+
 TEST(until_the_server_speaks_a_segment_must_fit_its_offer)
 {
 	static const struct {

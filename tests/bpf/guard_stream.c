@@ -5,6 +5,8 @@
  */
 #include "scene.h"
 
+#include "subzero/flow.h"
+
 #define TWO         GET_A GET_PUB
 #define GET_UNKNOWN "GET /a HTTP/1.1\r\n" HOST_ "Authorization: Bearer unknown\r\n\r\n"
 
@@ -267,16 +269,27 @@ static void became_reset(int act)
 	EXPECT_EQ(scene.seg.smac, 7);
 }
 
-/* Once the server has its RST, nobody but the guard is there to acknowledge the client's FIN. */
-static void closing_is_acknowledged(int act, u32 seq)
+/* Once the server has its RST, nobody but the guard is there to acknowledge what the client says. */
+static void is_acknowledged(int act, u32 seq, u32 end)
 {
 	EXPECT_EQ(act, SCENE_REPLY);
 	ASSERT_TRUE(scene.parsed && scene.seg.ip_ok && scene.seg.tcp_ok);
 	EXPECT_EQ(scene.seg.flags, PKT_ACK);
 	EXPECT_EQ(scene.seg.len, 0);
 	EXPECT_EQ(scene.seg.seq, seq);
-	EXPECT_EQ(scene.seg.ack, scene_base + 301);
+	EXPECT_EQ(scene.seg.ack, scene_base + end);
 	EXPECT_EQ(scene.seg.sport, 8080);
+}
+
+/* The answer and its FIN, where the client waits for it. */
+static void is_answered_again(int act, u32 end)
+{
+	EXPECT_EQ(act, SCENE_REPLY);
+	ASSERT_TRUE(scene.parsed && scene.seg.ip_ok && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_FIN | PKT_PSH | PKT_ACK);
+	EXPECT_TRUE(scene.seg.len > 0);
+	EXPECT_EQ(scene.seg.seq, scene_ack);
+	EXPECT_EQ(scene.seg.ack, scene_base + end);
 }
 
 TEST(segment_after_an_answer_becomes_a_reset_to_the_server)
@@ -284,7 +297,8 @@ TEST(segment_after_an_answer_becomes_a_reset_to_the_server)
 	static const u8 flags[] = {PKT_ACK, PKT_ACK | PKT_FIN, PKT_ACK | PKT_PSH, PKT_RST};
 
 	for (u32 i = 0; i < 8; i++) {
-		bool data = flags[i / 2] & PKT_PSH;
+		u32 len = flags[i / 2] & PKT_PSH ? LEN(GET_A) : 0;
+		bool fin = flags[i / 2] & PKT_FIN;
 
 		scene_begin();
 		scene.v6 = i & 1;
@@ -292,13 +306,13 @@ TEST(segment_after_an_answer_becomes_a_reset_to_the_server)
 		scene_answered(DATA(0, GET_NO_TOKEN), SZ_R_NO_TOKEN);
 		for (u32 n = 1; n < 4; n++) {
 			int act = IN(.ts = true, .flags = flags[i / 2], .seq = scene_base + 300,
-				     .ack = scene_ack + 90 * n, .data = data ? GET_A : NULL,
-				     .len = data ? LEN(GET_A) : 0);
+				     .ack = scene_ack + 90 * n, .data = len ? GET_A : NULL,
+				     .len = len);
 
-			if (n == 1 || !(flags[i / 2] & PKT_FIN))
+			if (n == 1 || !(fin || len))
 				became_reset(act);
 			else
-				closing_is_acknowledged(act, scene_ack + 90 * n);
+				is_acknowledged(act, scene_ack + 90 * n, 300 + len + fin);
 			EXPECT_EQ(scene_count(SZ_R_ANSWERED), n);
 		}
 	}
@@ -323,9 +337,83 @@ TEST(client_that_missed_the_answer_gets_it_again_and_nothing_else_passes)
 	EXPECT_MEMEQ(scene.out, answer, n);
 	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
 	became_reset(DATA_N(0u - LEN(GET_A), GET_A, LEN(GET_A)));
-	became_reset(DATA(1, GET_A));
+	is_answered_again(DATA(1, GET_A), 1 + LEN(GET_A));
+	is_answered_again(DATA(0, GET_NO_TOKEN), LEN(GET_NO_TOKEN));
 	scene_said(1);
-	became_reset(DATA(0, GET_A));
+	is_acknowledged(DATA(0, GET_A), scene_ack, LEN(GET_A));
+	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
+}
+
+/* Refused with more behind it on its way, and the first piece of that has ended the server's side. */
+static void refused_and_cut(u32 *ret_end)
+{
+	scene_begin();
+	scene_connect();
+	scene_answered(DATA(0, GET_NO_TOKEN), SZ_R_NO_TOKEN);
+	became_reset(DATA(LEN(GET_NO_TOKEN), GET_A));
+	*ret_end = LEN(GET_NO_TOKEN) + LEN(GET_A);
+}
+
+TEST(what_a_refused_client_still_sends_is_taken_until_it_is_done)
+{
+	u32 end, at = LEN(GET_NO_TOKEN);
+
+	refused_and_cut(&end);
+	/* The answer was lost: whatever comes again brings it. */
+	is_answered_again(DATA(at, GET_A), end);
+	is_answered_again(DATA(0, GET_NO_TOKEN), at);
+	is_answered_again(IN(.flags = PKT_ACK | PKT_FIN, .seq = scene_base + end, .ack = scene_ack),
+			  end + 1);
+	scene_ack += 200;
+	is_acknowledged(DATA(at, GET_A), scene_ack, end);
+	is_acknowledged(IN(.flags = PKT_ACK | PKT_FIN, .seq = scene_base + at, .ack = scene_ack,
+			   .data = GET_A, .len = LEN(GET_A)),
+			scene_ack, end + 1);
+	became_reset(IN(.flags = PKT_ACK, .seq = scene_base + end + 1, .ack = scene_ack));
+	EXPECT_EQ(scene_count(SZ_R_HIT), 0);
+}
+
+TEST(refused_client_that_goes_on_sending_is_reset_after_a_while)
+{
+	struct sz_flow_key k = scene_flow_key();
+	struct sz_flow f;
+	u32 end, at = LEN(GET_NO_TOKEN);
+
+	refused_and_cut(&end);
+	scene_ack += 200;
+	is_acknowledged(DATA(at, GET_A), scene_ack, end);
+	ASSERT_TRUE(scene_half(&f));
+	f.seen_ns -= SZ_REFUSED_NS;
+	ASSERT_EQ(machine_set("sz_half", &k, &f), 0);
+	machine_wait(1000);
+	EXPECT_EQ(DATA(at, GET_A), SCENE_REPLY);
+	ASSERT_TRUE(scene.parsed && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_RST | PKT_ACK);
+	EXPECT_EQ(scene.seg.seq, scene_ack);
+	EXPECT_EQ(scene.seg.dport, 40000);
+	/* Its end is still taken. */
+	is_acknowledged(IN(.flags = PKT_ACK | PKT_FIN, .seq = scene_base + end, .ack = scene_ack),
+			scene_ack, end + 1);
+}
+
+TEST(client_that_lacks_bytes_of_a_server_that_is_gone_is_reset)
+{
+	u32 n = LEN(GET_A);
+
+	scene_begin();
+	scene_connect();
+	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
+	ACKED(n);
+	scene_said(100);
+	EXPECT_EQ(DATA(n, GET_NO_TOKEN), SCENE_REPLY);
+	scene_base += n;
+	became_reset(DATA(5, GET_A));
+	scene_ack -= 50;
+	EXPECT_EQ(DATA(0, GET_NO_TOKEN), SCENE_REPLY);
+	ASSERT_TRUE(scene.parsed && scene.seg.tcp_ok);
+	EXPECT_EQ(scene.seg.flags, PKT_RST | PKT_ACK);
+	EXPECT_EQ(scene.seg.seq, scene_ack);
+	EXPECT_EQ(scene.seg.dport, 40000);
 }
 
 TEST(sequence_numbers_wrap_inside_head_body_and_cut_segment)

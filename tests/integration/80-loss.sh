@@ -43,6 +43,11 @@ lost() {
 	bpftool map lookup id "$map" key "$slot" 0 0 0 | sed -n 's/.*"value": *\([0-9]*\).*/\1/p'
 }
 
+# Sockets of clients that wait for an end: all but those whose waiting is done by themselves.
+lingering() {
+	lab_client ss -Htan | grep -cE '^(LAST-ACK|FIN-WAIT-1|CLOSING|CLOSE-WAIT|ESTAB)'
+}
+
 guard_load -n 2000 -c 32 -T 30 -t "$GUARD_DIR/tokens" -p "/orders?yes" \
 	-x get:70,post1k:20,post64k:10 -E
 diag "$GUARD_LOAD"
@@ -68,6 +73,15 @@ diag "$GUARD_LOAD"
 expect_eq "$(guard_load_says wrong) $(guard_load_says 403)" "0 500" \
 	"500 refusals: each client hears why, though answers are lost"
 expect_eq "$(lab_nginx_count "?no")" 0 "no refused request reached the service"
+
+# A refused upload is still being sent when the answer comes, and each end may be lost.
+guard_load -n 200 -c 32 -T 30 -t "$GUARD_DIR/strangers" -p "/orders?no" -x post64k:1 -e 403
+diag "$GUARD_LOAD"
+expect_eq "$(guard_load_says wrong) $(guard_load_says 403)" "0 200" \
+	"200 refused uploads: each client hears why"
+expect_eq "$(lab_nginx_count "?no")" 0 "none reached the service"
+expect_ok "no socket of a refused client lingers" wait_until 30 eval '[ "$(lingering)" -eq 0 ]'
+lab_client ss -Htano | grep -v LISTEN | head -n 5 | while read -r line; do diag "$line"; done
 
 expect_ok "flush" guard_ctl flush
 expect_eq "$(guard_sum summary)" "$(lab_nginx_count)" "the audit log counts what the service counts"

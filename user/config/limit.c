@@ -104,6 +104,7 @@ void sz_conf_limits_init(struct sz_conf *c)
 	} defaults[] = {
 		{KIND_source_misses, "50/s", 100},
 		{KIND_misses, "2000/s", 1000},
+		{KIND_strays, "1000/s", 1000},
 	};
 
 	for (size_t i = 0; i < SZ_ARRAY_LEN(defaults); i++) {

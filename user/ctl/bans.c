@@ -142,16 +142,21 @@ int sz_ctl_cmd_unban(struct sz_ctl *c)
 
 /* ---- import --------------------------------------------------------------------------------- */
 
-#define IMPORT_STEP 16384 /* bans written under one hold of the lock */
+#define IMPORT_STEP  16384 /* bans written under one hold of the lock, */
+#define IMPORT_BATCH 1024u /* and with one system call */
 
 /* Writes keys[0..n) in steps, so that nobody else waits long for the lock. Returns how many. */
 static size_t import(struct sz_ctl *c, const struct sz_ban_list *l, const struct sz_ban *ban,
 		     int *ret_err, struct sz_error *e)
 {
+	struct sz_ban *same = sz_calloc(IMPORT_BATCH, sizeof(*same));
 	bool tell = !c->json && isatty(STDERR_FILENO);
-	size_t done = 0, end;
+	size_t done = 0, end, left;
+	u32 n, wrote;
 	int lock;
 
+	for (n = 0; n < IMPORT_BATCH; n++)
+		same[n] = *ban;
 	*ret_err = 0;
 	while (done < l->n && !*ret_err) {
 		lock = lock_pins(c, e);
@@ -159,10 +164,12 @@ static size_t import(struct sz_ctl *c, const struct sz_ban_list *l, const struct
 			*ret_err = lock;
 			break;
 		}
-		for (end = done + IMPORT_STEP; done < l->n && done < end; done++) {
-			*ret_err = sz_map_put(c->kern, SZ_MAP_BANS, &l->keys[done], ban);
-			if (*ret_err)
-				break;
+		end = done + IMPORT_STEP < l->n ? done + IMPORT_STEP : l->n;
+		for (; done < end && !*ret_err; done += wrote) {
+			left = end - done;
+			n = left < IMPORT_BATCH ? (u32)left : IMPORT_BATCH;
+			*ret_err = sz_map_put_batch(c->kern, SZ_MAP_BANS, &l->keys[done], same, n,
+						    &wrote);
 		}
 		/* More than there are does no harm, none where there are some would. */
 		__atomic_store_n(&sz_kern_config(c->kern)->ban_count, (u32)(done ? done : 1),
@@ -173,6 +180,7 @@ static size_t import(struct sz_ctl *c, const struct sz_ban_list *l, const struct
 	}
 	if (tell)
 		fprintf(stderr, "\r\033[K");
+	free(same);
 	return done;
 }
 

@@ -222,6 +222,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_expiry_free(g->expiry);
 	sz_dpop_free(g->dpop);
 	sz_bans_free(g->offenders);
+	sz_ban_feed_free(g->ban_feed);
 	sz_kern_close(g->kern);
 	sz_verifier_unref(g->verifier);
 	sz_relations_free(g);

@@ -140,6 +140,7 @@ struct sz_pending {
 #define SZ_JOB_BUCKETS     1024
 
 struct sz_offenders;   /* bans.c */
+struct sz_ban_feed;    /* banlist.c */
 struct sz_baseline;    /* summary.c */
 struct sz_revocations; /* revoke.c */
 struct sz_expiry;      /* expiry.c */
@@ -199,7 +200,7 @@ struct sz_gateway {
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 	u64 next_summary_ns, next_expire_ns, next_purge_ns;
 	struct sz_offenders *offenders; /* NULL: nobody has failed yet */
-	bool bans_published;
+	struct sz_ban_feed *ban_feed;   /* NULL: nothing was published yet */
 	u64 cookies_seen; /* given out by the kernel, when last looked at */
 	bool stopping, detach;
 };
@@ -326,8 +327,15 @@ void sz_revocations_free(struct sz_revocations *r);
 /* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
 bool sz_evidence_beat(struct sz_gateway *g);
 
-/* bans.c: what the configuration and repeated failures ban */
+/*
+ * banlist.c: what the configuration bans. 0: it is in the map, or, where it is much and there is a
+ * pool, will be soon: then what fails is said in the log.
+ */
 int sz_bans_publish(struct sz_gateway *g, const struct sz_conf *c, struct sz_error *e);
+bool sz_ban_feed_running(const struct sz_ban_feed *f); /* it is still being written; NULL is fine */
+void sz_ban_feed_free(struct sz_ban_feed *f);          /* without a pool any more; NULL is fine */
+
+/* bans.c: what repeated failures ban */
 void sz_bans_on_event(struct sz_gateway *g, const struct sz_event *ev);
 void sz_bans_free(struct sz_offenders *o); /* NULL is fine */
 

@@ -111,6 +111,10 @@ int sz_kern_unload(const char *pin_dir, struct sz_error *e);
 int sz_map_get(const struct sz_kern *k, enum sz_map m, const void *key, void *ret_value);
 int sz_map_put(const struct sz_kern *k, enum sz_map m, const void *key, const void *value);
 int sz_map_put_new(const struct sz_kern *k, enum sz_map m, const void *key, const void *value);
+/* sz_map_put() for `n` entries, key behind key and value behind value; *ret_done: before an error.
+ * Not for per-CPU maps and not for sz_revoked. */
+int sz_map_put_batch(const struct sz_kern *k, enum sz_map m, const void *keys, const void *values,
+		     u32 n, u32 *ret_done);
 int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key);
 /*
  * Every entry, in batches where the kernel has them. Per-CPU values arrive as an array of

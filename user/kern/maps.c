@@ -48,6 +48,20 @@ int sz_map_put_new(const struct sz_kern *k, enum sz_map m, const void *key, cons
 	return put(k, m, key, value, BPF_NOEXIST);
 }
 
+int sz_map_put_batch(const struct sz_kern *k, enum sz_map m, const void *keys, const void *values,
+		     u32 n, u32 *ret_done)
+{
+	u32 done = n;
+	int err;
+
+	*ret_done = 0;
+	if (!n)
+		return 0;
+	err = bpf_map_update_batch(sz_kern_map_fd(k, m), keys, values, &done, NULL);
+	*ret_done = done;
+	return err == -ENOSPC ? -E2BIG : err;
+}
+
 int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key)
 {
 	return bpf_map_delete_elem(sz_kern_map_fd(k, m), key);
