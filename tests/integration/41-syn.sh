@@ -167,4 +167,25 @@ expect_ok "no cookies at all" guard_ctl reload
 before=$(guard_count cookie_sent)
 expect_eq "$(new_connections 5)" 5 "connections are the server's own again"
 expect_eq "$(guard_count cookie_sent)" "$before" "without a cookie from here"
+
+# ---- ACKs without any SYN: no pressure, and yet the server's stack is left in peace ----
+
+resets() {
+	lab_server cat /proc/net/snmp | awk '/^Tcp:/ { if (n++) print $15 }'
+}
+before=$(resets)
+(exec nsenter --net="/run/netns/$LAB_CLIENT_NS" -- "$GUARD_BUILD/tools/sz-flood" -i szd \
+	-k ack -r 20000 -d 60 "http://10.98.0.2:$LAB_PORT") >"$LAB_DIR/ack.log" 2>&1 &
+flood=$!
+wait_until 30 grew stray 20000 0 || diag "no strays are dropped: $(cat "$LAB_DIR/ack.log")"
+expect_eq "$(new_connections 50)" 50 "in a flood of ACKs each of 50 new connections is served"
+flood_end
+said=$(($(resets) - before))
+expect_le "$((said * 2))" "$(guard_count stray)" "the server has answered few of the ACKs: $said"
+expect_contains "$(guard_ctl limits)" "strays" "the budget is a limit like others"
+expect_ok "it can be set" guard_ctl limits set strays --rate none
+before=$(guard_count stray)
+lab_client "$GUARD_BUILD/tools/sz-flood" -i szd -k ack -r 20000 -d 1 \
+	"http://10.98.0.2:$LAB_PORT" >"$LAB_DIR/ack.log" 2>&1
+expect_eq "$(guard_count stray)" "$before" "without it ACKs are the server's again"
 done_testing
