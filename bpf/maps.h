@@ -67,6 +67,14 @@ struct {
 	__type(value, struct sz_request);
 } sz_requests SEC(".maps");
 
+/* Key: sz_grant.profile. LRU: only the clause of a refusal is lost. W: daemon. R: daemon, CLI. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SZ_MAX_PROFILES);
+	__type(key, u64);
+	__type(value, struct sz_profile);
+} sz_profiles SEC(".maps");
+
 /* W: daemon, CLI (revoked tokens). R: ingress. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

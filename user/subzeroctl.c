@@ -108,6 +108,7 @@ OPTIONS(explain_options) = {
 	{"header", 0, "FIELD", "as in 'X-Device: laptop'; may come several times"},
 	{"source", 0, "ADDRESS", "where the request comes from"},
 	{"time", 0, "SECONDS", "when, since 1970 (default now)"},
+	{"id", 0, "ID", "instead: what an audit record's explanation stands for"},
 	END,
 };
 OPTIONS(top_options) = {
@@ -149,6 +150,7 @@ OPTIONS(prove_options) = {
 	{"source", 0, "PREFIX", "client address or prefix"},                                       \
 	{"verdict", 0, "VERDICT", "allow or deny"},                                                \
 	{"path", 0, "PREFIX", "beginning of the request target"},                                  \
+	{"explanation", 0, "ID", "what decided, as explain prints it"},                            \
 	{"limit", 'n', "N", "end after so many"}
 OPTIONS(query_options) = {
 	FILTERS,

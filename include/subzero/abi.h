@@ -45,8 +45,8 @@ struct sz_config {
 	u64 policy_id;         /* digest of the configuration that policy_gen stands for */
 	u64 key_id;            /* digest of the key sets that key_gen stands for */
 	u64 proof_mark_s;      /* newest "iat" of a DPoP proof that was admitted */
-	u32 rel_gen;           /* for relationships likewise: voids what sz_requests has by them */
 	u32 revoked_kinds;     /* bit k: sz_revoked may hold a name of kind k; set before it does */
+	u32 pad;
 	u64 event_interval_ns; /* GCRA over the records of refusals for one reason; 0 = no limit */
 	u64 event_burst_ns;
 	u64 event_tat[SZ_REASON_MAX]; /* its state, by reason; written by XDP */
@@ -55,6 +55,7 @@ struct sz_config {
 	u32 host_pad;
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
+	u32 rel_gen[SZ_REL_SLOTS]; /* by sz_rel_slot(): void what sz_requests has by relationships */
 	u64 same_key[SZ_SAME_MAX / 8 + 2]; /* secret like `key`, for sz_same_sum() */
 };
 
@@ -161,6 +162,19 @@ struct sz_grant {
 	u32 name_serial;             /* must equal sz_name_serials() */
 	u32 source_bits;             /* bits of `source` that count; 0: there is no prefix */
 	struct sz_addr source;       /* where "allow and ask" means allow */
+	u64 profile;                 /* key of sz_profiles; 0: no route is refused */
+};
+
+/*
+ * ---- sz_profiles: why a grant refuses routes -----------------------------------------------------
+ *
+ * What a verdict rests on travels as 64 bits: an explanation's id is even, and the key of a profile
+ * is odd. Many tokens share one profile, so a grant names it.
+ */
+#define SZ_WHY_IS_PROFILE(v) ((v) & 1)
+
+struct sz_profile {
+	u8 clause[SZ_ROUTES_MAX]; /* by route, the clause that refuses: see policy.h; 0: none */
 };
 
 /* ---- sz_requests: what the daemon decided about a token and a request line ------------------ */
@@ -172,7 +186,7 @@ struct sz_request_key {
 	u32 method; /* enum sz_method */
 };
 
-#define SZ_RQ_RELATION 0x1u /* rests on relationships: void when sz_config.rel_gen has moved */
+#define SZ_RQ_RELATION 0x1u /* rests on relationships: void when rel_gen[rel_slot] has moved */
 
 /* Good only beside a grant for the token; only the daemon writes it. */
 struct sz_request {
@@ -183,11 +197,18 @@ struct sz_request {
 	u32 flags;             /* SZ_RQ_* */
 	u32 reason;            /* SZ_R_TICKET admits; else as in sz_ticket */
 	u16 route;
-	u16 pad;
+	u16 rel_slot;          /* sz_rel_slot() */
 	u32 source_bits;       /* as in sz_grant: known only for sources in the prefix */
-	u32 pad2;
+	u32 pad;
 	struct sz_addr source;
+	u64 explanation;       /* its id */
 };
+
+/* Where the generation of a route's relationships stands; routes that share one are asked again. */
+static inline u32 sz_rel_slot(u32 service, u16 route)
+{
+	return (service + 31u * route) & (SZ_REL_SLOTS - 1);
+}
 
 /*
  * Where a key's serial number stands. Keys that share a slot are withdrawn together: their tokens
@@ -347,6 +368,7 @@ struct sz_ticket {
 	u64 birth_ns;   /* of the flow the verdict is for */
 	u64 after;      /* the flow's chain where these bytes stand */
 	u64 principal;
+	u64 explanation; /* id of why it refuses; 0: none */
 	u32 len;        /* decided bytes; never more than the segment holds */
 	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses: SZ_TELL() */
 	u32 flags;      /* SZ_TK_* */
@@ -616,6 +638,9 @@ struct sz_event {
 	u8 monitor; /* 1: passed all the same */
 	u16 path_len;
 	u16 limit;  /* the slot of the limit that refused or would have; 0: none */
+	u64 explanation; /* id or profile; 0: neither is known */
+	u32 policy_gen;  /* of the policy that decided */
+	u32 pad;
 	u8 path[96]; /* first bytes of the target */
 };
 
@@ -653,7 +678,8 @@ enum sz_miss_why {
 };
 
 _Static_assert(sizeof(struct sz_config) ==
-		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS + SZ_SAME_MAX,
+		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS +
+			       4 * SZ_REL_SLOTS + SZ_SAME_MAX,
 	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 72, "ABI");
@@ -661,15 +687,16 @@ _Static_assert(sizeof(struct sz_syn) == 64, "ABI");
 _Static_assert(sizeof(struct sz_route_key) == 256, "ABI");
 _Static_assert(sizeof(struct sz_route_node) == 32, "ABI");
 _Static_assert(sizeof(struct sz_grant_key) == 24, "ABI");
-_Static_assert(sizeof(struct sz_grant) == 216, "ABI");
+_Static_assert(sizeof(struct sz_grant) == 224, "ABI");
 _Static_assert(sizeof(struct sz_request_key) == 40, "ABI");
-_Static_assert(sizeof(struct sz_request) == 56, "ABI");
+_Static_assert(sizeof(struct sz_request) == 64, "ABI");
+_Static_assert(sizeof(struct sz_profile) == SZ_ROUTES_MAX, "ABI");
 _Static_assert(sizeof(struct sz_denied) == 24, "ABI");
 _Static_assert(sizeof(struct sz_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct sz_flow) == 288, "ABI");
 _Static_assert(sizeof(struct sz_spill) == 8 + 24 * SZ_SPILL_MAX, "ABI");
 _Static_assert(sizeof(struct sz_ticket_key) == 48, "ABI");
-_Static_assert(sizeof(struct sz_ticket) == 72, "ABI");
+_Static_assert(sizeof(struct sz_ticket) == 80, "ABI");
 _Static_assert(sizeof(struct sz_carry) == 24 + SZ_CARRY_MAX, "ABI");
 _Static_assert(sizeof(struct sz_source) == 72 + 8 * SZ_SOURCE_WHYS, "ABI");
 _Static_assert(sizeof(struct sz_hit_key) == 16, "ABI");
@@ -684,7 +711,7 @@ _Static_assert(sizeof(struct sz_revoked) == 24, "ABI");
 _Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name) == 128, "ABI");
 _Static_assert(sizeof(struct sz_answer) == 1000, "ABI");
-_Static_assert(sizeof(struct sz_event) == 168, "ABI");
+_Static_assert(sizeof(struct sz_event) == 184, "ABI");
 _Static_assert(sizeof(struct sz_miss) == 112, "ABI");
 
 #endif

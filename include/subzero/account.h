@@ -152,6 +152,7 @@ SZ_INLINE void sz_report(struct sz_scratch *s, u32 service, u32 reason)
 	struct sz_admitted *a = &s->w.report;
 
 	a->principal = s->w.principal;
+	a->explanation = s->w.explanation;
 	a->route = s->w.route;
 	a->method = s->w.method;
 	a->path_off = (u16)s->scan.path_off;

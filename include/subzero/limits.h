@@ -7,7 +7,7 @@
 #define SZ_LIMITS_H
 
 /* Layout version of every pinned map; a program or tool that finds another one refuses to run. */
-#define SZ_ABI 3
+#define SZ_ABI 4
 
 /* The packet core. */
 #define SZ_FRAME_MAX 16384       /* bytes of a frame that are scanned or handed to the daemon */
@@ -49,6 +49,7 @@
 #define SZ_SOURCE_WHYS 8         /* reasons for which a source's denials are counted apart */
 #define SZ_BUCKET_WAYS 8         /* places for one subject's bucket */
 #define SZ_KEY_SLOTS 512         /* serial numbers of signing keys: a power of two */
+#define SZ_REL_SLOTS 256          /* generations of relationships, by route: likewise */
 #define SZ_NAME_SLOTS 4096       /* and of names that can be revoked: likewise */
 #define SZ_CHALLENGES_MAX 32     /* different step-ups: one prepared answer each */
 #define SZ_NAME_MAX 120          /* bytes of a display name, with its NUL */
@@ -91,6 +92,7 @@
 /* Default map sizes; the configuration may set others before the maps are created. */
 #define SZ_MAX_GRANTS 1000000
 #define SZ_MAX_REQUESTS 131072
+#define SZ_MAX_PROFILES 4096      /* different sets of clauses by which tokens are refused */
 #define SZ_MAX_FLOWS 262144
 #define SZ_MAX_HALF 131072
 #define SZ_MAX_DENIED 131072

@@ -191,11 +191,12 @@ SZ_PART u32 sz_part_known(u32 service)
 	    (SZ_RULE(REQUEST_POLICY) && r->policy_gen != cfg->policy_gen) ||
 	    (SZ_RULE(REQUEST_KEYS) && r->key_gen != cfg->key_gen) ||
 	    (SZ_RULE(REQUEST_RELATION) && (r->flags & SZ_RQ_RELATION) &&
-	     r->rel_gen != cfg->rel_gen) ||
+	     r->rel_gen != cfg->rel_gen[r->rel_slot & (SZ_REL_SLOTS - 1)]) ||
 	    (SZ_RULE(REQUEST_SOURCE) && r->source_bits &&
 	     !sz_in_prefix(&s->p.key.client, &r->source, r->source_bits)))
 		return 0;
 	s->w.route = r->route;
+	s->w.explanation = r->explanation;
 	return r->reason;
 }
 
@@ -214,11 +215,12 @@ SZ_INLINE bool sz_reports_spent(u32 reason, u64 now)
 SZ_PART int sz_part_report(u32 service, u32 reason)
 {
 	struct sz_scratch *s = SZ_SCRATCH(SZ_SCRATCH_INGRESS);
+	u32 zero = 0, n, i;
+	const struct sz_config *cfg = sz_map_get(&sz_config, &zero);
 	struct sz_admitted *a;
 	struct sz_event *e;
-	u32 n, i;
 
-	if (!s)
+	if (!s || !cfg)
 		return -1;
 	if (reason >= SZ_R_NO_TOKEN && !sz_may_report(reason, s->w.now))
 		return sz_report_lost(reason);
@@ -235,6 +237,8 @@ SZ_PART int sz_part_report(u32 service, u32 reason)
 	e->method = a->method;
 	e->monitor = s->w.monitor;
 	e->limit = (u16)s->w.limit;
+	e->explanation = a->explanation;
+	e->policy_gen = cfg->policy_gen;
 	if (n > sizeof(e->path))
 		n = sizeof(e->path);
 	e->path_len = (u16)n;

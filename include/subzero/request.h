@@ -148,8 +148,10 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 	if (SZ_RULE(NO_ROUTE) && route == SZ_ROUTE_NONE && !(flags & SZ_RT_VARS))
 		return sz_settled(w, SZ_DENY, SZ_R_NO_ROUTE);
 	if (SZ_RULE(ALLOW_BIT) && !(flags & SZ_RT_VARS) && !sz_bit(grant->allow, route) &&
-	    !sz_bit(grant->ask, route))
+	    !sz_bit(grant->ask, route)) {
+		w->explanation = grant->profile;
 		return sz_settled(w, SZ_DENY, SZ_R_NO_SCOPE);
+	}
 	if ((SZ_RULE(ASK_VARS) && (flags & SZ_RT_VARS)) ||
 	    (SZ_RULE(ASK_BIT) && sz_bit(grant->ask, route) &&
 	     (!sz_bit(grant->allow, route) ||

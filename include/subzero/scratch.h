@@ -16,6 +16,7 @@
 
 struct sz_admitted {
 	u64 principal;
+	u64 explanation; /* of a refusal: see sz_event */
 	u32 reason;
 	u16 route;
 	u16 path_off, path_len;
@@ -55,6 +56,7 @@ struct sz_limit_paid {
 struct sz_walk {
 	u64 now;
 	u64 principal;
+	u64 explanation;        /* of the verdict; 0: none is known */
 	u32 off;                /* payload bytes dealt with */
 	u32 verdict;            /* enum sz_verdict on the byte at off, once the walk has ended */
 	u32 reason;             /* enum sz_reason */

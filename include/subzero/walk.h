@@ -68,6 +68,7 @@ SZ_INLINE void sz_note(struct sz_scratch *s, u32 reason, u64 principal, u16 rout
 	struct sz_admitted *a = &w->admitted[w->n_admitted & (SZ_WALK_MAX - 1)];
 
 	a->principal = principal;
+	a->explanation = w->explanation;
 	a->reason = reason;
 	a->route = route;
 	a->method = method;
@@ -108,6 +109,7 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 	w->principal = t->principal;
 	w->route = t->route;
 	w->method = t->method;
+	w->explanation = t->explanation;
 	if (SZ_RULE(TICKET_REFUSAL) && t->reason != SZ_R_TICKET) {
 		w->breaks = t->flags & SZ_TK_BREAK;
 		sz_says(w, SZ_DENY, t->reason, 0);
@@ -274,6 +276,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	struct sz_flow *f = &s->flow;
 	u32 at, slot, len;
 
+	w->explanation = 0;
 	if (f->flags & SZ_FLOW_REFUSED) {
 		w->wait_ns = sz_retry_wait(f, w->now);
 		return sz_stop(w, SZ_DENY, f->answer, 0);

@@ -7,6 +7,9 @@
 
 #define GET_ASK "GET /ask?q HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"
 
+#define ASK_SLOT sz_rel_slot(SCENE_SERVICE, SCENE_ROUTE_ASK)
+#define WHY      0x1122334455667788ull
+
 static struct sz_request_key key_of(const char *target)
 {
 	struct sz_request_key k = {.token = scene_token(SCENE_GRANTED).token,
@@ -22,9 +25,11 @@ static struct sz_request answer(u32 reason)
 	return (struct sz_request){.expires_ns = machine_now() + 3600000000000ull,
 				   .policy_gen = scene.cfg.policy_gen,
 				   .key_gen = scene.cfg.key_gen,
-				   .rel_gen = scene.cfg.rel_gen,
+				   .rel_gen = scene.cfg.rel_gen[ASK_SLOT],
 				   .reason = reason,
-				   .route = SCENE_ROUTE_ASK};
+				   .route = SCENE_ROUTE_ASK,
+				   .rel_slot = ASK_SLOT,
+				   .explanation = WHY};
 }
 
 static void remember(const char *target, const struct sz_request *r)
@@ -75,12 +80,60 @@ TEST(another_query_or_method_is_asked_about)
 TEST(remembered_refusal_is_answered)
 {
 	struct sz_request r;
+	struct sz_event e;
 
 	scene_begin();
 	r = answer(SZ_R_RELATION);
 	remember("/ask?q", &r);
 	scene_connect();
 	scene_answered(DATA(0, GET_ASK), SZ_R_RELATION);
+	ASSERT_TRUE(scene_event(&e));
+	EXPECT_TRUE(e.explanation == WHY);
+	EXPECT_EQ(e.policy_gen, scene.cfg.policy_gen);
+}
+
+TEST(refusal_by_the_grant_names_its_profile)
+{
+	struct sz_grant g;
+	struct sz_event e;
+
+	scene_begin();
+	g = scene_grant_value();
+	g.profile = WHY | 1;
+	scene_grant(SCENE_GRANTED, &g);
+	scene_connect();
+	scene_answered(DATA(0, "GET /other HTTP/1.1\r\n" HOST_ AUTH_ "\r\n"), SZ_R_NO_SCOPE);
+	ASSERT_TRUE(scene_event(&e));
+	EXPECT_TRUE(e.explanation == (WHY | 1));
+	/* No route and no token say nothing about the grant. */
+	scene_begin();
+	scene_grant(SCENE_GRANTED, &g);
+	scene_connect();
+	scene_answered(DATA(0, "GET /a HTTP/1.1\r\n" HOST_ "\r\n"), SZ_R_NO_TOKEN);
+	ASSERT_TRUE(scene_event(&e));
+	EXPECT_TRUE(!e.explanation);
+}
+
+TEST(what_explains_one_request_does_not_explain_the_next)
+{
+	const char *two = GET_ASK "GET /zzz HTTP/1.1\r\n" HOST_ AUTH_ "\r\n";
+	struct sz_service svc = {.id = SCENE_SERVICE, .flags = SZ_SVC_EVENT_HITS};
+	struct sz_request r;
+	struct sz_event e;
+
+	scene_begin();
+	scene_service(&svc);
+	r = answer(SZ_R_TICKET);
+	remember("/ask?q", &r);
+	scene_connect();
+	DATA(0, two);
+	ASSERT_TRUE(scene_event(&e));
+	EXPECT_EQ(e.reason, SZ_R_HIT);
+	EXPECT_TRUE(e.explanation == WHY);
+	EXPECT_EQ(scene_count(SZ_R_NO_ROUTE), 1);
+	DATA((u32)strlen(GET_ASK), "GET /zzz HTTP/1.1\r\n" HOST_ AUTH_ "\r\n");
+	while (scene_event(&e))
+		EXPECT_TRUE(e.reason != SZ_R_NO_ROUTE || !e.explanation);
 }
 
 TEST(remembered_step_up_is_told_by_its_own_answer)
@@ -148,6 +201,26 @@ TEST(write_to_the_store_voids_what_rests_on_relationships_and_nothing_else)
 	r.flags = SZ_RQ_RELATION;
 	r.rel_gen--;
 	remember("/ask?q", &r);
+	expect_asked(true);
+}
+
+TEST(write_that_is_about_other_routes_voids_nothing)
+{
+	struct sz_request r;
+	u32 i;
+
+	scene_begin();
+	r = answer(SZ_R_TICKET);
+	r.flags = SZ_RQ_RELATION;
+	remember("/ask?q", &r);
+	for (i = 0; i < SZ_REL_SLOTS; i++)
+		scene.cfg.rel_gen[i] += i != ASK_SLOT;
+	scene_config();
+	expect_asked(false);
+	scene_begin();
+	remember("/ask?q", &r);
+	scene.cfg.rel_gen[ASK_SLOT]++;
+	scene_config();
 	expect_asked(true);
 }
 

@@ -34,6 +34,7 @@ GUARD_ROUTES=$(
       - {path: /strong, step_up: {acr_values: [urn:mfa], max_age: 5m}}
       - {path: /risky, risk: {deny: 50}}
       - {path: '/docs/{id}', relation: {object: 'document:{id}', relation: viewer}}
+      - {path: /both, when: ['request.headers["x-a"] == "1"', 'claims.tier == "gold"']}
       - {path: /broken, when: 'claims.nothing.at.all == 1'}
 END
 )
@@ -171,8 +172,56 @@ expect_contains "$out" "member of team:a is given by the tuple user:ann member t
 	"and the tuple at its end"
 out=$(guard_ctl explain --service shop --path /docs/1 --token - <<<"$gold")
 id=$(sed -n 's/.*explanation \([0-9a-f]*\).*/\1/p' <<<"$out")
-is_recorded() { [ "$(guard_records decision "explanation $id")" -ge 1 ]; }
+is_recorded() { [ "$(guard_records "$kind" "\"explanation\":\"$id\"")" -ge 1 ]; }
+kind=decision
 expect_ok "the same explanation stands in the audit record" wait_until 10 is_recorded
+
+# explained KIND NAME PATH [TOKEN]: explain's id of the request stands in a record of that kind.
+explained() {
+	local out
+	kind=$1
+	out=$(guard_ctl explain --service shop --path "$3" ${4:+--token "$4"})
+	id=$(sed -n 's/.*explanation \([0-9a-f]*\).*/\1/p' <<<"$out")
+	expect_ok "$2" wait_until 10 is_recorded
+}
+hits "a token that is refused in the kernel" 403 /gold "$plain"
+explained denial "has its explanation in the kernel's record" /gold "$plain"
+expect_contains "$(guard_log | grep -F "$id" | tail -n 1)" '"detail":"when[0]"' \
+	"and the clause that refuses it"
+hits "is refused in the kernel by that, whatever the first one says" 403 /both "$plain"
+explained denial "which explain knows" /both "$plain"
+expect_contains "$(guard_log | grep -F "$id" | tail -n 1)" '"detail":"when[1]"' \
+	"as well as the record"
+out=$(guard_ctl explain --id "$id")
+expect_contains "$out" 'text        the condition on line' "explain --id says what it asks for"
+expect_contains "$out" 'claims.tier == "gold"' "in the words of the policy"
+expect_contains "$out" "in the audit log; the newest:" "and shows the newest record"
+expect_eq "$(guard_ctl audit query --explanation "$id" --json | grep -c .)" \
+	"$(guard_records denial "$id")" "audit query finds all of them"
+expect_fail "an id that nothing has is an error" guard_ctl explain --id 0000000000000002
+asks "a refusal by the request line" 403 /orders7/9 "$gold"
+hits "that is remembered" 403 /orders7/9 "$gold"
+explained denial "has its explanation in the kernel's record, too" /orders7/9 "$gold"
+asks "a relationship that is not there" 403 /docs/9 "$gold"
+hits "remembered" 403 /docs/9 "$gold"
+explained denial "likewise" /docs/9 "$gold"
+expect_contains "$(guard_ctl explain --id "$id")" "must be viewer of document:{id}" \
+	"and what it asks for in words"
+expect_eq "$(guard_status /nowhere "$gold")" 403 "no route"
+explained denial "is explained" /nowhere "$gold"
+expect_eq "$(guard_status /gold)" 401 "no token"
+explained denial "is explained" /gold
+forged=${gold%.*}.$(tr 'A-Za-z' 'B-ZAb-za' <<<"${gold##*.}")
+asks "a token with a wrong signature" 401 /gold "$forged"
+hits "is known as bad" 401 /gold "$forged"
+explained denial "is explained" /gold "$forged"
+explained decision "also in the daemon's record" /gold "$forged"
+guard_stop && guard_start || { diag "$(tail -n 5 "$LAB_DIR/subzerod.log")"; exit 1; }
+hits "after a restart of the daemon the kernel refuses as before" 403 /both "$plain"
+before=$(guard_records denial '"detail":"when[1]"')
+guard_status /both "$plain" >/dev/null
+is_told() { [ "$(guard_records denial '"detail":"when[1]"')" -gt "$before" ]; }
+expect_ok "and the record still names the clause" wait_until 10 is_told
 
 # ---- time ---------------------------------------------------------------------------------------
 closing=$(guard_mint tim x --claim c=1)

@@ -196,7 +196,7 @@ TEST(name_that_was_revoked_during_verification_marks_the_grant)
 {
 	gateway_begin();
 	for (u32 i = 1; i <= SZ_REVOKE_KIND_COUNT; i++) {
-		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}};
+		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}, .svc = svc};
 		struct sz_decision *d = &j.decision;
 		struct sz_revoked v = {.kind = i};
 		struct sz_grant grant;
@@ -222,6 +222,7 @@ TEST(first_revocation_of_its_kind_is_seen_by_a_token_decided_before_it)
 	struct sz_grant grant;
 
 	gateway_begin();
+	j.svc = svc;
 	j.decision.token = (struct sz_token){.issuer = "of", .subject = "somebody",
 					     .exp = (s64)(sz_wall_ns() / 1000000000ull) + 60};
 	g.cfg->revoked_kinds = 0;

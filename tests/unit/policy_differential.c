@@ -413,12 +413,14 @@ static void remember(const struct line *l, const struct sz_policy_ruling *r)
 	struct sz_request v = {.expires_ns = boot_of(r->until_ns),
 			       .policy_gen = 3,
 			       .key_gen = 4,
-			       .rel_gen = w.cfg->rel_gen,
+			       .rel_gen = w.cfg->rel_gen[sz_rel_slot(w.svc->id, r->route)],
+			       .rel_slot = (u16)sz_rel_slot(w.svc->id, r->route),
 			       .flags = r->relation ? SZ_RQ_RELATION : 0,
 			       .reason = SZ_TELL(r->reason, r->challenge),
 			       .route = r->route,
 			       .source_bits = r->source_bits,
-			       .source = l->at.source};
+			       .source = l->at.source,
+			       .explanation = r->id};
 
 	if (!r->lasting || r->route == SZ_ROUTE_NONE || w.svc->routes[r->route].public)
 		return;
@@ -518,7 +520,8 @@ static bool one_case(void)
 	time_goes_on();
 	if (below(40) == 0) {
 		w.epoch++;
-		w.cfg->rel_gen++;
+		for (i = 0; i < SZ_REL_SLOTS; i++)
+			w.cfg->rel_gen[i]++;
 	}
 	make_line(&l);
 	sz_policy_decide(w.policy, w.svc, &w.who, &l.req, &l.at, &want);

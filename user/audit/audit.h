@@ -60,6 +60,7 @@ struct sz_audit_record {
 	u64 count;
 	u64 latency_ns;           /* from the frame's arrival to the verdict */
 	bool monitor;
+	u64 explanation;          /* id of the policy's: see sz_policy_explained */
 	const char *detail;
 };
 

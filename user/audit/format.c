@@ -338,6 +338,11 @@ void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
 	}
 	if (r->monitor)
 		ADD(b, ",\"monitor\":true");
+	if (r->explanation) {
+		ADD(b, ",\"explanation\":\"");
+		add_words(b, &r->explanation, 1, true);
+		ADD(b, "\"");
+	}
 	ADD_STRING(b, "detail", r->detail);
 	b->data[b->len] = '\0';
 }

@@ -62,6 +62,7 @@ static const struct member {
 	{ "dst", KIND_STRING },
 	{ "latency_us", KIND_DECIMAL },
 	{ "monitor", KIND_TRUE },
+	{ "explanation", KIND_STRING },
 };
 #define M_UNKNOWN SZ_ARRAY_LEN(members)
 #define BIT(m) (1ull << (m))

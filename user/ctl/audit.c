@@ -196,6 +196,7 @@ void sz_ctl_audit_print(struct sz_ctl *c, const char *line, size_t n)
 	add_member(&b, v, "latency_us", "  ");
 	if (json_object_get(v, "latency_us"))
 		sz_buf_printf(&b, " us");
+	add_member(&b, v, "explanation", "  explanation ");
 	add_member(&b, v, "detail", "  ");
 	printf("%s\n", b.data);
 	sz_buf_done(&b);

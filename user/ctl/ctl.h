@@ -303,6 +303,7 @@ int sz_ctl_cmd_bans(struct sz_ctl *c);
 int sz_ctl_cmd_ban(struct sz_ctl *c);
 int sz_ctl_cmd_unban(struct sz_ctl *c);
 int sz_ctl_cmd_explain(struct sz_ctl *c);
+int sz_ctl_explain_id(struct sz_ctl *c, const char *id); /* explain_id.c */
 int sz_ctl_cmd_top(struct sz_ctl *c);
 int sz_ctl_cmd_audit_verify(struct sz_ctl *c);
 int sz_ctl_cmd_audit_tail(struct sz_ctl *c);

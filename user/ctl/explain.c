@@ -27,6 +27,7 @@ struct explain {
 	bool maps;             /* the pinned maps could be read */
 	bool public;           /* the route needs no token */
 	enum sz_reason reason; /* final */
+	u64 id;                /* of the explanation, likewise */
 	json_t *steps;
 };
 
@@ -140,6 +141,13 @@ static void scan_head(struct explain *x)
 	free(frame);
 }
 
+/* It ends before any route's clauses are looked at. */
+static void end_before(struct explain *x, enum sz_reason reason)
+{
+	x->reason = reason;
+	x->id = sz_policy_explain_before(sz_verifier_policy(x->verifier), x->svc, reason);
+}
+
 static bool explain_head(struct explain *x)
 {
 	static const char *const kernel[] = {
@@ -162,7 +170,7 @@ static bool explain_head(struct explain *x)
 			step(x, "request", "ok", "the head %s", kernel[x->scan.status]);
 		return true;
 	}
-	x->reason = st == SZ_HTTP_BAD ? reason : SZ_R_BAD_REQUEST;
+	end_before(x, st == SZ_HTTP_BAD ? reason : SZ_R_BAD_REQUEST);
 	step(x, "request", "refused", "the head %s%s%s", kernel[x->scan.status], *e.msg ? ": " : "",
 	     e.msg);
 	return false;
@@ -240,6 +248,22 @@ static int ask_daemon(void *arg, const struct sz_policy_question *q, bool *ret, 
 	return 0;
 }
 
+/* The token alone is refused, perhaps by a later clause than the first that the request fails. */
+static void explain_refused(struct explain *x, u16 route)
+{
+	struct sz_policy_explained by;
+
+	if (!sz_policy_explain_token(sz_verifier_policy(x->verifier), x->svc, route,
+				     x->decision.routes.refused.clause[route], &by)) {
+		step(x, "decided", "ok", "in the kernel, by the token alone");
+		return;
+	}
+	step(x, "decided", "ok", "in the kernel, by the token alone: %s (answered as %s)",
+	     by.clause, sz_reason_label(SZ_R_NO_SCOPE));
+	if (x->scan.status == SZ_HEAD_CLEAN)
+		x->id = by.id;
+}
+
 /* Who decides it, and for how long. */
 static void explain_where(struct explain *x, const struct sz_conf_route *route, u16 id)
 {
@@ -253,7 +277,9 @@ static void explain_where(struct explain *x, const struct sz_conf_route *route, 
 	}
 	if (route->public || !x->token.len || x->decision.reason != SZ_R_NONE)
 		return;
-	if (!ask)
+	if (!ask && !allow)
+		explain_refused(x, id);
+	else if (!ask)
 		step(x, "decided", "ok", "in the kernel, by the token alone");
 	else if (allow)
 		step(x, "decided", "ok", "in the kernel, from sources that share %u bits with this",
@@ -303,7 +329,7 @@ static void explain_policy(struct explain *x)
 		route = &x->svc->routes[id];
 	bad = x->token.len && x->decision.reason != SZ_R_NONE;
 	if (x->head.upgrade) {
-		x->reason = SZ_R_UPGRADE;
+		end_before(x, SZ_R_UPGRADE);
 		step(x, "route", "refused", "%s", sz_reason_text(x->reason));
 		return;
 	}
@@ -317,7 +343,7 @@ static void explain_policy(struct explain *x)
 	}
 	r = x->ruling.reason;
 	if (bad && (!route || !route->public)) {
-		x->reason = x->decision.reason;
+		end_before(x, x->decision.reason);
 		step(x, "route", "skipped", "%s%s; the token is refused first",
 		     route ? "route " : "no route", route ? route->name : "");
 		return;
@@ -329,6 +355,7 @@ static void explain_policy(struct explain *x)
 		step(x, "otherwise", "none", "%s", x->ruling.otherwise.msg);
 	x->reason = r;
 	x->public = route && route->public;
+	x->id = x->ruling.id;
 	if (route && r == SZ_R_TICKET && x->scan.status == SZ_HEAD_CLEAN && !route->each)
 		x->reason = route->public ? SZ_R_PUBLIC : SZ_R_HIT;
 	if (route)
@@ -339,7 +366,7 @@ static void explain_policy(struct explain *x)
 static void kernel_says(struct explain *x, enum sz_reason r)
 {
 	if (!x->public && x->scan.status == SZ_HEAD_CLEAN && x->reason != SZ_R_UPGRADE)
-		x->reason = r;
+		end_before(x, r);
 }
 
 /* What the maps hold about this token for this service now. */
@@ -395,7 +422,7 @@ static int conclude(struct explain *x)
 	size_t i;
 
 	if (x->c->json) {
-		snprintf(id, sizeof(id), "%016llx", x->ruling.id);
+		snprintf(id, sizeof(id), "%016llx", x->id);
 		v = json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:O}", "explanation", id, "verdict",
 			      allowed ? "allow" : "deny", "reason", sz_reason_label(x->reason),
 			      "status", http ? json_integer(http) : json_null(), "text",
@@ -418,17 +445,20 @@ static int conclude(struct explain *x)
 	       sz_reason_text(x->reason));
 	if (http)
 		printf(" (HTTP %d)", http);
-	if (x->ruling.id)
-		printf(", explanation %016llx", x->ruling.id);
+	if (x->id)
+		printf(", explanation %016llx", x->id);
 	printf("%s\n", !allowed && x->svc->monitor ? "; passed all the same: monitor mode" : "");
 	return ret;
 }
 
 int sz_ctl_cmd_explain(struct sz_ctl *c)
 {
-	struct explain *x = sz_calloc(1, sizeof(*x)); /* a head is too large for the stack */
+	struct explain *x;
 	int ret;
 
+	if (sz_ctl_has(&c->args, "id"))
+		return sz_ctl_explain_id(c, sz_ctl_value(&c->args, "id"));
+	x = sz_calloc(1, sizeof(*x)); /* a head is too large for the stack */
 	x->c = c;
 	x->steps = json_array();
 	ret = read_request(x);

@@ -211,7 +211,8 @@ void sz_gateway_free(struct sz_gateway *g)
 {
 	if (!g)
 		return;
-	sz_watch_end(g);
+	if (g->watch_fd)
+		close(g->watch_fd); /* the watch went with the loop */
 	sz_pool_free(g->pool);
 	sz_idp_free(g->idp);
 	sz_guard_done(g);

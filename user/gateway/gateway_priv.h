@@ -174,8 +174,9 @@ struct sz_gateway {
 	struct sz_pool *pool;
 	struct sz_stores *stores; /* NULL without relationships */
 	struct sz_rebac_work *relation_work;
-	u64 relation_gen; /* of what routes ask for, when rel_gen was raised last, */
-	char relation_store[SZ_STORE_ID_LEN + 1]; /* in this store */
+	u64 relation_seen[SZ_REL_SLOTS]; /* what rel_gen stands for: newest of a slot's routes, */
+	char relation_store[SZ_STORE_ID_LEN + 1]; /* in this store, */
+	u64 relation_reloads; /* and with this configuration: stats.reloads */
 	struct sz_net_watch *watch; /* of policy files; NULL: there are none */
 	int watch_fd;               /* 0: likewise */
 	u64 reload_at_ns;           /* one has changed; 0: none */
@@ -273,10 +274,10 @@ void sz_stream_token_digest(const struct sz_gateway *g, const char *token, size_
 void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct sz_decision *d);
 /*
  * Refuses the bytes at the flow's boundary once: writes the ticket and puts the frame back. `chain`
- * is the flow's there; `breaks`: they belong to a request that was admitted.
+ * is the flow's there; `breaks`: they belong to a request that was admitted. explanation 0: none.
  */
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 chain,
-		      bool breaks);
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 explanation,
+		      u64 chain, bool breaks);
 
 /* relations.c: a sz_policy_relation_fn; the kernel's memory follows the store */
 int sz_relations_ask(void *gateway, const struct sz_policy_question *q, bool *ret,
@@ -294,6 +295,15 @@ void sz_ruling_make(struct sz_gateway *g, const struct sz_pending *p, const stru
 		    struct sz_policy_ruling *ret);
 /* An instant of the wall clock on the maps' clock; never later than it is, ~0 for FOREVER. */
 u64 sz_boot_of_wall(s64 wall_ns);
+
+/*
+ * explained.c: why a grant refuses routes, to be found again by its profile; and by which policy's
+ * clause the kernel has decided what an event tells. Id 0: none is known. ret_clause: its text, "".
+ */
+#define SZ_EXPLAINED_MAX 96
+void sz_explained_keep(struct sz_gateway *g, u64 profile, const struct sz_profile *refused);
+u64 sz_explained_event(struct sz_gateway *g, const struct sz_event *ev,
+		       const struct sz_conf_service *svc, char ret_clause[SZ_EXPLAINED_MAX]);
 
 /* grants.c: the decision on a token into the maps, and its audit record. */
 void sz_grant_name(struct sz_gateway *g, const struct sz_decision *d); /* of its principal */

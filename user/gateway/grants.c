@@ -82,6 +82,8 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 	grant.name_serial = sz_name_serials(g->cfg, &grant);
 	memcpy(grant.allow, d->routes.allow, sizeof(grant.allow));
 	memcpy(grant.ask, d->routes.ask, sizeof(grant.ask));
+	grant.profile = sz_policy_profile(sz_verifier_policy(g->verifier), j->svc, &d->routes);
+	sz_explained_keep(g, grant.profile, &d->routes.refused);
 	sz_grant_name(g, d);
 	r = sz_map_put(g->kern, SZ_MAP_GRANTS, &j->key, &grant);
 	if (r)
@@ -138,6 +140,8 @@ void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now)
 		.flow = &j->flow,
 		.latency_ns = now - j->started_ns,
 		.monitor = j->svc->monitor,
+		.explanation = sz_policy_explain_before(sz_verifier_policy(g->verifier), j->svc,
+							d->reason),
 		.detail = d->detail.msg[0] ? d->detail.msg : NULL,
 	};
 

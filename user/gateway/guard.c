@@ -387,7 +387,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 			if (p->first)
 				sz_stream_refuse(g, p->first,
 						 down ? j->decision.reason : SZ_R_STATE_FULL,
-						 p->chain, false);
+						 0, p->chain, false);
 			sz_pending_free(g, p);
 		} else {
 			sz_pending_inject(g, p);
@@ -427,7 +427,7 @@ static void orphan(struct sz_gateway *g, const struct sz_miss *m, const u8 *fram
 		return;
 	if (f.next == m->seq && (f.flags & (SZ_FLOW_STREAM | SZ_FLOW_CHUNK)) == SZ_FLOW_STREAM) {
 		h = copy_of(m, frame);
-		sz_stream_refuse(g, h, SZ_R_OVERLOAD, f.chain, true);
+		sz_stream_refuse(g, h, SZ_R_OVERLOAD, 0, f.chain, true);
 		free(h);
 		return;
 	}

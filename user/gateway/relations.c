@@ -54,46 +54,57 @@ static u64 generation_of(struct sz_store *s, const struct sz_conf_relation *c)
 	return sz_store_relation_generation(s, type, c->relation);
 }
 
-/* The newest of all that routes ask for. */
-static u64 newest(const struct sz_conf *c, struct sz_store *s)
+/* For each slot the newest of what its routes ask for. */
+static void newest(const struct sz_conf *c, struct sz_store *s, u64 ret[SZ_REL_SLOTS])
 {
-	u64 max = 0, one;
 	size_t i, k, m;
 
+	memset(ret, 0, SZ_REL_SLOTS * sizeof(*ret));
 	for (i = 0; i < c->n_services; i++)
-		for (k = 0; k < c->services[i].n_routes; k++)
-			for (m = 0; m < c->services[i].routes[k].n_relations; m++) {
-				one = generation_of(s, &c->services[i].routes[k].relations[m]);
-				max = one > max ? one : max;
+		for (k = 0; k < c->services[i].n_routes; k++) {
+			const struct sz_conf_route *t = &c->services[i].routes[k];
+			u64 *max = &ret[sz_rel_slot(c->services[i].id, (u16)k)], one;
+
+			for (m = 0; m < t->n_relations; m++) {
+				one = generation_of(s, &t->relations[m]);
+				*max = one > *max ? one : *max;
 			}
-	return max;
+		}
 }
 
 /*
- * Before the writer is told: from here on no answer from before the write is used. What no route
- * asks for voids nothing. Generations of two stores say nothing about each other.
+ * Before the writer is told: from here on no answer from before the write is used. It voids what
+ * rests on the routes whose relations it may have changed, and on no others. Generations of two
+ * stores, or of routes under two configurations, say nothing about each other.
  */
 static void on_write(struct sz_store *s, void *arg)
 {
 	struct sz_gateway *g = arg;
 	const struct sz_store_info *info = sz_store_info(s);
 	const char *name = g->conf->policy.store;
-	u64 now;
+	u64 now[SZ_REL_SLOTS];
+	bool all;
+	u32 i;
 
 	if (!name || strcmp(info->name, name) != 0)
 		return;
-	now = newest(g->conf, s);
-	if (now == g->relation_gen && !strcmp(info->id, g->relation_store))
-		return;
-	g->relation_gen = now;
+	all = strcmp(info->id, g->relation_store) != 0 || g->relation_reloads != g->stats.reloads;
+	newest(g->conf, s, now);
+	for (i = 0; i < SZ_REL_SLOTS; i++)
+		if (all || now[i] != g->relation_seen[i])
+			__atomic_add_fetch(&g->cfg->rel_gen[i], 1, __ATOMIC_SEQ_CST);
+	memcpy(g->relation_seen, now, sizeof(now));
 	memcpy(g->relation_store, info->id, sizeof(g->relation_store));
-	__atomic_add_fetch(&g->cfg->rel_gen, 1, __ATOMIC_SEQ_CST);
+	g->relation_reloads = g->stats.reloads;
 }
 
 void sz_relations_open(struct sz_gateway *g)
 {
+	u32 i;
+
 	/* What was remembered under another daemon may rest on what was written since. */
-	__atomic_add_fetch(&g->cfg->rel_gen, 1, __ATOMIC_SEQ_CST);
+	for (i = 0; i < SZ_REL_SLOTS; i++)
+		__atomic_add_fetch(&g->cfg->rel_gen[i], 1, __ATOMIC_SEQ_CST);
 	if (g->stores)
 		sz_stores_on_write(g->stores, on_write, g);
 }

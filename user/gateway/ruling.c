@@ -33,16 +33,20 @@ static void target_digest(const struct sz_gateway *g, const struct sz_http_head 
 
 /* What the generations were before the decision goes into the map: a change meanwhile voids it. */
 struct generations {
-	u32 policy, keys, relations;
+	u32 policy, keys, relations[SZ_REL_SLOTS];
 };
 
 static struct generations generations(const struct sz_gateway *g)
 {
-	return (struct generations){
+	struct generations ret = {
 		.policy = __atomic_load_n(&g->cfg->policy_gen, __ATOMIC_ACQUIRE),
 		.keys = __atomic_load_n(&g->cfg->key_gen, __ATOMIC_ACQUIRE),
-		.relations = __atomic_load_n(&g->cfg->rel_gen, __ATOMIC_ACQUIRE),
 	};
+	u32 i;
+
+	for (i = 0; i < SZ_REL_SLOTS; i++)
+		ret.relations[i] = __atomic_load_n(&g->cfg->rel_gen[i], __ATOMIC_ACQUIRE);
+	return ret;
 }
 
 static void remember(struct sz_gateway *g, const struct sz_pending *p, const struct sz_decision *d,
@@ -51,14 +55,17 @@ static void remember(struct sz_gateway *g, const struct sz_pending *p, const str
 	struct sz_request_key key = {
 		.token = p->token, .service = p->svc->id, .method = (u32)p->http->method};
 	u64 token_ends = sz_grant_expiry(g, d), until = sz_boot_of_wall(r->until_ns);
+	u32 slot = sz_rel_slot(p->svc->id, r->route);
 	struct sz_request v = {
 		.expires_ns = token_ends < until ? token_ends : until,
 		.policy_gen = gen->policy,
 		.key_gen = gen->keys,
-		.rel_gen = gen->relations,
+		.rel_gen = gen->relations[slot],
 		.flags = r->relation ? SZ_RQ_RELATION : 0,
 		.reason = SZ_TELL(r->reason, r->challenge),
 		.route = r->route,
+		.rel_slot = (u16)slot,
+		.explanation = r->id,
 		.source_bits = r->source_bits,
 		.source = p->key.client,
 	};
@@ -98,6 +105,8 @@ static void on_path_as_sent(struct sz_gateway *g, const struct sz_pending *p,
 	if (raw.reason == SZ_R_TICKET && raw.route == r->route)
 		return;
 	r->reason = SZ_R_NO_ROUTE;
+	r->id = sz_policy_explanation(sz_verifier_policy(g->verifier), p->svc, r->route,
+				      SZ_POLICY_CLAUSE_PATH, r->reason);
 	sz_error_set(&r->why, 0,
 		     "the path as sent and its canonical form \"%.200s\" fall under different "
 		     "routes or conditions",
@@ -126,6 +135,8 @@ void sz_ruling_make(struct sz_gateway *g, const struct sz_pending *p, const stru
 	if (SZ_RULE(DPOP_ROUTE) && ret->reason == SZ_R_TICKET && !http->dpop &&
 	    p->svc->routes[ret->route].dpop == SZ_DPOP_REQUIRED) {
 		ret->reason = SZ_R_DPOP_BINDING;
+		ret->id = sz_policy_explanation(sz_verifier_policy(g->verifier), p->svc, ret->route,
+						SZ_POLICY_CLAUSE_DPOP, ret->reason);
 		sz_error_set(&ret->why, 0, "the route needs a token that is bound to a key (DPoP)");
 		return;
 	}

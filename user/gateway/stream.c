@@ -21,6 +21,7 @@ struct verdict {
 	u16 route;
 	u16 challenge; /* of a step-up */
 	u8 method;
+	u64 explanation;
 };
 
 static u64 digest_of(const struct sz_gateway *g, const u8 *p, size_t n)
@@ -69,10 +70,11 @@ static size_t held_len(const struct sz_held *h)
 	return (size_t)h->miss.payload_len - h->miss.undecided;
 }
 
-void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 chain,
-		      bool breaks)
+void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 explanation,
+		      u64 chain, bool breaks)
 {
 	struct sz_ticket t = {.reason = reason,
+			      .explanation = explanation,
 			      .flags = breaks ? SZ_TK_BREAK : 0,
 			      .route = SZ_ROUTE_NONE,
 			      .method = 0xff};
@@ -98,6 +100,7 @@ static void audit_request(struct sz_gateway *g, const struct sz_pending *p, cons
 		.flow = &p->key,
 		.latency_ns = sz_boot_ns() - p->started_ns,
 		.monitor = p->svc->monitor,
+		.explanation = v->explanation,
 		.detail = why,
 	};
 
@@ -194,18 +197,25 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 	return SZ_R_NONE;
 }
 
-static void refuse_with(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason,
-			u16 challenge)
+static void refuse_with(struct sz_gateway *g, struct sz_pending *p, const struct verdict *v)
 {
 	if (p->first)
-		sz_stream_refuse(g, p->first, SZ_TELL(reason, challenge), p->chain,
-				 p->state == SZ_PENDING_CHUNKS);
+		sz_stream_refuse(g, p->first, SZ_TELL(v->reason, v->challenge), v->explanation,
+				 p->chain, p->state == SZ_PENDING_CHUNKS);
 	sz_pending_free(g, p);
+}
+
+/* Why it is refused before any route is looked at. */
+static u64 before_of(const struct sz_gateway *g, const struct sz_pending *p, enum sz_reason reason)
+{
+	return sz_policy_explain_before(sz_verifier_policy(g->verifier), p->svc, reason);
 }
 
 static void refuse(struct sz_gateway *g, struct sz_pending *p, enum sz_reason reason)
 {
-	refuse_with(g, p, reason, 0);
+	struct verdict v = {.reason = reason, .explanation = before_of(g, p, reason)};
+
+	refuse_with(g, p, &v);
 }
 
 /* Framing of a chunked body in the one frame that is held: admits it, and those that join on. */
@@ -275,11 +285,11 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 {
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 	struct sz_policy_ruling r;
-	char said[sizeof(r.why.msg)];
 	const char *why;
 
 	if (d && d->reason != SZ_R_NONE) {
 		v.reason = d->reason;
+		v.explanation = before_of(g, p, v.reason);
 		why = d->detail.msg;
 	} else {
 		sz_ruling_make(g, p, d, &r);
@@ -287,14 +297,14 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 		v.route = r.route;
 		v.challenge = r.challenge;
 		v.principal = d ? d->principal : 0;
-		snprintf(said, sizeof(said), "%.400s [explanation %016llx]", r.why.msg, r.id);
-		why = said;
+		v.explanation = r.id;
+		why = r.why.msg;
 	}
 	audit_request(g, p, &v, d, why[0] ? why : NULL);
 	if (v.reason == SZ_R_TICKET)
 		admit(g, p, &v);
 	else
-		refuse_with(g, p, v.reason, v.challenge);
+		refuse_with(g, p, &v);
 }
 
 /* The head is whole: a token to verify, or not. */
@@ -322,6 +332,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		sz_stream_decided(g, p, NULL);
 		return;
 	}
+	v.explanation = before_of(g, p, v.reason);
 	audit_request(g, p, &v, NULL, NULL);
 	refuse(g, p, v.reason);
 }
@@ -350,6 +361,7 @@ static bool try_head(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		break;
 	}
 	v.reason = reason;
+	v.explanation = before_of(g, p, reason);
 	free(p->http); /* what was read of it is not to be shown */
 	p->http = NULL;
 	audit_request(g, p, &v, NULL, e.msg[0] ? e.msg : NULL);

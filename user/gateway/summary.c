@@ -332,7 +332,7 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 	const struct sz_conf_service *svc;
 	struct sz_name principal = {};
 	struct sz_audit_record r = {.wall_ns = sz_wall_ns(), .has_verdict = true};
-	char limit[SZ_LIMIT_NAME_MAX], detail[SZ_LIMIT_NAME_MAX + 8];
+	char limit[SZ_LIMIT_NAME_MAX], detail[SZ_LIMIT_NAME_MAX + 8], clause[SZ_EXPLAINED_MAX];
 
 	if (len < sizeof(*ev))
 		return;
@@ -356,6 +356,9 @@ void sz_summary_on_event(const void *record, size_t len, void *arg)
 		r.principal = principal.s[0] ? principal.s : NULL;
 		r.principal_id = ev->principal;
 	}
+	r.explanation = sz_explained_event(g, ev, svc, clause);
+	if (clause[0])
+		r.detail = clause;
 	/* Which limit it was; one that was only tried out passed all the same. */
 	if (ev->limit && sz_limits_name(g->kern, ev->limit, limit)) {
 		snprintf(detail, sizeof(detail), "limit %s", limit);

@@ -19,6 +19,7 @@ static const char *const map_name[SZ_MAP_COUNT] = {
 	[SZ_MAP_ROUTES] = "sz_routes",
 	[SZ_MAP_GRANTS] = "sz_grants",
 	[SZ_MAP_REQUESTS] = "sz_requests",
+	[SZ_MAP_PROFILES] = "sz_profiles",
 	[SZ_MAP_DENIED] = "sz_denied",
 	[SZ_MAP_HALF] = "sz_half",
 	[SZ_MAP_FLOWS] = "sz_flows",

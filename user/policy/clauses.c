@@ -24,7 +24,7 @@ static enum outcome weigh(const struct sz_conf_route *t, u64 score, bool *ret_st
 static void say_score(struct judge *j, const struct sz_conf_route *t, u64 score,
 		      const struct sz_buf *names)
 {
-	char why[300], other[200];
+	char why[300], other[200], clause[CLAUSE_MAX];
 
 	snprintf(why, sizeof(why), "route \"%.*s\": the risk is %llu of at most %u%s%.*s",
 		 SHOWN(t->name), score, t->risk.deny - 1, names->len ? ": " : "",
@@ -32,7 +32,8 @@ static void say_score(struct judge *j, const struct sz_conf_route *t, u64 score,
 		 names->data ? names->data : "");
 	snprintf(other, sizeof(other), "signals that weigh at least %llu less must not apply",
 		 score - t->risk.deny + 1);
-	sz_policy_say(j, SZ_R_RISK, "risk", why, other);
+	sz_policy_clause(t, CLAUSE_RISK, 0, clause);
+	sz_policy_say(j, SZ_R_RISK, clause, why, other);
 }
 
 /*
@@ -92,7 +93,7 @@ static void say_step_up(struct judge *j, const struct sz_conf_route *t, bool acr
 {
 	const json_t *have = json_object_get(j->who->claims, acr ? "auth_time" : "acr");
 	char *text = have ? json_dumps(have, JSON_ENCODE_ANY) : NULL;
-	char why[300], other[200];
+	char why[300], other[200], clause[CLAUSE_MAX];
 
 	if (acr)
 		snprintf(why, sizeof(why),
@@ -108,7 +109,8 @@ static void say_step_up(struct judge *j, const struct sz_conf_route *t, bool acr
 	snprintf(other, sizeof(other),
 		 "the user must sign in again%s, and the client come with the new token",
 		 acr ? "" : " with a stronger method");
-	sz_policy_say(j, SZ_R_STEP_UP, "step_up", why, other);
+	sz_policy_clause(t, CLAUSE_STEP_UP, 0, clause);
+	sz_policy_say(j, SZ_R_STEP_UP, clause, why, other);
 	free(text);
 }
 
@@ -141,9 +143,9 @@ enum outcome sz_policy_step_up(struct judge *j, const struct sz_conf_route *t)
 static void say_relation(struct judge *j, const struct sz_conf_route *t, size_t i,
 			 const struct sz_policy_question *q)
 {
-	char why[400], other[300], clause[40];
+	char why[400], other[300], clause[CLAUSE_MAX];
 
-	snprintf(clause, sizeof(clause), "relation[%zu]", i);
+	sz_policy_clause(t, CLAUSE_RELATION, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs %.*s to be %.*s of %.*s, and it is not",
 		 SHOWN(t->name), SHOWN(q->user), SHOWN(q->relation), SHOWN(q->object));
 	snprintf(other, sizeof(other),
@@ -155,9 +157,9 @@ static void say_relation(struct judge *j, const struct sz_conf_route *t, size_t 
 static enum outcome broken(struct judge *j, const struct sz_conf_route *t, size_t i,
 			   const char *what)
 {
-	char why[400], clause[40];
+	char why[400], clause[CLAUSE_MAX];
 
-	snprintf(clause, sizeof(clause), "relation[%zu]", i);
+	sz_policy_clause(t, CLAUSE_RELATION, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\": the relationship cannot be looked up: %.250s",
 		 SHOWN(t->name), what);
 	sz_policy_say(j, SZ_R_POLICY_ERROR, clause, why, NULL);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hash/hash.h"
 #include "policy/policy_priv.h"
 
 #include "subzero/rule.h"
@@ -38,8 +37,10 @@ void sz_policy_for_token(const struct sz_policy *p, const struct sz_conf_service
 		}
 		if (j.until_ns < ret->until_ns)
 			ret->until_ns = j.until_ns;
-		if (out == OUT_DENY)
+		if (out == OUT_DENY) {
+			ret->refused.clause[i] = j.number;
 			continue;
+		}
 		*allow |= bit;
 		if (!j.source_bits)
 			continue;
@@ -79,30 +80,12 @@ static void say_no_route(const struct sz_conf_service *svc, const struct sz_poli
 		     svc->name);
 }
 
-/* Names what decided: the same for the same policy, route, clause and verdict. */
-static u64 explanation(const struct sz_policy *p, const struct sz_conf_service *svc, u16 route,
-		       const char *clause, enum sz_reason reason)
-{
-	struct sz_buf b = {0};
-	u8 out[SZ_SHA256_LEN];
-	u64 id;
-
-	sz_buf_printf(&b, "%s|%s|%s|%d", svc->name,
-		      route == SZ_ROUTE_NONE ? "-" : svc->routes[route].name, clause, (int)reason);
-	sz_sha256(p ? (const void *)p->digest : "", p ? sizeof(p->digest) : 0, b.data, b.len, out);
-	sz_buf_done(&b);
-	memcpy(&id, out, sizeof(id));
-	return id;
-}
-
 /* The part before the token: no route, a public one, no token at all. */
 static bool without_token(const struct sz_conf_service *svc, const struct sz_policy_subject *who,
-			  const struct sz_policy_request *req, struct sz_policy_ruling *ret,
-			  const char **ret_clause)
+			  const struct sz_policy_request *req, struct sz_policy_ruling *ret)
 {
 	const struct sz_conf_route *t;
 
-	*ret_clause = "route";
 	ret->route = sz_policy_route(svc, req);
 	if (ret->route == SZ_ROUTE_NONE) {
 		say_no_route(svc, req, ret);
@@ -113,14 +96,12 @@ static bool without_token(const struct sz_conf_service *svc, const struct sz_pol
 	}
 	t = &svc->routes[ret->route];
 	if (t->public) {
-		*ret_clause = "public";
 		sz_error_set(&ret->why, 0, "route \"%.*s\" is public", SHOWN(t->name));
 		ret->reason = SZ_R_TICKET;
 		ret->lasting = !t->each;
 		return true;
 	}
 	if (!who) {
-		*ret_clause = "token";
 		sz_error_set(&ret->why, 0, "route \"%.*s\" needs a token; none was sent",
 			     SHOWN(t->name));
 		sz_error_set(&ret->otherwise, 0, "the request must bring a token");
@@ -156,13 +137,15 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 		      const struct sz_policy_subject *who, const struct sz_policy_request *req,
 		      const struct sz_policy_moment *at, struct sz_policy_ruling *ret)
 {
-	const char *clause;
 	struct judge j;
 
 	*ret = (struct sz_policy_ruling){.route = SZ_ROUTE_NONE, .until_ns = SZ_POLICY_FOREVER};
-	if (without_token(svc, who, req, ret, &clause)) {
-		ret->id = explanation(p, svc, ret->route, clause, ret->reason);
-		snprintf(ret->clause, sizeof(ret->clause), "%s", clause);
+	if (without_token(svc, who, req, ret)) {
+		ret->id = ret->reason == SZ_R_TICKET
+				  ? sz_policy_explain_admitted(p, svc, ret->route)
+				  : sz_policy_explain_before(p, svc, ret->reason);
+		snprintf(ret->clause, sizeof(ret->clause), "%s",
+			 ret->reason == SZ_R_TICKET ? "public" : sz_policy_before(ret->reason));
 		return;
 	}
 	sz_policy_judge_init(&j, p, svc, who, req, at, KNOWN_ALL);
@@ -170,12 +153,12 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 	j.otherwise = &ret->otherwise;
 	/* With everything known there is nothing left to ask; if there were, it is refused. */
 	if (sz_policy_judge(&j, ret->route) == OUT_ASK)
-		sz_policy_say(&j, SZ_R_POLICY_ERROR, "unknown", "a condition cannot be decided",
+		sz_policy_say(&j, SZ_R_POLICY_ERROR, POLICY_CLAUSE_UNKNOWN, "a condition cannot be decided",
 			      NULL);
 	ret->reason = j.reason;
 	if (ret->reason == SZ_R_STEP_UP)
 		ret->challenge = j.compiled->routes[ret->route].challenge;
-	ret->id = explanation(p, svc, ret->route, j.clause, j.reason);
+	ret->id = sz_policy_explanation(p, svc, ret->route, j.clause, j.reason);
 	memcpy(ret->clause, j.clause, sizeof(ret->clause));
 	sz_policy_judge_done(&j);
 	judge_line(p, svc, who, req, at, ret);

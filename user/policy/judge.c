@@ -78,14 +78,15 @@ static void add_scopes(struct sz_buf *b, const json_t *claims)
 		sz_buf_printf(b, "no scopes");
 }
 
-static void say_scope(struct judge *j, const struct sz_conf_route *t, const char *scope)
+static void say_scope(struct judge *j, const struct sz_conf_route *t, size_t i)
 {
+	const char *scope = t->scopes[i];
 	struct sz_buf has = {0};
-	char why[460], clause[90], other[200];
+	char why[460], clause[CLAUSE_MAX], other[200];
 
 	if (j->why)
 		add_scopes(&has, j->who->claims);
-	snprintf(clause, sizeof(clause), "scope %.80s", scope);
+	sz_policy_clause(t, CLAUSE_SCOPE, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs scope %.*s; the token has %.*s",
 		 SHOWN(t->name), SHOWN(scope), sz_policy_shown(has.data ? has.data : "", has.len),
 		 has.data ? has.data : "");
@@ -94,16 +95,16 @@ static void say_scope(struct judge *j, const struct sz_conf_route *t, const char
 	sz_buf_done(&has);
 }
 
-static void say_claim(struct judge *j, const struct sz_conf_route *t,
-		      const struct sz_conf_claim *want)
+static void say_claim(struct judge *j, const struct sz_conf_route *t, size_t i)
 {
+	const struct sz_conf_claim *want = &t->claims[i];
 	const json_t *v = sz_policy_claim(j->who->claims, want->name);
 	char *text = v && j->why ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT |
 							 JSON_REAL_PRECISION(15))
 				 : NULL;
-	char why[512], clause[90], other[300];
+	char why[512], clause[CLAUSE_MAX], other[300];
 
-	snprintf(clause, sizeof(clause), "claim %.80s", want->name);
+	sz_policy_clause(t, CLAUSE_CLAIM, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs claim %.*s = %.*s; the token has %.*s",
 		 SHOWN(t->name), SHOWN(want->name), SHOWN(want->value),
 		 SHOWN(text ? text : "no such claim"));
@@ -117,9 +118,9 @@ static void say_condition(struct judge *j, const struct sz_conf_route *t, size_t
 			  const struct sz_cel_error *e)
 {
 	const struct sz_conf_cel *c = &t->when[i];
-	char why[500], clause[40], other[300];
+	char why[500], clause[CLAUSE_MAX], other[300];
 
-	snprintf(clause, sizeof(clause), "when[%zu]", i);
+	sz_policy_clause(t, CLAUSE_WHEN, i, clause);
 	snprintf(other, sizeof(other), "the condition on line %u must be true: %.*s", c->line,
 		 SHOWN(c->text));
 	if (e) {
@@ -168,12 +169,14 @@ static enum outcome scopes_and_claims(struct judge *j, const struct sz_conf_rout
 {
 	for (size_t i = 0; i < t->n_scopes; i++)
 		if (SZ_RULE(SCOPES) && !sz_policy_has_scope(j->who->claims, t->scopes[i])) {
-			say_scope(j, t, t->scopes[i]);
+			say_scope(j, t, i);
+			j->number = sz_policy_clause_number(t, CLAUSE_SCOPE, i);
 			return OUT_DENY;
 		}
 	for (size_t i = 0; i < t->n_claims; i++)
 		if (SZ_RULE(CLAIMS) && !sz_policy_has_claim(j->who->claims, &t->claims[i])) {
-			say_claim(j, t, &t->claims[i]);
+			say_claim(j, t, i);
+			j->number = sz_policy_clause_number(t, CLAUSE_CLAIM, i);
 			return OUT_DENY;
 		}
 	return OUT_ALLOW;
@@ -235,8 +238,6 @@ static void join_bounds(struct judge *j, const struct bounds *b)
 		j->source_bits = b->source_bits;
 }
 
-enum clause_kind { CLAUSE_WHEN, CLAUSE_RISK, CLAUSE_STEP_UP, CLAUSE_RELATION };
-
 /*
  * One clause with bounds of its own. A refusal behind a question still waits for it where the order
  * of reasons is told to somebody: with the request line known.
@@ -263,8 +264,13 @@ static bool clause(struct judge *j, const struct sz_conf_route *t, enum clause_k
 	case CLAUSE_RELATION:
 		o = sz_policy_relation(j, t, i);
 		break;
+	case CLAUSE_SCOPE: /* see scopes_and_claims() */
+	case CLAUSE_CLAIM:
+		break;
 	}
 	if (settles(o, so_far)) {
+		j->number = sz_policy_clause_number(t, kind, i) |
+			    (j->reason == SZ_R_POLICY_ERROR ? SZ_POLICY_CLAUSE_BROKEN : 0);
 		/* Which refusal it is rests on the clauses before it. */
 		if (j->known != KNOWN_TOKEN)
 			join_bounds(j, &before);
@@ -312,8 +318,9 @@ enum outcome sz_policy_judge(struct judge *j, u16 route)
 	out = scopes_and_claims(j, t);
 	if (out == OUT_ALLOW && has_more(t)) {
 		if (!j->compiled || !(j->prepared || (j->prepared = sz_policy_slots(j)))) {
-			sz_policy_say(j, SZ_R_POLICY_ERROR, "memory",
+			sz_policy_say(j, SZ_R_POLICY_ERROR, POLICY_CLAUSE_MEMORY,
 				      "the token or the request is too large for conditions", NULL);
+			j->number = SZ_POLICY_CLAUSE_BEYOND;
 			return OUT_DENY;
 		}
 		out = conditions(j, t);

@@ -67,7 +67,16 @@ struct sz_policy_answer {
 	u64 ask[SZ_ROUTE_WORDS];
 	s64 until_ns;           /* what is said here holds before this instant */
 	u32 source_bits;        /* of the source that "allow and ask" is about; 0: there is none */
+	struct sz_profile refused; /* by route: SZ_POLICY_CLAUSE_* and the clause's number */
 };
+
+/*
+ * A clause of a route as a number: its scopes from 1 on, its claims behind them, then its
+ * conditions, then risk. What lies beyond 126 has no number.
+ */
+#define SZ_POLICY_CLAUSE_MASK   0x7fu
+#define SZ_POLICY_CLAUSE_BEYOND 0x7fu
+#define SZ_POLICY_CLAUSE_BROKEN 0x80u /* it could not be evaluated */
 
 /*
  * Partial evaluation: every route of the service for a verified token, the request unknown. p may
@@ -76,6 +85,10 @@ struct sz_policy_answer {
 void sz_policy_for_token(const struct sz_policy *p, const struct sz_conf_service *svc,
 			 const struct sz_policy_subject *who, const struct sz_policy_moment *at,
 			 struct sz_policy_answer *ret);
+
+/* The key of answer->refused in sz_profiles; 0: no route is refused. */
+u64 sz_policy_profile(const struct sz_policy *p, const struct sz_conf_service *svc,
+		      const struct sz_policy_answer *answer);
 
 /* A request as the policy sees it. */
 struct sz_policy_request {
@@ -112,6 +125,39 @@ struct sz_policy_ruling {
 void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *svc,
 		      const struct sz_policy_subject *who, const struct sz_policy_request *req,
 		      const struct sz_policy_moment *at, struct sz_policy_ruling *ret);
+
+/* ---- explanations --------------------------------------------------------------------------- */
+
+/*
+ * An explanation's id is made of the policy, service, route, clause and verdict: the same for the
+ * kernel's refusals, the daemon's and `explain`. It is never 0, and even (see sz_profile in abi.h).
+ */
+struct sz_policy_explained {
+	u64 id;
+	const struct sz_conf_service *svc;
+	u16 route;         /* or SZ_ROUTE_NONE */
+	enum sz_reason reason;
+	char clause[96];   /* as in sz_policy_ruling */
+	char text[320];    /* what it asks for, in words */
+};
+/* Clauses that no line of the file is: found by whoever makes the ruling whole. */
+#define SZ_POLICY_CLAUSE_DPOP "dpop" /* the route needs a token that is bound to a key */
+#define SZ_POLICY_CLAUSE_PATH "path" /* as sent it falls under another route */
+u64 sz_policy_explanation(const struct sz_policy *p, const struct sz_conf_service *svc, u16 route,
+			  const char *clause, enum sz_reason reason);
+
+/* Of what the token alone refuses, by answer->refused; false: that clause has no number. */
+bool sz_policy_explain_token(const struct sz_policy *p, const struct sz_conf_service *svc,
+			     u16 route, u8 refused, struct sz_policy_explained *ret);
+/* Of what is decided before any route's clauses: no token, a bad one, no route, a bad head. */
+u64 sz_policy_explain_before(const struct sz_policy *p, const struct sz_conf_service *svc,
+			     enum sz_reason reason);
+/* Of a request that a grant, or a public route, admits. */
+u64 sz_policy_explain_admitted(const struct sz_policy *p, const struct sz_conf_service *svc,
+			       u16 route);
+/* Everything that this policy can say, until fn returns other than 0; returns that. */
+int sz_policy_explain_all(const struct sz_policy *p, const struct sz_conf *c,
+			  int (*fn)(const struct sz_policy_explained *x, void *arg), void *arg);
 
 /* The challenge with this number (from 1): what its answer says beside the reason; or NULL. */
 const char *sz_policy_challenge(const struct sz_policy *p, u32 n);

@@ -135,6 +135,18 @@ enum known {
 	KNOWN_ALL,
 };
 
+#define CLAUSE_MAX 96
+enum clause_kind {
+	CLAUSE_SCOPE,
+	CLAUSE_CLAIM,
+	CLAUSE_WHEN,
+	CLAUSE_RISK,
+	CLAUSE_STEP_UP,
+	CLAUSE_RELATION,
+};
+#define POLICY_CLAUSE_MEMORY  "memory"
+#define POLICY_CLAUSE_UNKNOWN "unknown"
+
 enum outcome { OUT_DENY, OUT_ALLOW, OUT_ASK };
 
 struct judge {
@@ -156,7 +168,8 @@ struct judge {
 	s64 until_ns;
 	u32 source_bits;
 	bool relation;     /* a relationship was asked for */
-	char clause[96];   /* that decided: "when[0]" */
+	char clause[CLAUSE_MAX]; /* that decided: "when[0]" */
+	u8 number;         /* the same as sz_policy_answer.refused has it */
 	struct sz_error *why, *otherwise; /* NULL: nobody wants to know */
 };
 
@@ -189,6 +202,15 @@ int sz_policy_fill(struct judge *j, const struct template *t, struct sz_buf *ret
 enum outcome sz_policy_risk(struct judge *j, const struct sz_conf_route *t, bool *ret_step_up);
 enum outcome sz_policy_step_up(struct judge *j, const struct sz_conf_route *t);
 enum outcome sz_policy_relation(struct judge *j, const struct sz_conf_route *t, size_t i);
+
+/* ---- explained.c ---------------------------------------------------------------------------- */
+
+/* Name and number of a route's clause, counted within its kind. */
+void sz_policy_clause(const struct sz_conf_route *t, enum clause_kind kind, size_t i,
+		      char ret[CLAUSE_MAX]);
+u8 sz_policy_clause_number(const struct sz_conf_route *t, enum clause_kind kind, size_t i);
+/* The clause of a refusal before any route's; NULL: it is none. */
+const char *sz_policy_before(enum sz_reason reason);
 
 /* Bytes of s to show in a message, and no part of a UTF-8 character. */
 int sz_policy_shown(const char *s, size_t n);
