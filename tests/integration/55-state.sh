@@ -119,10 +119,10 @@ other() { # MAP TYPE KEY VALUE ENTRIES FLAGS WHAT IT SAYS
 	rm "$GUARD_PINS/$1"
 	mv "$GUARD_PINS/kept" "$GUARD_PINS/$1"
 }
-other sz_grants hash 24 144 1000000 1 "value size 144, wanted 216"
+other sz_grants hash 24 144 1000000 1 "value size 144, wanted 224"
 other sz_grants lru_hash 24 152 1000000 0 "type"
 other sz_denied lru_hash 20 24 131072 0 "key size 20"
-other sz_tickets hash 48 72 16 0 "capacity 16"
+other sz_tickets hash 48 80 16 0 "capacity 16"
 other sz_bans lpm_trie 20 72 1000000 1 "value size 72"
 other sz_counters percpu_array 4 8 64 0 "capacity 64, wanted 128"
 mv "$GUARD_PINS/sz_flows" "$GUARD_PINS/kept"

@@ -216,12 +216,6 @@ asks "a token with a wrong signature" 401 /gold "$forged"
 hits "is known as bad" 401 /gold "$forged"
 explained denial "is explained" /gold "$forged"
 explained decision "also in the daemon's record" /gold "$forged"
-guard_stop && guard_start || { diag "$(tail -n 5 "$LAB_DIR/subzerod.log")"; exit 1; }
-hits "after a restart of the daemon the kernel refuses as before" 403 /both "$plain"
-before=$(guard_records denial '"detail":"when[1]"')
-guard_status /both "$plain" >/dev/null
-is_told() { [ "$(guard_records denial '"detail":"when[1]"')" -gt "$before" ]; }
-expect_ok "and the record still names the clause" wait_until 10 is_told
 
 # ---- time ---------------------------------------------------------------------------------------
 closing=$(guard_mint tim x --claim c=1)
@@ -234,5 +228,14 @@ fi
 is_closed() { [ "$(guard_status /closing "$closing")" = 403 ]; }
 expect_ok "a window that has closed ends the grant" wait_until 20 is_closed
 hits "and the refusal is a hit then" 403 /closing "$closing"
+
+# ---- and the daemon goes and comes --------------------------------------------------------------
+guard_status /both "$plain" >/dev/null
+guard_stop && guard_start || { diag "$(tail -n 5 "$LAB_DIR/subzerod.log")"; exit 1; }
+hits "after a restart of the daemon the kernel refuses as before" 403 /both "$plain"
+before=$(guard_records denial '"detail":"when[1]"')
+guard_status /both "$plain" >/dev/null
+is_told() { [ "$(guard_records denial '"detail":"when[1]"')" -gt "$before" ]; }
+expect_ok "and the record still names the clause" wait_until 10 is_told
 
 done_testing
