@@ -309,16 +309,26 @@ static struct sz_dpop_proof proof_of(u64 n, s64 iat)
 	return p;
 }
 
+static struct sz_wheel wheel;
+
+static struct sz_dpop *start(const struct sz_dpop_conf *c, u64 *mark)
+{
+	if (!wheel.timers)
+		sz_wheel_init(&wheel, BOOT, NULL);
+	return sz_dpop_new(c, &wheel, mark, BOOT, NOW * NS);
+}
+
 /* At so many seconds after the start. */
 static enum sz_reason admit(struct sz_dpop *d, const struct sz_dpop_proof *p, u64 place, u64 s)
 {
+	EXPECT_TRUE(!sz_wheel_run(&wheel, BOOT + s * NS, UINT32_MAX, NULL));
 	return sz_dpop_admit(d, p, place, BOOT + s * NS, (NOW + s) * NS, &e);
 }
 
 TEST(proof_counts_once)
 {
 	u64 mark = 0;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW + 100), q = proof_of(2, NOW + 100);
 
 	EXPECT_EQ(admit(d, &p, 7, 100), SZ_R_NONE);
@@ -332,10 +342,71 @@ TEST(proof_counts_once)
 	sz_dpop_free(d);
 }
 
+TEST(proofs_are_forgotten_by_the_wheel_when_their_last_second_is_over)
+{
+	u64 mark = 0;
+	struct sz_dpop *d = start(&conf, &mark);
+
+	for (u64 n = 0; n < 40; n++) {
+		struct sz_dpop_proof p = proof_of(n, (s64)(NOW + 80 + n));
+
+		ASSERT_EQ(admit(d, &p, 1, 115), SZ_R_NONE);
+	}
+	EXPECT_EQ(wheel.timers, 40);
+	for (u64 s = 116; s <= 190; s++) { /* the n-th is good until second 140 + n */
+		u64 gone = s <= 140 ? 0 : s - 140 < 40 ? s - 140 : 40;
+
+		sz_wheel_run(&wheel, BOOT + s * NS - 1, UINT32_MAX, NULL);
+		EXPECT_EQ(sz_dpop_stats(d).live, 40 - (gone ? gone - 1 : 0) - (s > 180));
+		sz_wheel_run(&wheel, BOOT + s * NS, UINT32_MAX, NULL);
+		EXPECT_EQ(sz_dpop_stats(d).live, 40 - gone);
+		EXPECT_EQ(sz_dpop_stats(d).ended, gone);
+	}
+	EXPECT_EQ(wheel.timers, 0);
+	sz_dpop_free(d);
+}
+
+/* Remembered longer than needed, then, and never shorter. */
+TEST(clock_that_is_set_ahead_or_back_makes_no_proof_good_twice)
+{
+	static const s64 jumps[] = {0, 30, 3600, -30, -3600, 86400 * 365};
+	struct sz_error why;
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(jumps); i++) {
+		u64 mark = 0;
+		struct sz_dpop *d = start(&conf, &mark);
+		struct sz_dpop_proof p = proof_of(1, NOW + 100);
+
+		ASSERT_EQ(admit(d, &p, 1, 100), SZ_R_NONE);
+		for (u64 s = 101; s < 400; s++) {
+			sz_wheel_run(&wheel, BOOT + s * NS, UINT32_MAX, NULL);
+			for (int back = 0; back < 2; back++)
+				EXPECT_TRUE(sz_dpop_admit(d, &p, 2, BOOT + s * NS,
+							  (u64)((s64)(NOW + s) +
+								(back ? 0 : jumps[i])) * NS,
+							  &why) != SZ_R_NONE);
+		}
+		EXPECT_EQ(sz_dpop_stats(d).live, 0);
+		sz_dpop_free(d);
+	}
+}
+
+TEST(table_that_is_freed_leaves_no_timer_behind)
+{
+	u64 mark = 0;
+	struct sz_dpop *d = start(&conf, &mark);
+	struct sz_dpop_proof p = proof_of(1, NOW + 100);
+
+	ASSERT_EQ(admit(d, &p, 1, 100), SZ_R_NONE);
+	EXPECT_EQ(wheel.timers, 1);
+	sz_dpop_free(d);
+	EXPECT_EQ(wheel.timers, 0);
+}
+
 TEST(proof_is_of_now)
 {
 	u64 mark = 0;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW + 205), q = proof_of(2, NOW + 206),
 			     r = proof_of(3, NOW + 140), s = proof_of(4, NOW + 139);
 
@@ -359,7 +430,7 @@ static void set_nonce(struct sz_dpop *d, struct sz_dpop_proof *p, u64 s)
 TEST(proof_that_may_be_older_than_the_process_needs_a_nonce)
 {
 	u64 mark = NOW + 50;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW + 50), q = proof_of(2, NOW + 51);
 
 	EXPECT_EQ(admit(d, &p, 1, 51), SZ_R_DPOP_NONCE);
@@ -369,7 +440,7 @@ TEST(proof_that_may_be_older_than_the_process_needs_a_nonce)
 	EXPECT_EQ(admit(d, &p, 2, 51), SZ_R_DPOP_REPLAY);
 	sz_dpop_free(d);
 	mark = 0;
-	d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	d = start(&conf, &mark);
 	p = proof_of(3, NOW + 5);
 	EXPECT_EQ(admit(d, &p, 1, 2), SZ_R_DPOP_NONCE);
 	EXPECT_EQ(admit(d, &p, 1, 10), SZ_R_DPOP_NONCE);
@@ -379,7 +450,7 @@ TEST(proof_that_may_be_older_than_the_process_needs_a_nonce)
 TEST(clock_that_is_set_back_brings_no_proof_back)
 {
 	u64 mark = 0;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW + 100), q;
 
 	EXPECT_EQ(admit(d, &p, 1, 100), SZ_R_NONE);
@@ -395,11 +466,11 @@ TEST(nonce_is_ours_and_not_old)
 {
 	struct sz_dpop_conf strict = conf;
 	u64 mark = 0;
-	struct sz_dpop *d, *foreign = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d, *foreign = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW - 99999), q = proof_of(2, NOW + 100);
 
 	strict.require_nonce = true;
-	d = sz_dpop_new(&strict, &mark, BOOT, NOW * NS);
+	d = start(&strict, &mark);
 	EXPECT_EQ(admit(d, &q, 1, 100), SZ_R_DPOP_NONCE);
 	set_nonce(d, &p, 100);
 	EXPECT_EQ(admit(d, &p, 1, 101), SZ_R_NONE); /* the nonce says when it was made, not "iat" */
@@ -420,7 +491,7 @@ TEST(nonce_is_ours_and_not_old)
 TEST(table_that_is_full_refuses_and_forgets_nothing)
 {
 	u64 mark = 0, n;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p;
 
 	for (n = 0; n < 1024; n++) {
@@ -442,7 +513,7 @@ TEST(table_that_is_full_refuses_and_forgets_nothing)
 TEST(one_key_does_not_take_the_whole_table)
 {
 	u64 mark = 0, n;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p;
 
 	for (n = 0; n < 256; n++) {
@@ -465,7 +536,7 @@ TEST(longer_window_does_not_bring_forgotten_proofs_back)
 {
 	struct sz_dpop_conf longer = conf;
 	u64 mark = 0;
-	struct sz_dpop *d = sz_dpop_new(&conf, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&conf, &mark);
 	struct sz_dpop_proof p = proof_of(1, NOW + 100), q = proof_of(2, NOW + 170), n;
 
 	EXPECT_EQ(admit(d, &p, 1, 100), SZ_R_NONE);
@@ -490,7 +561,7 @@ TEST(random_proofs_at_random_times_are_admitted_once_each)
 	} seen[4096];
 	struct sz_dpop_conf small = conf;
 	u64 mark = 0, seed = 42, s = 100;
-	struct sz_dpop *d = sz_dpop_new(&small, &mark, BOOT, NOW * NS);
+	struct sz_dpop *d = start(&small, &mark);
 	int admitted = 0, replays = 0;
 
 	for (int i = 0; i < 800000; i++) {

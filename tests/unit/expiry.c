@@ -87,7 +87,7 @@ static u64 removed(void)
 	struct sz_view_expiry v;
 
 	sz_expiry_look(&g, &v);
-	return v.grants_removed;
+	return v.ended[SZ_VIEW_END_GRANTS];
 }
 
 /* Of this thread: what others on the machine do is not counted. */
@@ -317,6 +317,340 @@ TEST(number_of_bans_reaches_nothing_with_the_last_one)
 	EXPECT_TRUE(!banned(1));
 	EXPECT_EQ(g.cfg->ban_count, 0);
 	gateway_end();
+}
+
+/* ---- what is remembered of requests and bad tokens ------------------------------------------- */
+
+static struct sz_request_key request_key(u64 i)
+{
+	return (struct sz_request_key){.token.w = {i}, .service = 7, .method = 1, .target.w = {9}};
+}
+
+static void request(u64 i, u64 expires_ns)
+{
+	struct sz_request_key key = request_key(i);
+	struct sz_request r = {.expires_ns = expires_ns};
+
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REQUESTS, &key, &r), 0);
+}
+
+static bool answered(u64 i)
+{
+	struct sz_request_key key = request_key(i);
+	struct sz_request r;
+
+	return !sz_map_get(g.kern, SZ_MAP_REQUESTS, &key, &r);
+}
+
+static void deny(u64 i, u64 expires_ns)
+{
+	struct sz_grant_key key = key_of(i);
+	struct sz_denied d = {.expires_ns = expires_ns, .reason = SZ_R_EXPIRED};
+
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_DENIED, &key, &d), 0);
+}
+
+static bool denied(u64 i)
+{
+	struct sz_grant_key key = key_of(i);
+	struct sz_denied d;
+
+	return !sz_map_get(g.kern, SZ_MAP_DENIED, &key, &d);
+}
+
+TEST(answers_and_denied_tokens_go_when_they_end_and_not_before)
+{
+	struct sz_view_expiry v;
+
+	gateway_begin(2000, S);
+	run_to(2 * S, NULL);
+	for (u64 i = 1; i <= 400; i++) {
+		struct sz_request_key r = request_key(i);
+		struct sz_grant_key d = key_of(i);
+
+		request(i, (10 + i) * S);
+		sz_expiry_request(&g, &r, (10 + i) * S);
+		deny(i, (10 + i) * S);
+		sz_expiry_denied(&g, &d, (10 + i) * S);
+	}
+	for (u64 t = 10; t <= 411; t += 20) {
+		run_to(t * S + SZ_WHEEL_TICK_NS, NULL);
+		for (u64 i = 1; i <= 400; i++)
+			if (answered(i) != (10 + i > t) || denied(i) != (10 + i > t))
+				EXPECT_EQ(i, t);
+	}
+	run_to(411 * S, NULL);
+	sz_expiry_look(&g, &v);
+	EXPECT_EQ(v.ended[SZ_VIEW_END_REQUESTS], 400);
+	EXPECT_EQ(v.ended[SZ_VIEW_END_DENIED], 400);
+	EXPECT_EQ(v.timers, 0);
+	gateway_end();
+}
+
+TEST(denied_token_that_was_revoked_meanwhile_stays_denied)
+{
+	struct sz_grant_key key = key_of(1), ever = key_of(2);
+
+	gateway_begin(2000, S);
+	run_to(2 * S, NULL);
+	deny(1, 10 * S);
+	sz_expiry_denied(&g, &key, 10 * S);
+	deny(2, 10 * S);
+	sz_expiry_denied(&g, &ever, 10 * S);
+	deny(1, 50 * S); /* as subzeroctl revoke --token does */
+	deny(2, UINT64_MAX);
+	run_to(49 * S, NULL);
+	EXPECT_TRUE(denied(1) && denied(2));
+	run_to(50 * S, NULL);
+	EXPECT_TRUE(!denied(1) && denied(2));
+	run_to(90000 * S, NULL);
+	EXPECT_TRUE(denied(2));
+	gateway_end();
+}
+
+TEST(what_the_last_daemon_remembered_is_found)
+{
+	gateway_begin(2000, S);
+	for (u64 i = 1; i <= 1500; i++) {
+		request(i, 10 * S);
+		deny(i, 20 * S);
+	}
+	deny(5000, UINT64_MAX); /* for ever */
+	run_to(2 * S, NULL);
+	EXPECT_EQ(g.wheel.timers, 3000);
+	run_to(10 * S, NULL);
+	EXPECT_TRUE(!answered(1) && !answered(1500) && denied(1));
+	run_to(20 * S, NULL);
+	EXPECT_TRUE(!denied(1) && !denied(1500) && denied(5000));
+	gateway_end();
+}
+
+/* More than there is room for: the kernel pushes the oldest out, and nobody keeps count of them. */
+TEST(flood_of_bad_tokens_takes_a_bounded_number_of_timers)
+{
+	u32 room;
+
+	gateway_begin(2000, S);
+	run_to(2 * S, NULL);
+	room = sz_kern_map_capacity(g.kern, SZ_MAP_DENIED);
+	for (u64 i = 1; i <= 3ull * room; i++) {
+		struct sz_grant_key key = key_of(i);
+
+		sz_expiry_denied(&g, &key, 60 * S);
+	}
+	EXPECT_TRUE(g.wheel.timers >= room && g.wheel.timers <= room + room / 4 + 1024);
+	run_to(60 * S, NULL);
+	EXPECT_EQ(g.wheel.timers, 0);
+	gateway_end();
+}
+
+/* ---- revocations ----------------------------------------------------------------------------- */
+
+static char dir[32];
+static struct sz_conf conf;
+
+static void revocations_begin(void)
+{
+	struct sz_error err = {""};
+
+	gateway_begin(2000, sz_boot_ns());
+	strcpy(dir, "/tmp/sz-expiry-XXXXXX");
+	ASSERT_TRUE(mkdtemp(dir) != NULL);
+	conf = (struct sz_conf){.state_dir = dir,
+				.audit = {.dir = dir, .rotate_bytes = 1 << 20}};
+	g.conf = &conf;
+	ASSERT_EQ(sz_journal_open(g.loop, &conf, &g.journal, &err), 0);
+	ASSERT_EQ(sz_revocations_open(&g, &err), 0);
+}
+
+static void revocations_end(void)
+{
+	sz_pool_free(g.pool);
+	g.pool = NULL;
+	sz_net_free(g.loop);
+	sz_journal_free(g.journal);
+	sz_revocations_free(g.revocations);
+	sz_expiry_free(g.expiry);
+	sz_kern_close(g.kern);
+	run("rm -rf %s", dir);
+}
+
+static struct sz_id id_of(u32 i)
+{
+	struct sz_id id = {{0}};
+
+	memcpy(id.b, &i, sizeof(i));
+	id.b[15] = 1;
+	return id;
+}
+
+static void revoke_name(u32 i, u64 until_s)
+{
+	struct sz_revoked v = {.kind = SZ_REVOKE_JTI, .until_s = until_s};
+	struct sz_id id = id_of(i);
+
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_REVOKED, &id, &v), 0);
+}
+
+static bool revoked(u32 i)
+{
+	struct sz_id id = id_of(i);
+	struct sz_revoked v;
+
+	return !sz_map_get(g.kern, SZ_MAP_REVOKED, &id, &v);
+}
+
+static void on_disk(struct sz_work *w)
+{
+	(void)w;
+	again++;
+	sz_net_stop(g.loop);
+}
+
+static int lines(void)
+{
+	struct sz_buf text = {0};
+	struct sz_error err;
+	char path[64];
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/revocations", dir);
+	EXPECT_EQ(sz_file_read(path, 1 << 26, &text, &err), 0);
+	for (size_t i = 0; i < text.len; i++)
+		n += text.data[i] == '\n';
+	sz_buf_done(&text);
+	return n;
+}
+
+/* Whoever waits for the disk is told when all that is revoked now is there. */
+static void wait_for_disk(void)
+{
+	struct sz_work w = {.done = on_disk, .drop = count_drop};
+	struct sz_error err = {""};
+
+	again = 0;
+	alarm(100);
+	sz_revocations_wait(&g, &w);
+	while (!again)
+		EXPECT_EQ(sz_net_run(g.loop), 0);
+	alarm(0);
+	EXPECT_EQ(again, 1);
+	EXPECT_EQ(sz_revocations_failed(&g, &err), 0);
+}
+
+#define HOUR (3600 * S)
+
+TEST(revocation_goes_an_hour_after_its_end_and_not_before)
+{
+	u64 wall = sz_wall_ns() / S, boot;
+
+	revocations_begin();
+	boot = sz_boot_ns();
+	revoke_name(1, wall - 1000); /* over */
+	revoke_name(2, wall + 1000);
+	revoke_name(3, 0); /* for ever */
+	wait_for_disk();
+	EXPECT_EQ(lines(), 3);
+	EXPECT_EQ(g.wheel.timers, 2);
+	run_to(boot + HOUR - S, NULL);
+	EXPECT_TRUE(revoked(1) && revoked(2) && revoked(3));
+	run_to(boot + HOUR + 60 * S, NULL);
+	EXPECT_TRUE(!revoked(1) && revoked(2) && revoked(3));
+	EXPECT_EQ(sz_revocations_ended(&g), 1);
+	/* By this wheel it has long ended, by the wall clock it has not: that one counts. */
+	run_to(boot + 2000 * S + HOUR, NULL);
+	EXPECT_TRUE(revoked(2) && revoked(3));
+	revocations_end();
+}
+
+TEST(revocation_with_another_end_meanwhile_stays)
+{
+	u64 wall = sz_wall_ns() / S, boot, gen;
+
+	revocations_begin();
+	boot = sz_boot_ns();
+	revoke_name(1, wall - 1000);
+	revoke_name(2, wall - 1000);
+	wait_for_disk();
+	gen = g.cfg->key_gen;
+	run_to(boot + 10 * S, NULL);
+	revoke_name(1, 0);           /* nobody has told the daemon yet */
+	revoke_name(2, wall + 5000);
+	run_to(boot + HOUR + 60 * S, NULL);
+	EXPECT_TRUE(revoked(1) && revoked(2));
+	EXPECT_EQ(g.cfg->key_gen, gen);
+	EXPECT_EQ(sz_revocations_ended(&g), 0);
+	revocations_end();
+}
+
+TEST(names_taken_back_are_not_known_any_more)
+{
+	struct sz_id id;
+	u64 seq;
+
+	revocations_begin();
+	for (u32 i = 1; i <= 3000; i++)
+		revoke_name(i, i % 2 ? 0 : sz_wall_ns() / S + 5000);
+	wait_for_disk();
+	EXPECT_EQ(lines(), 3000);
+	EXPECT_EQ(g.wheel.timers, 1500);
+	seq = sz_journal_seq(g.journal);
+	for (u32 i = 1; i <= 2900; i++) {
+		id = id_of(i);
+		ASSERT_EQ(sz_map_del(g.kern, SZ_MAP_REVOKED, &id), 0);
+	}
+	wait_for_disk();
+	EXPECT_EQ(lines(), 100);
+	wait_for_disk(); /* the sweep behind the last one is over */
+	EXPECT_EQ(g.wheel.timers, 50);
+	EXPECT_EQ(sz_journal_seq(g.journal), seq);
+	revoke_name(1, 0); /* new again, and so on record */
+	wait_for_disk();
+	EXPECT_EQ(sz_journal_seq(g.journal), seq + 1);
+	EXPECT_EQ(lines(), 101);
+	revocations_end();
+}
+
+TEST(who_waits_while_names_are_read_is_told_of_a_later_file)
+{
+	struct sz_work first = {.done = on_disk, .drop = count_drop}, second = first;
+
+	revocations_begin();
+	for (u32 i = 1; i <= 2000; i++)
+		revoke_name(i, 0);
+	again = 0;
+	alarm(100);
+	sz_revocations_wait(&g, &first);
+	revoke_name(5000, 0);
+	sz_revocations_wait(&g, &second);
+	while (again < 2)
+		EXPECT_EQ(sz_net_run(g.loop), 0);
+	alarm(0);
+	EXPECT_EQ(lines(), 2001);
+	revocations_end();
+}
+
+TEST(file_that_cannot_be_written_is_told_to_who_waits)
+{
+	struct sz_work w = {.done = on_disk, .drop = count_drop};
+	struct sz_error err = {""};
+
+	revocations_begin();
+	run("rm -rf %s", dir);
+	revoke_name(1, 0);
+	again = 0;
+	alarm(100);
+	sz_revocations_wait(&g, &w);
+	while (!again)
+		EXPECT_EQ(sz_net_run(g.loop), 0);
+	alarm(0);
+	EXPECT_TRUE(sz_revocations_failed(&g, &err) < 0);
+	EXPECT_CONTAINS(err.msg, "written to disk");
+	/* What waits for a file when everything ends is dropped. */
+	again = 0;
+	sz_revocations_wait(&g, &w);
+	revocations_end();
+	EXPECT_EQ(again, 1);
 }
 
 /* ---- a million ------------------------------------------------------------------------------- */

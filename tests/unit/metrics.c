@@ -87,6 +87,13 @@ static void render(struct sz_expo *x)
 	routes[1] = (struct sz_view_route){"sh\"op", "GET /a", 3};
 	view = (struct sz_gateway_view){
 		.latency = &hist, .verifying = &hist, .policy = &hist, .reinject = &hist,
+		.pauses = &hist, .coalesced = 6,
+		.pool = {.workers = 2, .steals = 8, .batches = 3, .limit = 4,
+			 .busy_ns = {1500000000, 2000000000},
+			 .class = {{.submitted = 50, .waiting = 1, .wait = &hist},
+				   {.submitted = 60, .waiting = 2, .wait = &hist},
+				   {.submitted = 70, .waiting = 5, .wait = &hist}}},
+		.expiry = {.timers = 99, .ended = {[SZ_VIEW_END_PROOFS] = 13}},
 		.routes = routes, .n_routes = 2, .services = services, .n_services = 1,
 		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2,
 		.audit_seq = 12, .audit_synced = 10,
@@ -117,6 +124,15 @@ TEST(view_is_told_by_its_figures)
 	EXPECT_TRUE(!strstr(x.out.data, "subzero_map_entries{map=\"half\"}"));
 	EXPECT_CONTAINS(x.out.data, "subzero_map_capacity{map=\"half\"} 7\n");
 	EXPECT_CONTAINS(x.out.data, "subzero_audit_unsynced_records 2\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_verifications_shared_total 6\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_loop_pause_seconds_count 0\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_pool_waiting{class=\"later\"} 5\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_pool_work_total{class=\"urgent\"} 50\n");
+	EXPECT_CONTAINS(x.out.data, "_pool_wait_seconds_count{class=\"normal\"} 0\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_pool_stolen_total 8\n");
+	EXPECT_CONTAINS(x.out.data, "_pool_busy_seconds_total{worker=\"1\"} 2.0\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_timers 99\n");
+	EXPECT_CONTAINS(x.out.data, "\nsubzero_ended_total{kind=\"proofs\"} 13\n");
 	sz_expo_done(&x);
 }
 

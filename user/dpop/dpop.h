@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/core.h"
+#include "wheel/wheel.h"
 
 #define SZ_DPOP_MAX       4096 /* bytes of a proof */
 #define SZ_DPOP_JTI_MAX   512  /* bytes of its "jti" */
@@ -72,9 +73,11 @@ struct sz_dpop;
 /*
  * `mark` outlives the process (a word of the pinned configuration): the highest "iat" that was ever
  * admitted. Proofs up to it, and up to now, cannot be told from replays by a process that has just
- * started; they need a nonce of this one.
+ * started; they need a nonce of this one. Proofs end by `wheel`, whose clock is CLOCK_BOOTTIME and
+ * which outlives what is made here.
  */
-struct sz_dpop *sz_dpop_new(const struct sz_dpop_conf *conf, u64 *mark, u64 boot_ns, u64 wall_ns);
+struct sz_dpop *sz_dpop_new(const struct sz_dpop_conf *conf, struct sz_wheel *wheel, u64 *mark,
+			    u64 boot_ns, u64 wall_ns);
 /* Another configuration; what is remembered stays, and a smaller table holds when it has emptied.
  */
 void sz_dpop_configure(struct sz_dpop *d, const struct sz_dpop_conf *conf);
@@ -94,6 +97,7 @@ void sz_dpop_nonce(struct sz_dpop *d, u64 boot_ns, u64 wall_ns, char ret[SZ_DPOP
 
 struct sz_dpop_stats {
 	u64 live, capacity;
+	u64 ended; /* proofs that were forgotten in their time */
 };
 struct sz_dpop_stats sz_dpop_stats(const struct sz_dpop *d);
 

@@ -8,21 +8,17 @@
 
 #include "dpop/dpop.h"
 
-/* Seconds a proof may have to be remembered for. */
-#define SZ_DPOP_SPAN 8192
-
 struct sz_replay;
-struct sz_replay *sz_replay_new(u32 entries);
+struct sz_replay *sz_replay_new(struct sz_wheel *wheel, u32 entries);
 void sz_replay_free(struct sz_replay *t); /* NULL is fine */
 u32 sz_replay_live(const struct sz_replay *t);
+u64 sz_replay_ended(const struct sz_replay *t);
 
-/* Forgets what ended before second `now`, which never goes back. */
-void sz_replay_expire(struct sz_replay *t, u64 now);
 /*
- * Remembers a proof through second `end`, which is at least `now` and less than SZ_DPOP_SPAN ahead
- * of it. 0; -EEXIST where it is known at another place; -ENOSPC where the table is full; -EDQUOT
- * where its key has a quarter of it. sz_replay_expire() comes first.
+ * Remembers a proof until the wheel has reached `end_ns` or a moment longer. 0; -EEXIST where it is
+ * known at another place; -ENOSPC where the table is full; -EDQUOT where its key has a quarter of
+ * it.
  */
-int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place, u64 end);
+int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place, u64 end_ns);
 
 #endif

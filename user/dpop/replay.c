@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The table of used proofs: a hash by their name, a list for each second in which some of them end,
- * and a count for each key. All memory is taken at once; adding and forgetting are O(1). Belongs to
- * the thread that admits.
+ * The table of used proofs: a hash by their name, a timer for each of them, and a count for each
+ * key. All memory is taken at once; adding and forgetting are O(1). Belongs to the thread that
+ * admits, which is the wheel's, too.
  */
 #include <string.h>
 
@@ -11,10 +11,11 @@
 #define NONE 0xffffffffu
 
 struct entry {
+	struct sz_timer timer;
+	struct sz_replay *table;
 	u8 id[16];
 	u64 place;
 	u32 same_hash; /* next of its chain, or of the free ones */
-	u32 same_end;  /* next of those that end with it */
 	u32 share;     /* of its key */
 };
 
@@ -26,19 +27,22 @@ struct share {
 };
 
 struct sz_replay {
+	struct sz_wheel *wheel;
 	u32 n, live, mask, free, free_share;
-	u64 expired;         /* what ends before this second is forgotten */
+	u64 ended;
 	u32 *by_id, *by_key; /* heads of chains */
-	u32 end[SZ_DPOP_SPAN];
 	struct entry *entry;
 	struct share *share;
 };
 
-struct sz_replay *sz_replay_new(u32 entries)
+static void due(struct sz_timer *timer, void *arg);
+
+struct sz_replay *sz_replay_new(struct sz_wheel *wheel, u32 entries)
 {
 	struct sz_replay *t = sz_calloc(1, sizeof(*t));
 	u32 i;
 
+	t->wheel = wheel;
 	t->n = entries;
 	for (t->mask = 1; t->mask < entries; t->mask = t->mask << 1 | 1)
 		;
@@ -46,10 +50,11 @@ struct sz_replay *sz_replay_new(u32 entries)
 	t->by_key = sz_calloc((size_t)t->mask + 1, sizeof(u32));
 	memset(t->by_id, 0xff, ((size_t)t->mask + 1) * sizeof(u32));
 	memset(t->by_key, 0xff, ((size_t)t->mask + 1) * sizeof(u32));
-	memset(t->end, 0xff, sizeof(t->end));
 	t->entry = sz_calloc(entries, sizeof(*t->entry));
 	t->share = sz_calloc(entries, sizeof(*t->share));
 	for (i = 0; i < entries; i++) {
+		t->entry[i].table = t;
+		t->entry[i].timer.fn = due;
 		t->entry[i].same_hash = i + 1 < entries ? i + 1 : NONE;
 		t->share[i].next = i + 1 < entries ? i + 1 : NONE;
 	}
@@ -58,8 +63,12 @@ struct sz_replay *sz_replay_new(u32 entries)
 
 void sz_replay_free(struct sz_replay *t)
 {
+	u32 i;
+
 	if (!t)
 		return;
+	for (i = 0; i < t->n; i++)
+		sz_wheel_cancel(t->wheel, &t->entry[i].timer);
 	free(t->by_id);
 	free(t->by_key);
 	free(t->entry);
@@ -70,6 +79,11 @@ void sz_replay_free(struct sz_replay *t)
 u32 sz_replay_live(const struct sz_replay *t)
 {
 	return t->live;
+}
+
+u64 sz_replay_ended(const struct sz_replay *t)
+{
+	return t->ended;
 }
 
 /* Names are digests: any of their bits are as good as others. */
@@ -125,26 +139,16 @@ static void forget(struct sz_replay *t, u32 i)
 	t->live--;
 }
 
-void sz_replay_expire(struct sz_replay *t, u64 now)
+static void due(struct sz_timer *timer, void *arg)
 {
-	u64 s = t->expired;
+	struct entry *e = (struct entry *)((char *)timer - offsetof(struct entry, timer));
 
-	if (now <= s)
-		return;
-	/* Every list is of one second only, so one turn empties them all. */
-	for (s = now - s > SZ_DPOP_SPAN ? now - SZ_DPOP_SPAN : s; s < now; s++) {
-		u32 *head = &t->end[s % SZ_DPOP_SPAN], i, next;
-
-		for (i = *head; i != NONE; i = next) {
-			next = t->entry[i].same_end;
-			forget(t, i);
-		}
-		*head = NONE;
-	}
-	t->expired = now;
+	(void)arg; /* whose wheel it is */
+	e->table->ended++;
+	forget(e->table, (u32)(e - e->table->entry));
 }
 
-int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place, u64 end)
+int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place, u64 end_ns)
 {
 	u32 *head = chain(t, p->id), i, share;
 	struct entry *e;
@@ -152,7 +156,7 @@ int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place,
 	for (i = *head; i != NONE; i = t->entry[i].same_hash)
 		if (!memcmp(t->entry[i].id, p->id, sizeof(p->id)))
 			return t->entry[i].place == place ? 0 : -EEXIST;
-	if (t->free == NONE || end < t->expired || end - t->expired >= SZ_DPOP_SPAN)
+	if (t->free == NONE)
 		return -ENOSPC;
 	share = share_of(t, p->key);
 	if (t->share[share].count >= (t->n + 3) / 4)
@@ -166,8 +170,7 @@ int sz_replay_add(struct sz_replay *t, const struct sz_dpop_proof *p, u64 place,
 	t->share[share].count++;
 	e->same_hash = *head;
 	*head = i;
-	e->same_end = t->end[end % SZ_DPOP_SPAN];
-	t->end[end % SZ_DPOP_SPAN] = i;
+	sz_wheel_set(t->wheel, &e->timer, end_ns);
 	t->live++;
 	return 0;
 }

@@ -18,6 +18,8 @@
 struct sz_dpop {
 	struct sz_dpop_conf conf;
 	struct sz_replay *replay;
+	struct sz_wheel *wheel;
+	u64 ended; /* in tables that are no more */
 	u64 *mark;
 	u64 offset_ns; /* of this room's clock to CLOCK_BOOTTIME */
 	u64 horizon_s; /* proofs of this second and before need a nonce: they may be replays */
@@ -33,11 +35,13 @@ static u64 clock_ns(struct sz_dpop *d, u64 boot_ns, u64 wall_ns)
 	return boot_ns + d->offset_ns;
 }
 
-struct sz_dpop *sz_dpop_new(const struct sz_dpop_conf *conf, u64 *mark, u64 boot_ns, u64 wall_ns)
+struct sz_dpop *sz_dpop_new(const struct sz_dpop_conf *conf, struct sz_wheel *wheel, u64 *mark,
+			    u64 boot_ns, u64 wall_ns)
 {
 	struct sz_dpop *d = sz_calloc(1, sizeof(*d));
 
 	d->conf = *conf;
+	d->wheel = wheel;
 	d->mark = mark;
 	d->horizon_s = clock_ns(d, boot_ns, wall_ns) / NS + conf->skew_s;
 	if (*mark > d->horizon_s)
@@ -56,6 +60,7 @@ void sz_dpop_configure(struct sz_dpop *d, const struct sz_dpop_conf *conf)
 	/* A table is of another size as soon as nothing would be forgotten with it. */
 	if (conf->replay_entries != d->conf.replay_entries && d->replay &&
 	    !sz_replay_live(d->replay)) {
+		d->ended += sz_replay_ended(d->replay);
 		sz_replay_free(d->replay);
 		d->replay = NULL;
 	}
@@ -154,6 +159,17 @@ static enum sz_reason fresh(const struct sz_dpop *d, const struct sz_dpop_proof 
 	return SZ_R_NONE;
 }
 
+/*
+ * When the second `end_s` of this room's clock is over, on CLOCK_BOOTTIME. A clock that is set ahead
+ * later only makes it come sooner than that.
+ */
+static u64 boot_after(const struct sz_dpop *d, u64 end_s)
+{
+	u64 ns = end_s < UINT64_MAX / NS - 1 ? (end_s + 1) * NS : UINT64_MAX;
+
+	return ns > d->offset_ns ? ns - d->offset_ns : 0;
+}
+
 enum sz_reason sz_dpop_admit(struct sz_dpop *d, const struct sz_dpop_proof *p, u64 place,
 			     u64 boot_ns, u64 wall_ns, struct sz_error *e)
 {
@@ -163,9 +179,8 @@ enum sz_reason sz_dpop_admit(struct sz_dpop *d, const struct sz_dpop_proof *p, u
 	if (r != SZ_R_NONE)
 		return r;
 	if (!d->replay)
-		d->replay = sz_replay_new(d->conf.replay_entries);
-	sz_replay_expire(d->replay, now_s);
-	switch (SZ_RULE(DPOP_REPLAY) ? sz_replay_add(d->replay, p, place, end) : 0) {
+		d->replay = sz_replay_new(d->wheel, d->conf.replay_entries);
+	switch (SZ_RULE(DPOP_REPLAY) ? sz_replay_add(d->replay, p, place, boot_after(d, end)) : 0) {
 	case 0:
 		break;
 	case -EEXIST:
@@ -184,6 +199,9 @@ enum sz_reason sz_dpop_admit(struct sz_dpop *d, const struct sz_dpop_proof *p, u
 
 struct sz_dpop_stats sz_dpop_stats(const struct sz_dpop *d)
 {
-	return (struct sz_dpop_stats){d->replay ? sz_replay_live(d->replay) : 0,
-				      d->conf.replay_entries};
+	return (struct sz_dpop_stats){
+		.live = d->replay ? sz_replay_live(d->replay) : 0,
+		.capacity = d->conf.replay_entries,
+		.ended = d->ended + (d->replay ? sz_replay_ended(d->replay) : 0),
+	};
 }

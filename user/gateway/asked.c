@@ -18,6 +18,7 @@ struct asked {
 	struct sz_revoke_result result;
 	struct sz_error e;
 	int res;
+	bool waited; /* for the disk */
 	char who[64], what[64];
 	void (*done)(int res, const struct sz_error *e, void *arg);
 	void *arg;
@@ -52,7 +53,13 @@ static void done(struct sz_work *w)
 	char detail[768];
 
 	/* On disk before anybody is told: a crash must not bring the token back. */
-	sz_revocations_tick(a->g);
+	if (!a->waited) {
+		a->waited = true;
+		sz_revocations_wait(a->g, w);
+		return;
+	}
+	if (!a->res)
+		a->res = sz_revocations_failed(a->g, &a->e);
 	snprintf(detail, sizeof(detail), "revoked by %s (%s): %llu names, %llu grants%s%s", a->what,
 		 a->who, (unsigned long long)a->result.names, (unsigned long long)a->result.grants,
 		 a->res ? "; " : "", a->res ? a->e.msg : "");

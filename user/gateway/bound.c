@@ -238,7 +238,7 @@ void sz_bound_open(struct sz_gateway *g)
 {
 	struct sz_dpop_conf conf = conf_of(g->conf);
 
-	g->dpop = sz_dpop_new(&conf, &g->cfg->proof_mark_s, sz_boot_ns(), sz_wall_ns());
+	g->dpop = sz_dpop_new(&conf, &g->wheel, &g->cfg->proof_mark_s, sz_boot_ns(), sz_wall_ns());
 }
 
 void sz_bound_configure(struct sz_gateway *g)

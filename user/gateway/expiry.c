@@ -1,38 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Everything that time ends, in one timing wheel: grants and bans here, and whatever else embeds a
- * timer and sets it in g->wheel. The kernel judges each entry by its own clock; what is done here
- * makes room again. A callback of the loop does a bounded part of it and comes back at once where
- * there is more, so that a million grants that end together make nobody wait.
+ * Everything that time ends, in one timing wheel: grants, bans, answers to requests and denied
+ * tokens here, and whatever else sets a timer in g->wheel: revocations (revoke.c) and proofs of DPoP
+ * (the room dpop). The kernel judges each entry by its own clock; what is done here makes room
+ * again. A callback of the loop does a bounded part of it, by number and by time, and comes back at
+ * once where there is more, so that a million grants that end together make nobody wait.
  *
  * A map that others write, too, or that outlived the last daemon is walked in steps: at start, when
  * somebody may have changed it, and now and then. To find the few entries of a large table takes
- * the kernel milliseconds, so the grants are read by a worker; what it has read may be old by the
+ * the kernel milliseconds, so the large ones are read by a worker; what it has read may be old by the
  * time the loop sees it, and so is looked up again before anything is removed. A worker removes
- * them, too: every so many the kernel gives memory back, milliseconds long, where they are removed.
+ * grants, too: every so many the kernel gives memory back, milliseconds long, where they are removed.
  * A key that is being removed is not written meanwhile: see sz_expiry_wait().
  */
-#include "gateway/gateway_priv.h"
+#include "gateway/ends.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#define WALKED 128u /* entries of a map that are looked at in one callback */
-#define READ   512u /* grants that a worker reads at once */
-#define CHUNK  1024 /* entries allocated at once */
+#define WALKED   128u      /* entries of a map that are looked at in one callback */
+#define READ     512u      /* entries that a worker reads at once */
+#define FIRED    32u       /* timers between two looks at the clock, */
+#define SPEND_NS 200000ull /* behind which a callback fires no more */
 
 #define SECOND    1000000000ull
-#define GRANTS_NS (600 * SECOND) /* between two walks over the grants */
-
-/* An entry of a map and its timer. */
-struct entry {
-	struct sz_timer timer;
-	u64 expires_ns;
-	u32 next; /* in the bucket or among the free ones: number + 1 */
-	bool unsure; /* its end was read in a walk: look again before it goes */
-	bool dying;  /* a worker removes it; it has no timer any more */
-	u8 key[sizeof(struct sz_grant_key)]; /* of either map */
-};
+#define READ_NS (600 * SECOND) /* between two walks by the reader */
 
 struct walk {
 	enum sz_map map;
@@ -43,29 +35,19 @@ struct walk {
 };
 enum { WALK_BANS, WALK_TICKETS, WALK_CARRY, WALK_SPILL, WALKS };
 
-/* The walk over the grants. */
+/* What workers walk over: maps that are large, or were written before this daemon began. */
+enum { READ_GRANTS, READ_REQUESTS, READ_DENIED, READS };
+
 struct reader {
 	struct sz_work work;
 	struct sz_gateway *g;
+	struct sz_ends *of[READS];
+	unsigned at; /* the one being read */
 	struct sz_map_cursor cursor;
 	struct sz_map_batch batch;
 	u64 next_ns;
 	int err;
 	bool running;
-};
-
-struct table {
-	enum sz_map map;
-	size_t key_size;
-	u32 *bucket; /* a power of two of them */
-	u32 buckets;
-	struct entry **chunk;
-	u32 n_chunks, free; /* number + 1 of the first free one */
-	void (*due)(struct sz_timer *t, void *gateway);
-	/* Keys that were due and go from the map together. */
-	u8 dead[SZ_EXPIRY_STEPS * sizeof(struct sz_grant_key)];
-	u32 n_dead;
-	u64 removed;
 };
 
 /* Removes grants. */
@@ -79,7 +61,7 @@ struct reaper {
 };
 
 struct sz_expiry {
-	struct table grants, bans;
+	struct sz_ends grants, bans, requests, denied;
 	struct walk walk[WALKS];
 	struct reader reader;
 	struct reaper reaper;
@@ -89,182 +71,76 @@ struct sz_expiry {
 	struct sz_net_wake *more;
 };
 
-/* ---- a table of entries with timers ---------------------------------------------------------- */
-
-static struct entry *at(const struct table *t, u32 number)
-{
-	return &t->chunk[(number - 1) / CHUNK][(number - 1) % CHUNK];
-}
-
-/* Keys begin with a keyed digest or are few. */
-static u32 *bucket_of(struct table *t, const void *key)
-{
-	u64 h = 0, w;
-	size_t i;
-
-	for (i = 0; i + 4 <= t->key_size; i += 4) {
-		w = 0;
-		memcpy(&w, (const u8 *)key + i, 4);
-		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
-		h ^= h >> 32;
-	}
-	return &t->bucket[h & (t->buckets - 1)];
-}
-
-static void table_begin(struct table *t, const struct sz_kern *k, enum sz_map map, size_t key_size,
-			void (*due)(struct sz_timer *t, void *gateway))
-{
-	u32 room = sz_kern_map_capacity(k, map);
-
-	t->map = map;
-	t->key_size = key_size;
-	t->due = due;
-	t->buckets = 64;
-	while (t->buckets < room && t->buckets < 1u << 30)
-		t->buckets *= 2;
-	t->bucket = sz_calloc(t->buckets, sizeof(*t->bucket));
-}
-
-static void table_end(struct table *t)
-{
-	u32 i;
-
-	for (i = 0; i < t->n_chunks; i++)
-		free(t->chunk[i]);
-	free(t->chunk);
-	free(t->bucket);
-}
-
-static u32 take_free(struct table *t)
-{
-	u32 number, i;
-
-	if (!t->free) {
-		t->chunk = sz_realloc(t->chunk, t->n_chunks + 1, sizeof(*t->chunk));
-		t->chunk[t->n_chunks] = sz_calloc(CHUNK, sizeof(struct entry));
-		for (i = CHUNK; i > 0; i--) {
-			t->chunk[t->n_chunks][i - 1].next = t->free;
-			t->free = t->n_chunks * CHUNK + i;
-		}
-		t->n_chunks++;
-	}
-	number = t->free;
-	t->free = at(t, number)->next;
-	return number;
-}
-
-static struct entry *find(struct table *t, const void *key)
-{
-	u32 number = *bucket_of(t, key);
-
-	while (number && memcmp(at(t, number)->key, key, t->key_size))
-		number = at(t, number)->next;
-	return number ? at(t, number) : NULL;
-}
-
-static struct entry *add(struct table *t, const void *key)
-{
-	u32 number = take_free(t), *bucket = bucket_of(t, key);
-	struct entry *e = at(t, number);
-
-	memcpy(e->key, key, t->key_size);
-	e->timer.fn = t->due;
-	e->next = *bucket;
-	*bucket = number;
-	return e;
-}
-
-/* What was just written. */
-static void set(struct sz_gateway *g, struct table *t, const void *key, u64 expires_ns)
-{
-	struct entry *e = find(t, key);
-
-	e = e ? e : add(t, key);
-	e->unsure = false;
-	e->expires_ns = expires_ns;
-	sz_wheel_set(&g->wheel, &e->timer, expires_ns);
-}
-
-/* What was read, maybe a while ago: it makes a look earlier, never later. */
-static void note(struct sz_gateway *g, struct table *t, const void *key, u64 expires_ns)
-{
-	struct entry *e = find(t, key);
-
-	if (e && (e->dying || expires_ns >= e->expires_ns))
-		return;
-	e = e ? e : add(t, key);
-	e->unsure = true;
-	e->expires_ns = expires_ns;
-	sz_wheel_set(&g->wheel, &e->timer, expires_ns);
-}
-
-static void unlink_entry(struct table *t, struct entry *e)
-{
-	u32 *link = bucket_of(t, e->key), number;
-
-	while (at(t, *link) != e)
-		link = &at(t, *link)->next;
-	number = *link;
-	*link = e->next;
-	e->dying = false;
-	e->next = t->free;
-	t->free = number;
-}
-
-static void bury(struct table *t, struct entry *e)
-{
-	memcpy(t->dead + t->n_dead++ * t->key_size, e->key, t->key_size);
-	e->dying = true;
-}
-
-/* They are gone from the map. */
-static void forget(struct table *t, const u8 *keys, u32 n)
-{
-	u32 i;
-
-	for (i = 0; i < n; i++)
-		unlink_entry(t, find(t, keys + i * t->key_size));
-	t->removed += n;
-}
-
-/* ---- grants and bans ------------------------------------------------------------------------- */
-
-static struct entry *entry_of(struct sz_timer *t)
-{
-	return (struct entry *)((char *)t - offsetof(struct entry, timer));
-}
+/* ---- what is due ---------------------------------------------------------------------------- */
 
 static void grant_due(struct sz_timer *t, void *gateway)
 {
 	struct sz_gateway *g = gateway;
-	struct entry *e = entry_of(t);
+	struct sz_end *e = sz_end_of(t);
 	struct sz_grant now;
 
 	if (e->unsure && !sz_map_get(g->kern, SZ_MAP_GRANTS, e->key, &now) &&
 	    now.expires_ns > e->expires_ns)
-		set(g, &g->expiry->grants, e->key, now.expires_ns);
+		sz_ends_set(&g->wheel, &g->expiry->grants, e->key, now.expires_ns);
 	else
-		bury(&g->expiry->grants, e);
+		sz_ends_bury(&g->expiry->grants, e);
 }
 
 static void ban_due(struct sz_timer *t, void *gateway)
 {
 	struct sz_gateway *g = gateway;
-	struct entry *e = entry_of(t);
+	struct sz_end *e = sz_end_of(t);
 	struct sz_ban now;
 
 	/* The CLI may have given it another end. */
 	if (!sz_map_get(g->kern, SZ_MAP_BANS, e->key, &now) &&
 	    (!now.expires_ns || now.expires_ns > e->expires_ns))
-		set(g, &g->expiry->bans, e->key, now.expires_ns ? now.expires_ns : UINT64_MAX);
+		sz_ends_set(&g->wheel, &g->expiry->bans, e->key,
+			    now.expires_ns ? now.expires_ns : UINT64_MAX);
 	else
-		bury(&g->expiry->bans, e);
+		sz_ends_bury(&g->expiry->bans, e);
 	g->expiry->walk[WALK_BANS].next_ns = 0; /* they are counted again */
+}
+
+static void request_due(struct sz_timer *t, void *gateway)
+{
+	struct sz_gateway *g = gateway;
+	struct sz_end *e = sz_end_of(t);
+	struct sz_request now;
+
+	if (e->unsure && !sz_map_get(g->kern, SZ_MAP_REQUESTS, e->key, &now) &&
+	    now.expires_ns > e->expires_ns)
+		sz_ends_set(&g->wheel, &g->expiry->requests, e->key, now.expires_ns);
+	else
+		sz_ends_bury(&g->expiry->requests, e);
+}
+
+/* Whoever revokes a token may have written another end. */
+static void denied_due(struct sz_timer *t, void *gateway)
+{
+	struct sz_gateway *g = gateway;
+	struct sz_end *e = sz_end_of(t);
+	struct sz_denied now;
+
+	if (!sz_map_get(g->kern, SZ_MAP_DENIED, e->key, &now) && now.expires_ns > e->expires_ns)
+		sz_ends_set(&g->wheel, &g->expiry->denied, e->key, now.expires_ns);
+	else
+		sz_ends_bury(&g->expiry->denied, e);
 }
 
 void sz_expiry_grant(struct sz_gateway *g, const struct sz_grant_key *key, u64 expires_ns)
 {
-	set(g, &g->expiry->grants, key, expires_ns);
+	sz_ends_set(&g->wheel, &g->expiry->grants, key, expires_ns);
+}
+
+void sz_expiry_request(struct sz_gateway *g, const struct sz_request_key *key, u64 expires_ns)
+{
+	sz_ends_set(&g->wheel, &g->expiry->requests, key, expires_ns);
+}
+
+void sz_expiry_denied(struct sz_gateway *g, const struct sz_grant_key *key, u64 expires_ns)
+{
+	sz_ends_set(&g->wheel, &g->expiry->denied, key, expires_ns);
 }
 
 /* An expired ban must go: a longer prefix hides a shorter one that is still in force. */
@@ -274,7 +150,7 @@ static int note_ban(const void *key, const void *value, void *gateway)
 	struct sz_gateway *g = gateway;
 
 	if (ban->expires_ns)
-		note(g, &g->expiry->bans, key, ban->expires_ns);
+		sz_ends_note(&g->wheel, &g->expiry->bans, key, ban->expires_ns);
 	g->expiry->bans_left++;
 	return 0;
 }
@@ -298,17 +174,6 @@ static void bans_counted(struct sz_gateway *g)
 
 /* ---- removing -------------------------------------------------------------------------------- */
 
-/* There are few, and a trie gives its memory back elsewhere. */
-static void remove_bans(struct sz_gateway *g)
-{
-	struct table *t = &g->expiry->bans;
-
-	if (t->n_dead)
-		sz_map_del_batch(g->kern, SZ_MAP_BANS, t->dead, t->n_dead);
-	forget(t, t->dead, t->n_dead);
-	t->n_dead = 0;
-}
-
 static struct reaper *reaper_of(struct sz_work *w)
 {
 	return (struct reaper *)((char *)w - offsetof(struct reaper, work));
@@ -328,7 +193,7 @@ static void reaped(struct sz_work *w)
 	struct sz_work *waiting = r->waiting, *next;
 	struct sz_gateway *g = r->g;
 
-	forget(&g->expiry->grants, r->keys, r->n);
+	sz_ends_gone(&g->expiry->grants, r->keys, r->n);
 	r->running = false;
 	r->waiting = NULL;
 	for (; waiting; waiting = next) {
@@ -341,7 +206,7 @@ static void reaped(struct sz_work *w)
 
 static void remove_grants(struct sz_gateway *g)
 {
-	struct table *t = &g->expiry->grants;
+	struct sz_ends *t = &g->expiry->grants;
 	struct reaper *r = &g->expiry->reaper;
 
 	if (r->running || !t->n_dead)
@@ -355,7 +220,7 @@ static void remove_grants(struct sz_gateway *g)
 
 bool sz_expiry_wait(struct sz_gateway *g, const struct sz_grant_key *key, struct sz_work *w)
 {
-	const struct entry *e = find(&g->expiry->grants, key);
+	const struct sz_end *e = sz_ends_find(&g->expiry->grants, key);
 
 	if (!e || !e->dying)
 		return false;
@@ -364,7 +229,7 @@ bool sz_expiry_wait(struct sz_gateway *g, const struct sz_grant_key *key, struct
 	return true;
 }
 
-/* ---- grants that others have written --------------------------------------------------------- */
+/* ---- what others have written --------------------------------------------------------------- */
 
 static struct reader *reader_of(struct sz_work *w)
 {
@@ -372,26 +237,37 @@ static struct reader *reader_of(struct sz_work *w)
 }
 
 /* In a worker. */
-static void read_grants(struct sz_work *w)
+static void read_map(struct sz_work *w)
 {
 	struct reader *r = reader_of(w);
 
-	r->err = sz_map_read(r->g->kern, SZ_MAP_GRANTS, &r->cursor, READ, &r->batch);
+	r->err = sz_map_read(r->g->kern, r->of[r->at]->map, &r->cursor, READ, &r->batch);
 }
 
-static void grants_read(struct sz_work *w)
+static u64 end_of(enum sz_map map, const void *value)
+{
+	return map == SZ_MAP_GRANTS     ? ((const struct sz_grant *)value)->expires_ns
+	       : map == SZ_MAP_REQUESTS ? ((const struct sz_request *)value)->expires_ns
+					: ((const struct sz_denied *)value)->expires_ns;
+}
+
+static void map_read(struct sz_work *w)
 {
 	struct reader *r = reader_of(w);
-	struct table *t = &r->g->expiry->grants;
+	struct sz_ends *t = r->of[r->at];
+	u64 end;
 	u32 i;
 
 	for (i = 0; !r->err && i < r->batch.n; i++) {
-		const struct sz_grant *v =
-			(const struct sz_grant *)(r->batch.values + i * r->batch.value_size);
-
-		note(r->g, t, r->batch.keys + i * r->batch.key_size, v->expires_ns);
+		end = end_of(t->map, r->batch.values + i * r->batch.value_size);
+		if (end != UINT64_MAX)
+			sz_ends_note(&r->g->wheel, t, r->batch.keys + i * r->batch.key_size, end);
 	}
-	r->running = !r->err && !r->cursor.done;
+	if (r->err || r->cursor.done) {
+		r->at++;
+		r->cursor = (struct sz_map_cursor){};
+	}
+	r->running = r->at < READS;
 	if (r->running)
 		sz_pool_submit(r->g->pool, w);
 }
@@ -401,7 +277,7 @@ static void dropped(struct sz_work *w)
 	(void)w; /* it is a part of struct sz_expiry */
 }
 
-static void look_at_grants(struct sz_gateway *g, u64 now)
+static void look_at_maps(struct sz_gateway *g, u64 now)
 {
 	struct reader *r = &g->expiry->reader;
 	u64 epoch = __atomic_load_n(&g->cfg->revoke_epoch, __ATOMIC_ACQUIRE);
@@ -410,8 +286,9 @@ static void look_at_grants(struct sz_gateway *g, u64 now)
 		return;
 	/* Who revokes may have given grants an earlier end. */
 	g->expiry->epoch = epoch;
-	r->next_ns = now + GRANTS_NS;
+	r->next_ns = now + READ_NS;
 	r->cursor = (struct sz_map_cursor){};
+	r->at = 0;
 	r->running = true;
 	sz_pool_submit(g->pool, &r->work);
 }
@@ -469,16 +346,33 @@ static bool walk(struct sz_gateway *g, u64 now)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* At most `room` timers, and not for long. */
+static bool fire(struct sz_gateway *g, u64 now, u32 room)
+{
+	u64 began = sz_boot_ns();
+	bool more = true;
+	u32 steps;
+
+	while (more && room && sz_boot_ns() - began < SPEND_NS) {
+		more = sz_wheel_run(&g->wheel, now, room < FIRED ? room : FIRED, &steps);
+		room -= steps;
+	}
+	return more;
+}
+
 bool sz_expiry_run(struct sz_gateway *g, u64 now)
 {
 	struct sz_expiry *x = g->expiry;
 	/* As many as there is room for among the dead; a worker makes room, and wakes us then. */
 	u32 room = SZ_EXPIRY_STEPS - x->grants.n_dead;
-	bool more = room && sz_wheel_run(&g->wheel, now, room, NULL);
+	bool more = room && fire(g, now, room);
 
 	remove_grants(g);
-	remove_bans(g);
-	look_at_grants(g, now);
+	/* Tables of a fixed size, and a trie, which gives its memory back elsewhere. */
+	sz_ends_take(&x->bans, g->kern);
+	sz_ends_take(&x->requests, g->kern);
+	sz_ends_take(&x->denied, g->kern);
+	look_at_maps(g, now);
 	more &= x->grants.n_dead < SZ_EXPIRY_STEPS;
 	return walk(g, now) || more;
 }
@@ -509,13 +403,19 @@ void sz_expiry_open(struct sz_gateway *g)
 	struct sz_expiry *x = sz_calloc(1, sizeof(*x));
 
 	g->expiry = x;
-	table_begin(&x->grants, g->kern, SZ_MAP_GRANTS, sizeof(struct sz_grant_key), grant_due);
-	table_begin(&x->bans, g->kern, SZ_MAP_BANS, sizeof(struct sz_ban_key), ban_due);
+	sz_ends_begin(&x->grants, g->kern, SZ_MAP_GRANTS, sizeof(struct sz_grant_key), grant_due);
+	sz_ends_begin(&x->bans, g->kern, SZ_MAP_BANS, sizeof(struct sz_ban_key), ban_due);
+	sz_ends_begin(&x->requests, g->kern, SZ_MAP_REQUESTS, sizeof(struct sz_request_key),
+		      request_due);
+	sz_ends_begin(&x->denied, g->kern, SZ_MAP_DENIED, sizeof(struct sz_grant_key), denied_due);
+	x->reader.of[READ_GRANTS] = &x->grants;
+	x->reader.of[READ_REQUESTS] = &x->requests;
+	x->reader.of[READ_DENIED] = &x->denied;
 	memcpy(x->walk, walks, sizeof(walks));
 	x->reader.g = g;
 	x->reader.work = (struct sz_work){
-		.run = read_grants,
-		.done = grants_read,
+		.run = read_map,
+		.done = map_read,
 		.drop = dropped,
 		.class = SZ_WORK_LATER,
 	};
@@ -538,10 +438,23 @@ void sz_expiry_free(struct sz_expiry *x)
 		x->reaper.waiting = w->next;
 		w->drop(w);
 	}
-	table_end(&x->grants);
-	table_end(&x->bans);
+	sz_ends_done(&x->grants);
+	sz_ends_done(&x->bans);
+	sz_ends_done(&x->requests);
+	sz_ends_done(&x->denied);
 	sz_map_batch_done(&x->reader.batch);
 	free(x);
+}
+
+const char *sz_view_end_name(enum sz_view_ended k)
+{
+	static const char *const names[SZ_VIEW_ENDS] = {
+		[SZ_VIEW_END_GRANTS] = "grants", [SZ_VIEW_END_BANS] = "bans",
+		[SZ_VIEW_END_REQUESTS] = "requests", [SZ_VIEW_END_DENIED] = "denied",
+		[SZ_VIEW_END_REVOKED] = "revoked", [SZ_VIEW_END_PROOFS] = "proofs",
+	};
+
+	return (unsigned)k < SZ_VIEW_ENDS ? names[k] : "?";
 }
 
 void sz_expiry_look(const struct sz_gateway *g, struct sz_view_expiry *ret)
@@ -552,7 +465,11 @@ void sz_expiry_look(const struct sz_gateway *g, struct sz_view_expiry *ret)
 		.timers = g->wheel.timers,
 		.reading = x->reader.running,
 		.removing = x->reaper.running,
-		.grants_removed = x->grants.removed,
-		.bans_removed = x->bans.removed,
+		.ended = {[SZ_VIEW_END_GRANTS] = x->grants.ended,
+			  [SZ_VIEW_END_BANS] = x->bans.ended,
+			  [SZ_VIEW_END_REQUESTS] = x->requests.ended,
+			  [SZ_VIEW_END_DENIED] = x->denied.ended,
+			  [SZ_VIEW_END_REVOKED] = sz_revocations_ended(g),
+			  [SZ_VIEW_END_PROOFS] = g->dpop ? sz_dpop_stats(g->dpop).ended : 0},
 	};
 }

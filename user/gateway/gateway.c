@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #define NS            1000000000ull
-#define RING_BATCH    256
+#define RING_BATCH    32
+#define EVENTS_NS     200000ull /* events are taken for so long at once */
 #define CLOCK_STEP_NS 1000000000ll
 
 void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char *detail)
@@ -23,13 +24,25 @@ void sz_gateway_record(struct sz_gateway *g, enum sz_audit_type type, const char
 
 /* ---- what the loop calls -------------------- */
 
+/* False: there are none, or the log takes no more. */
+static bool take_events(struct sz_gateway *g)
+{
+	return !sz_journal_full(g->journal) &&
+	       sz_ring_consume(g->kern, SZ_MAP_EVENTS, RING_BATCH, sz_summary_on_event, g) > 0;
+}
+
+/* Where there is more, through the ring: whatever else is ready has its turn before. */
 static void on_events(void *arg)
 {
 	struct sz_gateway *g = arg;
+	u64 until = sz_boot_ns() + EVENTS_NS;
+	bool more;
 
-	while (!sz_journal_full(g->journal) &&
-	       sz_ring_consume(g->kern, SZ_MAP_EVENTS, RING_BATCH, sz_summary_on_event, g) > 0)
-		;
+	do {
+		more = take_events(g);
+	} while (more && sz_boot_ns() < until);
+	if (more)
+		sz_net_wake(g->more_events);
 }
 
 static void beat(struct sz_gateway *g)
@@ -72,7 +85,7 @@ static void on_beat(void *arg)
 	sz_guard_on_misses(g);
 	on_events(g);
 	if (now >= g->next_summary_ns && !g->stopping) {
-		sz_summary_write(g);
+		sz_summary_write(g, NULL, NULL);
 		g->next_summary_ns = now + g->conf->audit.summary_s * NS;
 	}
 }
@@ -172,7 +185,8 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	sz_gateway_record(g, SZ_AUDIT_START, detail);
 	beat(g);
 	sz_watch_files(g);
-	r = sz_publish_interfaces(g, e);
+	g->more_events = sz_net_wake_new(g->loop, on_events, g);
+	r = g->more_events ? sz_publish_interfaces(g, e) : -EMFILE;
 	if (!r)
 		r = sz_net_poll(g->loop, sz_ring_fd(g->kern, SZ_MAP_MISSES), sz_guard_on_misses, g);
 	if (!r)
@@ -340,6 +354,7 @@ int sz_gateway_reload(struct sz_gateway *g, struct sz_error *e)
 /* ---- flush and stop -------------------- */
 
 struct flush {
+	struct sz_gateway *g;
 	void (*done)(int res, void *arg);
 	void *arg;
 };
@@ -352,15 +367,23 @@ static void flushed(int res, void *arg)
 	free(f);
 }
 
+static void summarized(void *arg)
+{
+	struct flush *f = arg;
+
+	sz_journal_when_synced(f->g->journal, flushed, f);
+}
+
 void sz_gateway_flush(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg)
 {
 	struct flush *f = sz_calloc(1, sizeof(*f));
 
+	f->g = g;
 	f->done = done;
 	f->arg = arg;
-	on_events(g);
-	sz_summary_write(g);
-	sz_journal_when_synced(g->journal, flushed, f);
+	while (take_events(g))
+		;
+	sz_summary_write(g, summarized, f);
 }
 
 static void stopped(int res, void *arg)
@@ -374,6 +397,17 @@ static void stopped(int res, void *arg)
 	sz_net_stop(g->loop);
 }
 
+/* What is counted from here on the next start tells. */
+static void last_summary(void *arg)
+{
+	struct sz_gateway *g = arg;
+
+	sz_gateway_record(g, SZ_AUDIT_STOP,
+			  g->detach ? "stopped and detached"
+				    : "stopped; enforcement stays in the kernel");
+	sz_journal_when_synced(g->journal, stopped, g);
+}
+
 void sz_gateway_stop(struct sz_gateway *g, bool detach)
 {
 	if (g->stopping)
@@ -382,11 +416,9 @@ void sz_gateway_stop(struct sz_gateway *g, bool detach)
 	g->detach = detach;
 	/* Unknown tokens get their 503 from now on instead of waiting for nobody. */
 	__atomic_store_n(&g->cfg->heartbeat_ns, 0, __ATOMIC_RELEASE);
-	sz_summary_write(g);
-	sz_gateway_record(g, SZ_AUDIT_STOP,
-			  detach ? "stopped and detached"
-				 : "stopped; enforcement stays in the kernel");
-	sz_gateway_flush(g, stopped, g);
+	while (take_events(g))
+		;
+	sz_summary_write(g, last_summary, g);
 }
 
 struct sz_stores *sz_gateway_stores(const struct sz_gateway *g)

@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "idp/idp.h"
 #include "net/net.h"
+#include "pool/pool.h"
 #include "store/store.h"
 #include "telemetry/telemetry.h"
 
@@ -128,11 +129,23 @@ enum sz_view_grant {
 	SZ_VIEW_GRANTS,
 };
 
+/* What ends by the timing wheel. */
+enum sz_view_ended {
+	SZ_VIEW_END_GRANTS,
+	SZ_VIEW_END_BANS,
+	SZ_VIEW_END_REQUESTS,
+	SZ_VIEW_END_DENIED,
+	SZ_VIEW_END_REVOKED,
+	SZ_VIEW_END_PROOFS,
+	SZ_VIEW_ENDS,
+};
+const char *sz_view_end_name(enum sz_view_ended k); /* "grants", "bans", ... */
+
 struct sz_view_expiry {
 	u64 timers;   /* in the wheel */
 	bool reading; /* the grants are being walked over */
 	bool removing;
-	u64 grants_removed, bans_removed; /* since the daemon started */
+	u64 ended[SZ_VIEW_ENDS]; /* since the daemon started */
 };
 
 #define SZ_VIEW_MAPS   24
@@ -167,6 +180,10 @@ struct sz_gateway_view {
 	size_t n_issuers;
 	const struct sz_view_limit *limits; /* by name, "other" last */
 	size_t n_limits;
+	const struct sz_hist *pauses; /* of the loop */
+	u64 coalesced;                /* questions that joined a verification under way */
+	struct sz_pool_stats pool;
+	struct sz_view_expiry expiry;
 };
 /* 0, or -errno where the kernel's counters cannot be read. sz_gateway_observe() comes first. */
 int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret);

@@ -161,7 +161,7 @@ void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
 
 struct sz_gateway_stats {
 	u64 misses, verified, refused, tickets, injected, inject_failed, expired_pending, dropped;
-	u64 reloads, reload_failures;
+	u64 reloads, reload_failures, coalesced;
 };
 
 struct sz_gateway {
@@ -202,6 +202,7 @@ struct sz_gateway {
 	u64 next_summary_ns, next_expire_ns, next_purge_ns;
 	struct sz_offenders *offenders; /* NULL: nobody has failed yet */
 	struct sz_ban_feed *ban_feed;   /* NULL: nothing was published yet */
+	struct sz_net_wake *more_events; /* there are more in the ring */
 	u64 cookies_seen; /* given out by the kernel, when last looked at */
 	bool stopping, detach;
 };
@@ -312,13 +313,16 @@ u64 sz_grant_expiry(const struct sz_gateway *g, const struct sz_decision *d); /*
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now);
 
 /* expiry.c: what time ends. g->wheel is there from the beginning; its fn's argument is g. */
-#define SZ_EXPIRY_STEPS 256u /* timers that fire or go down a level in one callback */
+#define SZ_EXPIRY_STEPS 256u /* timers that fire or go down a level in one callback, at most */
 void sz_expiry_open(struct sz_gateway *g);
 int sz_expiry_start(struct sz_gateway *g); /* in the loop, from its next turn on */
 /* One callback's work at CLOCK_BOOTTIME `now`; true: there is more to do at once. */
 bool sz_expiry_run(struct sz_gateway *g, u64 now);
 /* A grant was written: it goes from the map when it ends, and not before. */
 void sz_expiry_grant(struct sz_gateway *g, const struct sz_grant_key *key, u64 expires_ns);
+/* Likewise the answer to a request, and a denied token. */
+void sz_expiry_request(struct sz_gateway *g, const struct sz_request_key *key, u64 expires_ns);
+void sz_expiry_denied(struct sz_gateway *g, const struct sz_grant_key *key, u64 expires_ns);
 /*
  * True: the key is being removed from the map just now, and w->done is called again once it is. So
  * a new grant is never removed in place of the old one. w must not be with the pool.
@@ -331,7 +335,15 @@ void sz_expiry_free(struct sz_expiry *x);
 int sz_revocations_open(struct sz_gateway *g, struct sz_error *e);
 /* any thread */
 bool sz_revocations_check(u32 kind, const struct sz_id *id, u64 issued_s, void *gateway);
-void sz_revocations_tick(struct sz_gateway *g);
+void sz_revocations_tick(struct sz_gateway *g); /* keeps on disk what somebody has changed */
+/*
+ * w->done is called once all that is revoked now is on disk, or could not be written; w must not be
+ * with the pool. `failed` below tells which of the two, until the loop goes on.
+ */
+void sz_revocations_wait(struct sz_gateway *g, struct sz_work *w);
+/* Of the last try: 0, or -errno with words. */
+int sz_revocations_failed(const struct sz_gateway *g, struct sz_error *e);
+u64 sz_revocations_ended(const struct sz_gateway *g); /* that the wheel has removed */
 void sz_revocations_free(struct sz_revocations *r);
 
 /* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
@@ -357,7 +369,11 @@ void sz_syn_beat(struct sz_gateway *g);
 
 /* summary.c */
 int sz_baseline_open(struct sz_gateway *g, struct sz_error *e);
-void sz_summary_write(struct sz_gateway *g);
+/*
+ * Writes a summary; where one is under way, another one behind it. fn (NULL: nobody waits) once one
+ * that began after this call is in the log, or could not be made.
+ */
+void sz_summary_write(struct sz_gateway *g, void (*fn)(void *arg), void *arg);
 void sz_summary_on_event(const void *record, size_t len, void *arg);
 void sz_baseline_free(struct sz_baseline *b);
 

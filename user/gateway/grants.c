@@ -109,6 +109,7 @@ int sz_grant_write(struct sz_gateway *g, const struct sz_job *j)
 		.key_gen = g->cfg->key_gen,
 		.reason = j->decision.reason,
 	};
+	int r;
 
 	if (j->decision.reason == SZ_R_NONE)
 		return write_good(g, j);
@@ -121,7 +122,10 @@ int sz_grant_write(struct sz_gateway *g, const struct sz_job *j)
 	if (j->decision.until_s && sz_wall_to_boot_ns(j->decision.until_s) < bad.expires_ns)
 		bad.expires_ns = sz_wall_to_boot_ns(j->decision.until_s);
 	sz_map_del(g->kern, SZ_MAP_GRANTS, &j->key);
-	return sz_map_put(g->kern, SZ_MAP_DENIED, &j->key, &bad);
+	r = sz_map_put(g->kern, SZ_MAP_DENIED, &j->key, &bad);
+	if (!r)
+		sz_expiry_denied(g, &j->key, bad.expires_ns);
+	return r;
 }
 
 void sz_grant_audit(struct sz_gateway *g, const struct sz_job *j, u64 now)

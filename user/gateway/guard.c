@@ -325,6 +325,8 @@ void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz
 		*slot = j;
 		g->n_jobs++;
 		sz_job_submit(j);
+	} else {
+		g->stats.coalesced++;
 	}
 	p->job_next = NULL;
 	if (j->last_waiter)

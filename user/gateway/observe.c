@@ -4,6 +4,10 @@
  * is counted, by the files beside it. How full a map is and what each route has admitted only a
  * walk over the map can tell: that is done in steps from a timer, never for a scrape. Names come
  * from the configuration alone, so their number is bounded whatever clients send.
+ *
+ * A worker reads the maps, since to find the few entries of a large one takes the kernel
+ * milliseconds; the loop only counts what was read. An entry that comes or goes meanwhile may or may
+ * not be counted; one that stays is counted once.
  */
 #include "gateway/gateway_priv.h"
 
@@ -12,8 +16,8 @@
 #define OTHER    "other"
 #define TICK_NS  250000000ull
 #define ROUND_NS 2000000000ull /* from one walk over all maps to the next */
-#define STEP_MAX 4096u         /* entries of one step */
-#define SPEND_NS 1000000ull    /* a tick begins no further step behind this */
+#define READ     512u          /* entries that a worker reads at once */
+#define SPEND_NS 5000000ull    /* workers read for about so long between two ticks */
 
 /* A service that is told apart; the last one stands for all others. */
 struct slot {
@@ -38,7 +42,15 @@ struct sz_observer {
 	u64 *sums; /* of the walk under way */
 	size_t n_routes;
 	size_t step; /* in `walked` */
+	struct sz_work work;
+	struct sz_gateway *g;
+	enum sz_map map; /* that is read */
 	struct sz_map_cursor cursor;
+	struct sz_map_batch batch;
+	int err;
+	bool reading;  /* a worker has the five above */
+	bool outdated; /* what it reads is of no use any more */
+	u64 spent_ns;  /* by workers since the last tick */
 	u64 entries, grants_now[SZ_VIEW_GRANTS];
 	u64 known[SZ_MAP_COUNT];
 	bool is_known[SZ_MAP_COUNT];
@@ -175,7 +187,9 @@ static void make_tables(struct sz_observer *o, const struct sz_conf *conf)
 static void begin_map(struct sz_observer *o)
 {
 	o->entries = 0;
-	o->cursor = (struct sz_map_cursor){};
+	o->outdated = o->reading;
+	if (!o->reading)
+		o->cursor = (struct sz_map_cursor){};
 	memset(o->sums, 0, o->n_routes * sizeof(*o->sums));
 	memset(o->grants_now, 0, sizeof(o->grants_now));
 }
@@ -216,9 +230,8 @@ static enum sz_view_grant state_of(const struct sz_gateway *g, const struct sz_g
 	return grant->expires_ns <= sz_boot_ns() ? SZ_VIEW_EXPIRED : SZ_VIEW_ACTIVE;
 }
 
-static int note(const void *key, const void *value, void *arg)
+static void note(struct sz_gateway *g, const void *key, const void *value)
 {
-	struct sz_gateway *g = arg;
 	struct sz_observer *o = g->observer;
 
 	o->entries++;
@@ -226,7 +239,6 @@ static int note(const void *key, const void *value, void *arg)
 		note_hits(o, key, value);
 	else if (walked[o->step] == SZ_MAP_GRANTS)
 		o->grants_now[state_of(g, value)]++;
-	return 0;
 }
 
 /* One map was walked to its end. */
@@ -245,33 +257,77 @@ static void keep(struct sz_observer *o)
 		memcpy(o->grants, o->grants_now, sizeof(o->grants));
 }
 
-static void walk(struct sz_gateway *g)
+static struct sz_observer *observer_of(struct sz_work *w)
 {
-	struct sz_observer *o = g->observer;
-	u64 began = sz_boot_ns(), now = began;
+	return (struct sz_observer *)((char *)w - offsetof(struct sz_observer, work));
+}
 
-	if (o->resting && now < o->round_ns + ROUND_NS)
+/* In a worker. */
+static void read_map(struct sz_work *w)
+{
+	struct sz_observer *o = observer_of(w);
+
+	o->err = sz_map_read(o->g->kern, o->map, &o->cursor, READ, &o->batch);
+}
+
+static void read_on(struct sz_observer *o)
+{
+	o->reading = true;
+	o->map = walked[o->step];
+	sz_pool_submit(o->g->pool, &o->work);
+}
+
+/* The next map, or a rest behind the last one. */
+static void next_map(struct sz_observer *o)
+{
+	o->step++;
+	if (o->step == SZ_ARRAY_LEN(walked)) {
+		o->step = 0;
+		o->resting = true;
+		o->sampled_ns = sz_boot_ns();
+	}
+	begin_map(o);
+}
+
+static void map_read(struct sz_work *w)
+{
+	struct sz_observer *o = observer_of(w);
+	u32 i;
+
+	o->reading = false;
+	o->spent_ns += w->ended_ns - w->began_ns;
+	if (o->outdated) {
+		begin_map(o);
+	} else {
+		for (i = 0; !o->err && i < o->batch.n; i++)
+			note(o->g, o->batch.keys + i * o->batch.key_size,
+			     o->batch.values + i * o->batch.value_size);
+		if (!o->err && o->cursor.done)
+			keep(o);
+		/* A map that cannot be read keeps the figures of its last walk. */
+		if (o->err || o->cursor.done)
+			next_map(o);
+	}
+	if (!o->resting && o->spent_ns < SPEND_NS)
+		read_on(o);
+}
+
+static void dropped(struct sz_work *w)
+{
+	(void)w; /* it is a part of struct sz_observer */
+}
+
+static void walk(struct sz_observer *o)
+{
+	u64 now = sz_boot_ns();
+
+	o->spent_ns = 0;
+	if (o->reading || (o->resting && now < o->round_ns + ROUND_NS))
 		return;
 	if (o->resting)
 		o->round_ns = now;
 	o->resting = false;
-	do {
-		int r = sz_map_each_step(g->kern, walked[o->step], &o->cursor, STEP_MAX, note, g);
-
-		if (!r && o->cursor.done)
-			keep(o);
-		/* A map that cannot be read keeps the figures of its last walk. */
-		if (r || o->cursor.done) {
-			o->step++;
-			begin_map(o);
-		}
-		now = sz_boot_ns();
-	} while (o->step < SZ_ARRAY_LEN(walked) && now < began + SPEND_NS);
-	if (o->step == SZ_ARRAY_LEN(walked)) {
-		o->step = 0;
-		o->resting = true;
-		o->sampled_ns = now;
-	}
+	read_on(o);
 }
 
 /* The log tells no times: a record's age is that of the look which found it there. */
@@ -291,7 +347,7 @@ static void on_tick(void *arg)
 
 	follow_conf(g);
 	watch_audit(g, sz_boot_ns());
-	walk(g);
+	walk(g->observer);
 }
 
 /* ---- what is counted as it happens ---------------------------------------------------------- */
@@ -327,6 +383,9 @@ const struct sz_conf *sz_gateway_conf(const struct sz_gateway *g)
 int sz_gateway_observe(struct sz_gateway *g)
 {
 	g->observer = sz_calloc(1, sizeof(*g->observer));
+	g->observer->g = g;
+	g->observer->work = (struct sz_work){
+		.run = read_map, .done = map_read, .drop = dropped, .class = SZ_WORK_LATER};
 	make_tables(g->observer, g->conf);
 	return sz_net_every(g->loop, TICK_NS, on_tick, g);
 }
@@ -336,6 +395,7 @@ void sz_observer_free(struct sz_observer *o)
 	if (!o)
 		return;
 	free_tables(o);
+	sz_map_batch_done(&o->batch);
 	free(o->limit_rows);
 	free(o);
 }
@@ -453,7 +513,12 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 		.policy_gen = g->cfg->policy_gen, .key_gen = g->cfg->key_gen,
 		.latency = &g->latency, .verifying = &g->verifying,
 		.policy = &g->policy, .reinject = &g->reinject,
+		.pauses = sz_net_pauses(g->loop), .coalesced = s->coalesced,
 	};
+	if (g->pool)
+		sz_pool_look(g->pool, &ret->pool);
+	if (g->expiry)
+		sz_expiry_look(g, &ret->expiry);
 	if (g->dpop) {
 		struct sz_dpop_stats proofs = sz_dpop_stats(g->dpop);
 

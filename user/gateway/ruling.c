@@ -75,6 +75,8 @@ static void remember(struct sz_gateway *g, const struct sz_pending *p, const str
 	err = sz_map_put(g->kern, SZ_MAP_REQUESTS, &key, &v);
 	if (err)
 		sz_log(SZ_LOG_DEBUG, "an answer could not be remembered: %s", strerror(-err));
+	else
+		sz_expiry_request(g, &key, v.expires_ns);
 }
 
 /* The query behind the path, in the bytes that were sent. */

@@ -4,7 +4,8 @@
  * principal and route: every summary record holds the growth of one row of sz_hits since the last
  * one. What was already written is kept in <state_dir>/hits together with the log's sequence number
  * at that time; after a crash the records behind that number are read back from the log, so no
- * request is counted twice or lost.
+ * request is counted twice or lost. A worker reads the rows and writes the file; the loop takes a few
+ * rows at a time.
  */
 #include "gateway/gateway_priv.h"
 
@@ -17,6 +18,9 @@
 #include "subzero/digest.h"
 
 #define HITS_MAGIC 0x3273746968307a73ull /* "sz0hits2" */
+#define READ       256u                  /* rows that a worker reads at once */
+#define TAKEN      8u                    /* rows between two looks at the clock, */
+#define SPEND_NS   200000ull             /* behind which a callback takes no more */
 
 struct row {
 	struct sz_hit_key key;
@@ -31,14 +35,35 @@ struct file_head {
 	u64 lost[SZ_REASON_MAX]; /* denials already reported as lost */
 };
 
+enum stage { STAGE_IDLE, STAGE_READ, STAGE_SYNC, STAGE_WRITE };
+
+/* Who asked for a summary: told once it is in the log. */
+struct waiter {
+	struct waiter *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct sz_baseline {
+	struct sz_work work;
+	struct sz_gateway *g;
 	char path[PATH_MAX];
 	u64 maps_id;
 	struct row *rows; /* open addressing, key.service 0 = free; cap is a power of two */
 	size_t n, cap;
 	u64 lost[SZ_REASON_MAX];
-	bool dirty, saving;
-	u64 seq; /* last record of the summaries being synced */
+	bool dirty; /* something was written that the file does not have */
+	u64 seq;    /* the log's last record that the file has, or will have */
+	/* The summary under way. */
+	enum stage stage;
+	bool wanted; /* another one, behind it */
+	struct sz_map_cursor cursor;
+	struct sz_map_batch batch;
+	u32 at; /* the row of the batch that is next */
+	int err;
+	struct sz_buf rows_now; /* as the file will have them: those that this walk has seen */
+	struct sz_net_wake *more;
+	struct waiter *now, *next; /* for this one; for one that begins later */
 };
 
 static struct row *find_row(struct sz_baseline *b, const struct sz_hit_key *key)
@@ -80,26 +105,20 @@ static struct row *add_row(struct sz_baseline *b, const struct sz_hit_key *key)
 
 /* ---- the state file -------------------- */
 
-static void save(int res, void *arg)
+static int write_file(struct sz_baseline *b, struct sz_error *e)
 {
-	struct sz_gateway *g = arg;
-	struct sz_baseline *b = g->baseline;
-	struct file_head head = {HITS_MAGIC, b->maps_id, b->seq, b->n, {}};
+	struct file_head head = {HITS_MAGIC, b->maps_id, b->seq, 0, {}};
 	struct sz_buf out = {};
-	struct sz_error e = {};
-	size_t i;
+	int r;
 
-	b->saving = false;
-	if (res)
-		return;
+	head.n_rows = b->rows_now.len / sizeof(struct row);
 	memcpy(head.lost, b->lost, sizeof(head.lost));
+	sz_buf_reserve(&out, sizeof(head) + b->rows_now.len);
 	sz_buf_add(&out, &head, sizeof(head));
-	for (i = 0; i < b->cap; i++)
-		if (b->rows[i].key.service)
-			sz_buf_add(&out, &b->rows[i], sizeof(b->rows[i]));
-	if (sz_file_replace(b->path, out.data, out.len, 0600, &e))
-		sz_log(SZ_LOG_ERR, "%s", e.msg);
+	sz_buf_add(&out, b->rows_now.data, b->rows_now.len);
+	r = sz_file_replace(b->path, out.data, out.len, 0600, e);
 	sz_buf_done(&out);
+	return r;
 }
 
 static int load(struct sz_baseline *b, struct sz_error *e)
@@ -220,6 +239,212 @@ static int replay(struct sz_gateway *g, const char *dir, struct sz_error *e)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* ---- records -------------------- */
+
+static void name_of(struct sz_gateway *g, u32 kind, u32 service, u64 id, struct sz_name *ret)
+{
+	struct sz_name_key key = {.kind = kind, .service = service, .id = id};
+
+	if (sz_map_get(g->kern, SZ_MAP_NAMES, &key, ret))
+		ret->s[0] = 0;
+}
+
+static void summarize(struct sz_gateway *g, const struct sz_hit_key *k, const u64 *per_cpu)
+{
+	struct sz_name service, route, principal = {};
+	struct sz_audit_record r = {.type = SZ_AUDIT_SUMMARY, .wall_ns = sz_wall_ns()};
+	struct row *row = add_row(g->baseline, k);
+	char detail[64];
+	u64 sum = 0;
+	int i;
+
+	for (i = 0; i < sz_kern_cpus(); i++)
+		sum += per_cpu[i];
+	if (sum > row->written) {
+		name_of(g, SZ_NAME_SERVICE, k->service, k->service, &service);
+		name_of(g, SZ_NAME_ROUTE, k->service, k->route, &route);
+		if (k->principal)
+			name_of(g, SZ_NAME_PRINCIPAL, 0, k->principal, &principal);
+		row_name(k, detail);
+		r.service = service.s[0] ? service.s : NULL;
+		r.route = route.s[0] ? route.s : NULL;
+		r.principal = principal.s[0] ? principal.s : NULL;
+		r.principal_id = k->principal;
+		r.count = sum - row->written;
+		r.detail = detail;
+		sz_journal_add(g->journal, &r);
+		row->written = sum;
+		g->baseline->dirty = true;
+	}
+	sz_buf_add(&g->baseline->rows_now, row, sizeof(*row));
+}
+
+static void summarize_lost(struct sz_gateway *g)
+{
+	struct sz_baseline *b = g->baseline;
+	u64 lost[SZ_REASON_MAX];
+	u32 i;
+
+	if (sz_kern_counters(g->kern, SZ_MAP_LOST, lost))
+		return;
+	for (i = 0; i < SZ_REASON_MAX; i++) {
+		struct sz_audit_record r = {.type = SZ_AUDIT_LOST,
+					    .wall_ns = sz_wall_ns(),
+					    .reason = i,
+					    .count = lost[i] - b->lost[i]};
+
+		if (lost[i] > b->lost[i]) {
+			sz_journal_add(g->journal, &r);
+			b->dirty = true;
+		}
+		b->lost[i] = lost[i];
+	}
+}
+
+/* ---- one summary ---------------------------------------------------------------------------- */
+
+static struct sz_baseline *baseline_of(struct sz_work *w)
+{
+	return (struct sz_baseline *)((char *)w - offsetof(struct sz_baseline, work));
+}
+
+static void write_or_log(struct sz_baseline *b)
+{
+	struct sz_error e = {};
+
+	b->err = write_file(b, &e);
+	if (b->err)
+		sz_log(SZ_LOG_ERR, "%s", e.msg);
+}
+
+/* In a worker. */
+static void run(struct sz_work *w)
+{
+	struct sz_baseline *b = baseline_of(w);
+
+	if (b->stage == STAGE_WRITE)
+		write_or_log(b);
+	else
+		b->err = sz_map_read(b->g->kern, SZ_MAP_HITS, &b->cursor, READ, &b->batch);
+}
+
+/* The daemon ends: what the log has is still to be kept. */
+static void drop(struct sz_work *w)
+{
+	struct sz_baseline *b = baseline_of(w);
+
+	if (b->stage == STAGE_WRITE)
+		write_or_log(b);
+}
+
+static void begin(struct sz_baseline *b)
+{
+	b->now = b->next;
+	b->next = NULL;
+	b->wanted = false;
+	b->cursor = (struct sz_map_cursor){};
+	sz_buf_reset(&b->rows_now);
+	b->stage = STAGE_READ;
+	sz_pool_submit(b->g->pool, &b->work);
+}
+
+static void end(struct sz_baseline *b)
+{
+	b->stage = STAGE_IDLE;
+	if (b->wanted)
+		begin(b);
+}
+
+static void synced(int res, void *arg)
+{
+	struct sz_baseline *b = arg;
+
+	if (res) {
+		end(b);
+		return;
+	}
+	b->dirty = false;
+	b->stage = STAGE_WRITE;
+	sz_pool_submit(b->g->pool, &b->work);
+}
+
+/* All rows were read, or no more can be: whoever waits goes on, and then the file follows. */
+static void finish(struct sz_baseline *b)
+{
+	struct waiter *list = b->now, *w;
+
+	if (!b->err)
+		summarize_lost(b->g);
+	b->stage = STAGE_SYNC;
+	b->now = NULL;
+	if (!b->err && b->dirty) {
+		b->seq = sz_journal_seq(b->g->journal);
+		sz_journal_when_synced(b->g->journal, synced, b);
+	} else {
+		end(b);
+	}
+	while ((w = list)) {
+		list = w->next;
+		w->fn(w->arg);
+		free(w);
+	}
+}
+
+static void take_rows(void *arg)
+{
+	struct sz_baseline *b = arg;
+	u64 until = sz_boot_ns() + SPEND_NS;
+
+	if (b->stage != STAGE_READ || b->at >= b->batch.n)
+		return; /* a worker has the rest */
+	do {
+		summarize(b->g, (const void *)(b->batch.keys + b->at * b->batch.key_size),
+			  (const void *)(b->batch.values + b->at * b->batch.value_size));
+	} while (++b->at < b->batch.n && (b->at % TAKEN || sz_boot_ns() < until));
+	if (b->at < b->batch.n)
+		sz_net_wake(b->more);
+	else if (b->cursor.done)
+		finish(b);
+	else
+		sz_pool_submit(b->g->pool, &b->work);
+}
+
+static void done(struct sz_work *w)
+{
+	struct sz_baseline *b = baseline_of(w);
+
+	if (b->stage == STAGE_WRITE) {
+		b->dirty |= b->err != 0;
+		end(b);
+		return;
+	}
+	b->at = 0;
+	if (b->err || !b->batch.n)
+		finish(b);
+	else
+		take_rows(b);
+}
+
+void sz_summary_write(struct sz_gateway *g, void (*fn)(void *arg), void *arg)
+{
+	struct sz_baseline *b = g->baseline;
+	struct waiter *w, **last = &b->next;
+
+	if (fn) {
+		w = sz_calloc(1, sizeof(*w));
+		w->fn = fn;
+		w->arg = arg;
+		while (*last)
+			last = &(*last)->next;
+		*last = w;
+	}
+	b->wanted = true;
+	if (b->stage == STAGE_IDLE)
+		begin(b);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
 int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 {
 	struct sz_baseline *b = sz_calloc(1, sizeof(*b));
@@ -227,6 +452,11 @@ int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 	int r;
 
 	g->baseline = b;
+	b->g = g;
+	b->work = (struct sz_work){.run = run, .done = done, .drop = drop, .class = SZ_WORK_LATER};
+	b->more = sz_net_wake_new(g->loop, take_rows, b);
+	if (!b->more)
+		return sz_error_set(e, -EMFILE, "no descriptor is left; raise LimitNOFILE=");
 	/* The maps' secret is made with them: its digest names them without telling it. */
 	b->maps_id = sz_segment_digest(g->cfg->key, zero, 0, 0);
 	snprintf(b->path, sizeof(b->path), "%s/hits", g->conf->state_dir);
@@ -239,90 +469,26 @@ int sz_baseline_open(struct sz_gateway *g, struct sz_error *e)
 		return replay(g, g->conf->audit.dir, e);
 	/* Fresh maps begin at zero, and nothing in the log so far belongs to them. */
 	b->seq = sz_journal_seq(g->journal);
-	save(0, g);
-	return 0;
+	return write_file(b, e);
 }
 
 void sz_baseline_free(struct sz_baseline *b)
 {
+	struct waiter *w;
+
 	if (!b)
 		return;
+	while ((w = b->now ? b->now : b->next)) {
+		*(b->now ? &b->now : &b->next) = w->next;
+		free(w);
+	}
+	sz_map_batch_done(&b->batch);
+	sz_buf_done(&b->rows_now);
 	free(b->rows);
 	free(b);
 }
 
-/* ---- records -------------------- */
-
-static void name_of(struct sz_gateway *g, u32 kind, u32 service, u64 id, struct sz_name *ret)
-{
-	struct sz_name_key key = {.kind = kind, .service = service, .id = id};
-
-	if (sz_map_get(g->kern, SZ_MAP_NAMES, &key, ret))
-		ret->s[0] = 0;
-}
-
-static int summarize(const void *key, const void *value, void *arg)
-{
-	const struct sz_hit_key *k = key;
-	struct sz_gateway *g = arg;
-	struct sz_name service, route, principal = {};
-	const u64 *per_cpu = value;
-	struct sz_audit_record r = {.type = SZ_AUDIT_SUMMARY, .wall_ns = sz_wall_ns()};
-	struct row *row;
-	char detail[64];
-	u64 sum = 0;
-	int i;
-
-	for (i = 0; i < sz_kern_cpus(); i++)
-		sum += per_cpu[i];
-	row = add_row(g->baseline, k);
-	if (sum <= row->written)
-		return 0;
-	name_of(g, SZ_NAME_SERVICE, k->service, k->service, &service);
-	name_of(g, SZ_NAME_ROUTE, k->service, k->route, &route);
-	if (k->principal)
-		name_of(g, SZ_NAME_PRINCIPAL, 0, k->principal, &principal);
-	row_name(k, detail);
-	r.service = service.s[0] ? service.s : NULL;
-	r.route = route.s[0] ? route.s : NULL;
-	r.principal = principal.s[0] ? principal.s : NULL;
-	r.principal_id = k->principal;
-	r.count = sum - row->written;
-	r.detail = detail;
-	sz_journal_add(g->journal, &r);
-	row->written = sum;
-	g->baseline->dirty = true;
-	return 0;
-}
-
-void sz_summary_write(struct sz_gateway *g)
-{
-	struct sz_baseline *b = g->baseline;
-	u64 lost[SZ_REASON_MAX];
-	u32 i;
-
-	sz_map_each(g->kern, SZ_MAP_HITS, summarize, g);
-	if (!sz_kern_counters(g->kern, SZ_MAP_LOST, lost)) {
-		for (i = 0; i < SZ_REASON_MAX; i++) {
-			struct sz_audit_record r = {.type = SZ_AUDIT_LOST,
-						    .wall_ns = sz_wall_ns(),
-						    .reason = i,
-						    .count = lost[i] - b->lost[i]};
-
-			if (lost[i] > b->lost[i]) {
-				sz_journal_add(g->journal, &r);
-				b->dirty = true;
-			}
-			b->lost[i] = lost[i];
-		}
-	}
-	if (b->dirty && !b->saving) {
-		b->dirty = false;
-		b->saving = true;
-		b->seq = sz_journal_seq(g->journal);
-		sz_journal_when_synced(g->journal, save, g);
-	}
-}
+/* ---- events --------------------------------------------------------------------------------- */
 
 /* A refusal of the kernel, or an admitted request where the service asks for those. */
 void sz_summary_on_event(const void *record, size_t len, void *arg)

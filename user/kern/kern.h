@@ -117,6 +117,8 @@ int sz_map_put_new(const struct sz_kern *k, enum sz_map m, const void *key, cons
 int sz_map_put_batch(const struct sz_kern *k, enum sz_map m, const void *keys, const void *values,
 		     u32 n, u32 *ret_done);
 int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key);
+/* Removes an entry of a hash and tells what it was, in one step. */
+int sz_map_take(const struct sz_kern *k, enum sz_map m, const void *key, void *ret_value);
 /*
  * Every entry, in batches where the kernel has them. Per-CPU values arrive as an array of
  * sz_kern_cpus() values. A callback that returns non-zero ends the walk with that value. Entries
@@ -136,8 +138,8 @@ int sz_map_each_step(const struct sz_kern *k, enum sz_map m, struct sz_map_curso
 		     sz_map_fn fn, void *arg);
 /*
  * The same without callbacks: the next entries into memory, about `max`. Any thread, each with its
- * own cursor and batch. Where a map is nearly empty this may look through a million buckets, which
- * takes milliseconds. Begin with all zero.
+ * own cursor and batch; a batch may go from map to map. Where a map is nearly empty this may look
+ * through a million buckets, which takes milliseconds. Begin with all zero.
  */
 struct sz_map_batch {
 	u8 *keys, *values;

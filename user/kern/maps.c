@@ -67,6 +67,11 @@ int sz_map_del(const struct sz_kern *k, enum sz_map m, const void *key)
 	return bpf_map_delete_elem(sz_kern_map_fd(k, m), key);
 }
 
+int sz_map_take(const struct sz_kern *k, enum sz_map m, const void *key, void *ret_value)
+{
+	return bpf_map_lookup_and_delete_elem(sz_kern_map_fd(k, m), key, ret_value);
+}
+
 int sz_map_del_batch(const struct sz_kern *k, enum sz_map m, const void *keys, u32 n)
 {
 	size_t size = (unsigned)m < SZ_MAP_COUNT ? k->shape[m].key_size : 0;
@@ -128,6 +133,9 @@ int sz_map_read(const struct sz_kern *k, enum sz_map m, struct sz_map_cursor *c,
 	if (!s || !max || s->key_size > sizeof(c->place) ||
 	    !(has_batches(s->type) || s->type == BPF_MAP_TYPE_LPM_TRIE))
 		return -EOPNOTSUPP;
+	/* Memory that another map's entries had may be too small. */
+	if (b->key_size != s->key_size || b->value_size != element_size(s))
+		b->room = 0;
 	b->key_size = s->key_size;
 	b->value_size = element_size(s);
 	do {

@@ -64,6 +64,27 @@
 	X(HELD_LIMIT, GAUGE, "subzero_held_limit_bytes", "", "How much may be held.")              \
 	X(JOBS, GAUGE, "subzero_verifications_in_flight", "",                                      \
 	  "Tokens that are being verified or wait for a worker.")                                  \
+	X(COALESCED, COUNTER, "subzero_verifications_shared_total", "",                            \
+	  "Requests whose token was being verified already, and that joined in.")                  \
+	/* the loop, its workers and its timers */                                                 \
+	X(LOOP_PAUSE, HISTOGRAM, "subzero_loop_pause_seconds", "",                                 \
+	  "How long the event loop was busy each time before it looked for news again.")           \
+	X(POOL_WAITING, GAUGE, "subzero_pool_waiting", "class",                                    \
+	  "Work in the queues of the workers: urgent, normal or later.")                           \
+	X(POOL_WORK, COUNTER, "subzero_pool_work_total", "class", "Work that was handed to them.") \
+	X(POOL_WAIT, HISTOGRAM, "subzero_pool_wait_seconds", "class",                              \
+	  "From then until a worker began with it.")                                               \
+	X(POOL_STOLEN, COUNTER, "subzero_pool_stolen_total", "",                                   \
+	  "Work that a worker took from another one's queue.")                                     \
+	X(POOL_BATCHES, COUNTER, "subzero_pool_batches_total", "",                                 \
+	  "Times that a worker handed results back, one or more at once.")                         \
+	X(POOL_BATCH, GAUGE, "subzero_pool_batch_limit", "",                                       \
+	  "How many results a worker gathers at present before it does, the most of all.")         \
+	X(POOL_BUSY, COUNTER, "subzero_pool_busy_seconds_total", "worker",                         \
+	  "Time that a worker was busy.")                                                          \
+	X(TIMERS, GAUGE, "subzero_timers", "", "What has an end in the timing wheel.")             \
+	X(ENDED, COUNTER, "subzero_ended_total", "kind",                                           \
+	  "What its end has removed: grants, bans, requests, denied, revoked or proofs.")          \
 	/* tables */                                                                               \
 	X(MAP_ENTRIES, GAUGE, "subzero_map_entries", "map",                                        \
 	  "Entries of a kernel map. Sampled every few seconds.")                                   \

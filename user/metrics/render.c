@@ -174,6 +174,59 @@ static void misses(struct sz_expo *x, const struct sz_gateway_view *v)
 	one(x, SZ_METRIC_HELD, v->held_bytes);
 	one(x, SZ_METRIC_HELD_LIMIT, SZ_PENDING_BYTES);
 	one(x, SZ_METRIC_JOBS, v->jobs);
+	one(x, SZ_METRIC_COALESCED, v->coalesced);
+}
+
+static void by_class(struct sz_expo *x, enum sz_work_class c)
+{
+	sz_expo_label(x, "class", sz_work_class_name(c));
+}
+
+static void pool(struct sz_expo *x, const struct sz_pool_stats *p)
+{
+	char name[16];
+	unsigned i;
+
+	family(x, SZ_METRIC_POOL_WAITING);
+	for (i = 0; i < SZ_WORK_CLASSES; i++) {
+		by_class(x, i);
+		sz_expo_u64(x, p->class[i].waiting);
+	}
+	family(x, SZ_METRIC_POOL_WORK);
+	for (i = 0; i < SZ_WORK_CLASSES; i++) {
+		by_class(x, i);
+		sz_expo_u64(x, p->class[i].submitted);
+	}
+	family(x, SZ_METRIC_POOL_WAIT);
+	for (i = 0; i < SZ_WORK_CLASSES; i++) {
+		if (!p->class[i].wait)
+			continue;
+		by_class(x, i);
+		sz_expo_hist(x, p->class[i].wait);
+	}
+	one(x, SZ_METRIC_POOL_STOLEN, p->steals);
+	one(x, SZ_METRIC_POOL_BATCHES, p->batches);
+	one(x, SZ_METRIC_POOL_BATCH, p->limit);
+	family(x, SZ_METRIC_POOL_BUSY);
+	for (i = 0; i < p->workers; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		sz_expo_label(x, "worker", name);
+		sz_expo_seconds(x, p->busy_ns[i]);
+	}
+}
+
+static void inner(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	int k;
+
+	histogram(x, SZ_METRIC_LOOP_PAUSE, v->pauses);
+	pool(x, &v->pool);
+	one(x, SZ_METRIC_TIMERS, v->expiry.timers);
+	family(x, SZ_METRIC_ENDED);
+	for (k = 0; k < SZ_VIEW_ENDS; k++) {
+		sz_expo_label(x, "kind", sz_view_end_name(k));
+		sz_expo_u64(x, v->expiry.ended[k]);
+	}
 }
 
 static void tables(struct sz_expo *x, const struct sz_gateway_view *v)
@@ -393,6 +446,7 @@ void sz_metrics_render(struct sz_expo *x, const struct sz_gateway_view *v)
 	sz_expo_u64(x, 1);
 	decisions(x, v);
 	misses(x, v);
+	inner(x, v);
 	tables(x, v);
 	policy(x, v);
 	life(x, v);

@@ -151,6 +151,7 @@ static void complete(struct sz_loop_ring *l, struct net_op *op, int res, unsigne
 static int turn(struct sz_loop_ring *l)
 {
 	struct io_uring_cqe *cqe;
+	u64 began;
 	int n;
 
 	submit_waiting(l);
@@ -159,6 +160,7 @@ static int turn(struct sz_loop_ring *l)
 	/* -EAGAIN and -EBUSY: the kernel takes no more until completions are fetched. */
 	if (n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY)
 		return n;
+	began = sz_boot_ns();
 	while (!io_uring_peek_cqe(&l->ring, &cqe)) {
 		struct net_op *op = io_uring_cqe_get_data(cqe);
 		unsigned flags = cqe->flags;
@@ -168,7 +170,13 @@ static int turn(struct sz_loop_ring *l)
 		io_uring_cqe_seen(&l->ring, cqe);
 		complete(l, op, res, flags);
 	}
+	sz_hist_add(&l->pauses, sz_boot_ns() - began);
 	return 0;
+}
+
+const struct sz_hist *sz_net_pauses(const struct sz_loop_ring *l)
+{
+	return &l->pauses;
 }
 
 int sz_net_run(struct sz_loop_ring *l)

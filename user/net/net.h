@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "core/core.h"
+#include "telemetry/telemetry.h"
 
 struct sz_loop_ring; /* the loop */
 
@@ -21,6 +22,11 @@ void sz_net_free(struct sz_loop_ring *l);
 /* Runs until sz_net_stop. Returns 0 or -errno of the ring itself. */
 int sz_net_run(struct sz_loop_ring *l);
 void sz_net_stop(struct sz_loop_ring *l);
+/*
+ * How long the loop was busy each time it had waited: from the kernel's answer until it asked again.
+ * So long may what came meanwhile have waited for it. The loop's thread.
+ */
+const struct sz_hist *sz_net_pauses(const struct sz_loop_ring *l);
 
 /* fn on every readiness of fd (multishot poll); it must read all there is before it returns. */
 int sz_net_poll(struct sz_loop_ring *l, int fd, void (*fn)(void *arg), void *arg);

@@ -77,6 +77,7 @@ struct sz_loop_ring {
 	bool stop;
 	bool freeing;
 	int error; /* what ends the loop, -errno */
+	struct sz_hist pauses;
 };
 
 enum net_then net_after_error(enum net_opcode opcode, int err);

@@ -244,5 +244,6 @@ void sz_pool_look(const struct sz_pool *p, struct sz_pool_stats *ret)
 		ret->batched += __atomic_load_n(&w->batched, __ATOMIC_RELAXED);
 		ret->limit = limit > ret->limit ? limit : ret->limit;
 		ret->asleep += __atomic_load_n(&w->asleep, __ATOMIC_RELAXED);
+		ret->busy_ns[i] = __atomic_load_n(&w->busy_ns, __ATOMIC_RELAXED);
 	}
 }

@@ -79,6 +79,7 @@ struct sz_pool_stats {
 	u64 batched;
 	u64 limit;   /* results that a worker gathers at present, the largest of all */
 	unsigned workers, asleep;
+	u64 busy_ns[SZ_WORKERS_MAX]; /* of each worker, in the work itself */
 };
 void sz_pool_look(const struct sz_pool *p, struct sz_pool_stats *ret);
 

@@ -34,7 +34,7 @@ struct pool_worker {
 	pthread_t thread;
 	u32 asleep __attribute__((aligned(POOL_LINE))); /* 1: waits on this futex */
 	/* Read by the loop for statistics. */
-	u64 steals, batches, batched, limit;
+	u64 steals, batches, batched, limit, busy_ns;
 	/* Only this worker's. */
 	unsigned passed[SZ_WORK_CLASSES]; /* picks of a higher class since the last one of this */
 	struct sz_work *first, **last;    /* done and not handed back */

@@ -160,6 +160,7 @@ static void run(struct pool_worker *me, struct sz_work *w)
 		me->began_ns = w->began_ns;
 	w->run(w);
 	w->ended_ns = sz_boot_ns();
+	__atomic_add_fetch(&me->busy_ns, w->ended_ns - w->began_ns, __ATOMIC_RELAXED);
 	w->next = NULL;
 	*me->last = w;
 	me->last = &w->next;
