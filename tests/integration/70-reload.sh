@@ -45,6 +45,22 @@ guard_conf >"$GUARD_DIR/guard.yaml"
 expect_ok "the policy is put back" hup
 expect_eq "$(guard_status /orders "$alice")" 200 "the token is admitted again"
 
+# How much and from whom is no policy: no token is verified again for it.
+before="$(generation) $(guard_count miss)"
+GUARD_TOP="# another comment
+limits: {misses: 999999/s, source_misses: {rate: 999999/s, burst: 99}, strays: 900/s}
+networks: [{name: office, prefixes: 192.0.2.0/24, exempt: true}]
+bans: [198.51.100.0/24]
+syn_cookies: off" GUARD_SERVICE="    limits: {source: 100000/s}
+    syn_cookies: auto" guard_conf >"$GUARD_DIR/guard.yaml"
+expect_ok "limits, networks, bans and cookies of another kind" hup
+expect_contains "$(guard_ctl limits)" "shop/source" "are in force"
+expect_contains "$(guard_ctl bans)" "198.51.100.0/24" "all of them"
+expect_eq "$(guard_status /orders "$alice") $(generation) $(guard_count miss)" "200 $before" \
+	"and void no grant: the token is known as before"
+guard_conf >"$GUARD_DIR/guard.yaml"
+expect_ok "the limits are put back" hup
+
 # A connection that is open through a reload goes on, and is decided by the new policy.
 echo "$alice" >"$GUARD_DIR/token"
 (sleep 0.3 && kill -HUP "$(lab_pid subzerod)" && sleep 0.3 && kill -HUP "$(lab_pid subzerod)") &

@@ -244,6 +244,64 @@ TEST(example_file_is_valid)
 	sz_conf_free(c);
 }
 
+/* Does the file decide about tokens as another one does? */
+static bool decides_alike(const char *a, const char *b)
+{
+	struct sz_conf *x = parse(a), *y = parse(b);
+	bool alike;
+
+	ASSERT_TRUE(x && y);
+	alike = x->essence_n == y->essence_n && !memcmp(x->essence, y->essence, x->essence_n);
+	sz_conf_free(x);
+	sz_conf_free(y);
+	return alike;
+}
+
+TEST(how_much_and_from_whom_is_no_part_of_what_decides)
+{
+	static const char base[] = "interfaces: [v0]\n"
+				   "services:\n"
+				   "- {name: a, address: \"*:80\", routes: [{path: /, public: true}]}\n";
+	static const char *const same[] = {
+		"# comment\n"
+		"interfaces: [ v0 ]\n"
+		"services:\n"
+		"- name: a\n"
+		"  address: \"*:80\"\n"
+		"  routes:\n"
+		"  - path: /\n"
+		"    public: true\n",
+		"limits: {misses: 7/s, strays: 9/s}\n"
+		"networks: [{name: n, prefixes: 192.0.2.0/24, exempt: true}]\n"
+		"bans: [198.51.100.1]\n"
+		"syn_cookies: always\n"
+		"interfaces: [v0]\n"
+		"services:\n"
+		"- {name: a, limits: {total: 5/s}, address: \"*:80\", syn_cookies: off,\n"
+		"   routes: [{path: /, public: true}]}\n",
+	};
+	static const char *const other[] = {
+		"interfaces: [v1]\n"
+		"services:\n"
+		"- {name: a, address: \"*:80\", routes: [{path: /, public: true}]}\n",
+		"interfaces: [v0]\n"
+		"services:\n"
+		"- {name: a, address: \"*:80\", routes: [{path: /b, public: true}]}\n",
+		"interfaces: [v0]\n"
+		"services:\n"
+		"- {name: a, address: \"*:80\", mode: monitor, routes: [{path: /, public: true}]}\n",
+		"interfaces: [v0]\n"
+		"heartbeat_ttl: 3s\n"
+		"services:\n"
+		"- {name: a, address: \"*:80\", routes: [{path: /, public: true}]}\n",
+	};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(same); i++)
+		EXPECT_TRUE(decides_alike(base, same[i]));
+	for (size_t i = 0; i < SZ_ARRAY_LEN(other); i++)
+		EXPECT_TRUE(!decides_alike(base, other[i]));
+}
+
 TEST(algorithm_bits_are_those_of_jose)
 {
 #define CHECK_ALG(n, name) EXPECT_EQ(sz_alg_parse(#name), n);

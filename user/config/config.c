@@ -316,6 +316,7 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 	r.conf = c;
 	sz_conf_limits_init(c);
 	err = read_top(&r, c);
+	sz_conf_essence(&r, c);
 	sz_conf_close(&r);
 	if (err) {
 		sz_conf_free(c);
@@ -363,6 +364,7 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->services);
 	sz_conf_bans_done(c);
 	free(c->path);
+	free(c->essence);
 	free(c->pin_dir);
 	free(c->state_dir);
 	free(c->control);

@@ -231,6 +231,10 @@ struct sz_conf {
 	size_t n_limits;
 	struct sz_conf_network *networks; /* number i + 1 in the kernel */
 	size_t n_networks;
+	/* All of the file that decides about tokens, and so not its limits, networks, bans and SYN
+	 * cookies: the same text, the same grants. Files that it names are not in it. */
+	char *essence;
+	size_t essence_n;
 	u64 max_grants, max_flows; /* map sizes, used when the maps are created */
 	struct {
 		char *dir;           /* default <state_dir>/audit */

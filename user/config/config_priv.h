@@ -158,6 +158,8 @@ int sz_conf_read_policy(struct sz_conf_reader *r, const struct sz_conf_field *f,
 void sz_conf_policy_done(struct sz_conf *c);
 /* config.c: what holds for all routes together */
 int sz_conf_check_routes(struct sz_conf_reader *r, const struct sz_conf *c);
+/* essence.c: fills c->essence */
+void sz_conf_essence(struct sz_conf_reader *r, struct sz_conf *c);
 /* include.c: routes from the files that the "policy" section names, behind those of the file */
 int sz_conf_include(struct sz_conf *c, struct sz_error *e);
 /* route.c: more routes for a service that has some */

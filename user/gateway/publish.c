@@ -15,18 +15,7 @@
 
 #include "subzero/rule.h"
 
-/* First 8 bytes of BLAKE2b over a file; 0 never. */
-static int file_id(crypto_generichash_state *h, const char *path, struct sz_error *e)
-{
-	struct sz_buf b = {};
-	int r = sz_file_read(path, 16u << 20, &b, e);
-
-	if (!r)
-		crypto_generichash_update(h, (const unsigned char *)(b.data ? b.data : ""), b.len);
-	sz_buf_done(&b);
-	return r;
-}
-
+/* First 8 bytes of BLAKE2b; 0 never. */
 static u64 finish_id(crypto_generichash_state *h)
 {
 	unsigned char out[16];
@@ -37,21 +26,18 @@ static u64 finish_id(crypto_generichash_state *h)
 	return id ? id : 1;
 }
 
-/* What policy the file holds now, and those that it names as they were read. */
-static int policy_id(const struct sz_verifier *v, u64 *ret_policy, struct sz_error *e)
+/* What of the file decides, and those that it names, as they were read. */
+static u64 policy_id(const struct sz_verifier *v)
 {
+	const struct sz_conf *c = sz_verifier_conf(v);
 	crypto_generichash_state h;
 	u8 digest[32];
-	int r;
 
 	crypto_generichash_init(&h, NULL, 0, 16);
-	r = file_id(&h, sz_verifier_conf(v)->path, e);
-	if (r)
-		return r;
+	crypto_generichash_update(&h, (const u8 *)c->essence, c->essence_n);
 	sz_policy_digest(sz_verifier_policy(v), digest);
 	crypto_generichash_update(&h, digest, sizeof(digest));
-	*ret_policy = finish_id(&h);
-	return 0;
+	return finish_id(&h);
 }
 
 static void put_name(struct sz_gateway *g, u32 kind, u32 service, u64 id, const char *s)
@@ -290,12 +276,9 @@ int sz_publish(struct sz_gateway *g, struct sz_verifier *v, struct sz_error *e)
 {
 	const struct sz_conf *c = sz_verifier_conf(v);
 	struct sz_config *cfg = g->cfg;
-	u64 policy, keys;
-	int r = policy_id(v, &policy, e);
+	u64 policy = policy_id(v), keys = sz_verifier_keys_id(v);
+	int r;
 
-	if (r)
-		return r;
-	keys = sz_verifier_keys_id(v);
 	if (!cfg->abi) {
 		randombytes_buf(cfg->key, sizeof(cfg->key));
 		randombytes_buf(cfg->same_key, sizeof(cfg->same_key));
