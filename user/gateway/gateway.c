@@ -456,8 +456,13 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 			 (json_int_t)sz_journal_signed(g->journal), "failing",
 			 sz_journal_error(g->journal) != 0, "reloads",
 			 (json_int_t)s->reloads, "reload_failures", (json_int_t)s->reload_failures);
-	if (status)
+	if (status) {
 		json_object_set_new(status, "providers", sz_issuers_status(g));
+		json_object_set_new(status, "longest_pause_us",
+				    json_real((double)sz_hist_max(sz_net_pauses(g->loop)) / 1e3));
+		json_object_set_new(status, "bans_being_written",
+				    json_boolean(sz_ban_feed_running(g->ban_feed)));
+	}
 	return status;
 }
 
