@@ -44,11 +44,13 @@ fi
 # again and again: they come first, so that no long one is last.
 # shellcheck disable=SC2016 # for the inner shell
 basename -s .c tests/bpf/kern_*.c tests/bpf/[!k]*.c | W=$work xargs -P 2 -I{} \
-	sh -c 'build/tests/bpf/{} >$W/{}.tap 2>&1; echo $? >$W/{}.status'
+	sh -c 'from=$(date +%s); build/tests/bpf/{} >$W/{}.tap 2>&1; echo $? >$W/{}.status
+		echo $(($(date +%s) - from)) >$W/{}.seconds'
 for name in $(basename -s .c tests/bpf/*.c); do
 	grep '^# verifier ' "$work/$name.tap"
 	if [ "$(cat "$work/$name.status")" = 0 ]; then
 		ok "tests/bpf/$name: all $(grep -c '^ok ' "$work/$name.tap") tests"
+		diag "$(cat "$work/$name.seconds") s"
 	else
 		not_ok "tests/bpf/$name" "$(grep -vE '^(ok|TAP) ' "$work/$name.tap")"
 	fi

@@ -8,25 +8,27 @@
 #include <errno.h>
 #include <string.h>
 
+#include "subzero/digest.h"
 #include "subzero/flow.h"
 #include "subzero/rule.h"
 
-static u32 hash_bytes(const void *p, size_t n)
+/* SipHash-1-3 under the daemon's key: clients choose their ports, and must not choose their bucket. */
+static u32 hash_bytes(const struct sz_gateway *g, const void *p, size_t n)
 {
-	const u8 *b = p;
-	u64 h = 0xcbf29ce484222325ull; /* FNV-1a; the keys are kernel-made or keyed digests */
+	struct sz_sip s;
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3ull;
-	return (u32)(h ^ h >> 32);
+	sz_sip_start_segment(&s, g->cfg->key);
+	for (i = 0; i + 8 <= n; i += 8)
+		sz_sip_word(&s, sz_load64((const u8 *)p + i));
+	return (u32)sz_segment_end(&s);
 }
 
 /* ---- connections that wait -------------------- */
 
 static struct sz_pending **pending_slot(struct sz_gateway *g, const struct sz_flow_key *key)
 {
-	return &g->pending[hash_bytes(key, sizeof(*key)) % SZ_PENDING_BUCKETS];
+	return &g->pending[hash_bytes(g, key, sizeof(*key)) % SZ_PENDING_BUCKETS];
 }
 
 struct sz_pending *sz_pending_find(struct sz_gateway *g, const struct sz_flow_key *key)
@@ -289,7 +291,7 @@ void sz_pending_free(struct sz_gateway *g, struct sz_pending *p)
 
 static struct sz_job **job_slot(struct sz_gateway *g, const struct sz_grant_key *key)
 {
-	return &g->jobs[hash_bytes(key, sizeof(*key)) % SZ_JOB_BUCKETS];
+	return &g->jobs[hash_bytes(g, key, sizeof(*key)) % SZ_JOB_BUCKETS];
 }
 
 static void job_unlink(struct sz_gateway *g, struct sz_job *j)
