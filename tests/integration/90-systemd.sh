@@ -4,6 +4,8 @@
 # The installed daemon under a real systemd, on Debian 12's own kernel (6.1, the oldest supported),
 # in an emulated machine: its whole life as a unit. What happens in there is
 # tests/lib/vm-systemd.sh.
+#
+# Limit: 700 s
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -21,5 +23,5 @@ mkdir -p "$there/tests/lib"
 cp tests/lib/tap.sh tests/lib/exit.sh tests/lib/vm-systemd.sh "$there/tests/lib/"
 "${CLANG:-clang-19}" -target bpf -O2 -c tests/lib/xdp_pass.c -o "$there/xdp_pass.o" || exit 1
 
-vm_boot "$root" /opt/subzero/tests/lib/vm-systemd.sh "${VM_SECONDS:-200}"
+vm_boot "$root" /opt/subzero/tests/lib/vm-systemd.sh "${VM_SECONDS:-600}"
 done_testing

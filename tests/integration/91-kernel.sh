@@ -4,6 +4,8 @@
 # The programs and the BPF tests on another kernel, in an emulated machine: by default Debian 12's
 # own 6.1, the oldest supported, whose verifier accepts the least and which has no tcx. SZ_KERNEL
 # names another one of tests/lib/vm.sh. What happens in there is tests/lib/vm-bpf.sh.
+#
+# Limit: 1000 s
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -27,5 +29,5 @@ if [ -e tests/attack/run.sh ]; then
 	cp build/subzerod "$there/build/" && cp tests/attack/run.sh "$there/tests/attack/" &&
 		cp build/tests/attack/campaign "$there/build/tests/attack/" || exit 1
 fi
-vm_boot "$root" /opt/subzero/tests/lib/vm-bpf.sh "${VM_SECONDS:-280}"
+vm_boot "$root" /opt/subzero/tests/lib/vm-bpf.sh "${VM_SECONDS:-900}"
 done_testing
