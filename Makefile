@@ -38,7 +38,7 @@ ASAN_O   := $(ROOM_C:user/%.c=$(B)/asan/user/%.o)
 
 # What threads share runs its tests under ThreadSanitizer, too, built under build/tsan.
 TSAN     := -fsanitize=thread -fno-omit-frame-pointer
-TSAN_ROOMS := core codec telemetry net pool jose cel rebac store
+TSAN_ROOMS := core codec telemetry hash net pool jose cel rebac store
 TSAN_O   := $(patsubst user/%.c,$(B)/tsan/user/%.o,\
               $(foreach r,$(TSAN_ROOMS),$(wildcard user/$(r)/*.c)))
 

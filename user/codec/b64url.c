@@ -12,25 +12,34 @@
 static const char b64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char hex_digits[] = "0123456789abcdef";
 
-/* The value of a digit plus one; 0: no digit. */
-static const u8 b64_values[256] = {
-	['A'] = 1,  2,	3,  4,	5,  6,	7,  8,	9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-		21, 22, 23, 24, 25, 26,
-	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46,
-		47, 48, 49, 50, 51, 52,
-	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
-	['-'] = 63,
-	['_'] = 64,
-};
+/*
+ * What a digit adds to a number of four, by its place, and GOOD to be counted by; 0 for what is no
+ * digit. Four of them make a number with a count of four above its 24 bits.
+ */
+#define GOOD (1u << 24)
+#define AT(c, v, shift) [c] = GOOD + ((v) << (shift))
+#define OCTET(c, v, s)                                                                             \
+	AT((c), (v), s), AT((c) + 1, (v) + 1, s), AT((c) + 2, (v) + 2, s), AT((c) + 3, (v) + 3, s), \
+		AT((c) + 4, (v) + 4, s), AT((c) + 5, (v) + 5, s), AT((c) + 6, (v) + 6, s),         \
+		AT((c) + 7, (v) + 7, s)
+#define LETTERS(c, v, s)                                                                           \
+	OCTET(c, v, s), OCTET((c) + 8, (v) + 8, s), OCTET((c) + 16, (v) + 16, s),                  \
+		AT((c) + 24, (v) + 24, s), AT((c) + 25, (v) + 25, s)
+#define DIGITS(s)                                                                                  \
+	{                                                                                          \
+		LETTERS('A', 0u, s), LETTERS('a', 26u, s), OCTET('0', 52u, s), AT('8', 60u, s),    \
+			AT('9', 61u, s), AT('-', 62u, s), AT('_', 63u, s)                          \
+	}
+static const u32 b64_values[4][256] = {DIGITS(18), DIGITS(12), DIGITS(6), DIGITS(0)};
 
-/* Four digits; `bad` gets a bit above the lowest six where one of them is none. */
+/* Four digits; `bad` gets a bit where one of them is none. */
 static inline u32 quad(const u8 *s, u32 *bad)
 {
-	u32 a = b64_values[s[0]] - 1u, b = b64_values[s[1]] - 1u;
-	u32 c = b64_values[s[2]] - 1u, d = b64_values[s[3]] - 1u;
+	u32 v = b64_values[0][s[0]] + b64_values[1][s[1]] + b64_values[2][s[2]] +
+		b64_values[3][s[3]];
 
-	*bad |= a | b | c | d;
-	return a << 18 | b << 12 | c << 6 | d;
+	*bad |= v >> 24 ^ 4;
+	return v & (GOOD - 1);
 }
 
 /* The two or three digits at the end; bits that belong to no byte must be zero. */
@@ -70,7 +79,7 @@ ssize_t sz_b64url_decode(const char *text, size_t n, u8 *out, size_t out_max)
 	}
 	if (n % 4)
 		o += tail(s, n % 4, o, &bad);
-	return bad & ~63u ? -EINVAL : o - out;
+	return bad ? -EINVAL : o - out;
 }
 
 void sz_b64url_encode(const u8 *p, size_t n, char *out)

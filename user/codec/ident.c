@@ -11,10 +11,19 @@
 static void hash_parts(const char *tag, const void *a, size_t a_len, const void *b, size_t b_len,
 		       u8 out[16])
 {
+	size_t tag_len = strlen(tag) + 1;
 	crypto_generichash_state st;
+	u8 whole[256];
 
+	if (tag_len + a_len + b_len <= sizeof(whole)) {
+		memcpy(whole, tag, tag_len);
+		memcpy(whole + tag_len, a, a_len);
+		memcpy(whole + tag_len + a_len, b, b_len);
+		crypto_generichash(out, 16, whole, tag_len + a_len + b_len, NULL, 0);
+		return;
+	}
 	crypto_generichash_init(&st, NULL, 0, 16);
-	crypto_generichash_update(&st, (const u8 *)tag, strlen(tag) + 1);
+	crypto_generichash_update(&st, (const u8 *)tag, tag_len);
 	crypto_generichash_update(&st, a, a_len);
 	crypto_generichash_update(&st, b, b_len);
 	crypto_generichash_final(&st, out, 16);

@@ -136,10 +136,9 @@ static void take(struct sz_idp_source *s, struct sz_jwks *set, bool changed)
 
 	for (i = 0; i < old_n; i++) {
 		const struct sz_jwk *key = sz_jwks_key(s->keys.set, i);
-		const char *thumb = sz_jwk_thumb(key);
 
 		if (!has_key(set, key))
-			gone[n++] = sz_revoke_id(SZ_REVOKE_KEY, thumb, strlen(thumb));
+			gone[n++] = sz_jwk_id(key);
 	}
 	sz_jwks_free(s->keys.set);
 	s->keys.set = set;

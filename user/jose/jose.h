@@ -53,6 +53,7 @@ const struct sz_jwk *sz_jwks_key(const struct sz_jwks *set, size_t i);
 
 /* RFC 7638 SHA-256 thumbprint, base64url. */
 const char *sz_jwk_thumb(const struct sz_jwk *key);
+struct sz_id sz_jwk_id(const struct sz_jwk *key); /* sz_revoke_id() of that */
 const char *sz_jwk_kid(const struct sz_jwk *key); /* NULL where it names none */
 u32 sz_jwk_algs(const struct sz_jwk *key);        /* mask of SZ_ALG_BIT it may be used with */
 
@@ -105,7 +106,14 @@ enum sz_reason sz_token_verify_any(const char *jws, size_t n, sz_rules_fn choose
 				   s64 now, struct sz_token *ret, struct sz_error *e) SZ_MUST_CHECK;
 
 /*
- * The same for what a provider answered about a token (RFC 7662 section 2.2, a JSON object of `n`
+ * Of a token that was verified by these rules before: does it still hold at `now`? EXPIRED, NOT_YET
+ * or, for one without "iat" where it may not be too old, BAD_TOKEN.
+ */
+enum sz_reason sz_token_times(const struct sz_token *t, const struct sz_token_rules *rules, s64 now,
+			      struct sz_error *e) SZ_MUST_CHECK;
+
+/*
+ * As sz_token_verify() for what a provider answered about a token (RFC 7662 section 2.2, a JSON object of `n`
  * bytes), whose signature nobody checks: it came from the issuer itself. "iss" and "exp" may be
  * missing, and "aud" unless `need_audience`; *ret names the issuer all the same, exp is then 0, and
  * "client_id" stands for a "sub" that is missing (RFC 9068 section 2.2). INACTIVE where "active" is

@@ -6,6 +6,7 @@
 #ifndef SZ_JOSE_JOSE_PRIV_H
 #define SZ_JOSE_JOSE_PRIV_H
 
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 
 #include "jose/jose.h"
@@ -40,12 +41,23 @@ u32 sz_alg_mask(const char *kty, const char *crv);
 /* JWK member and OpenSSL parameter of each number of an RSA key; n and e come first. */
 extern const char *const sz_rsa_members[8][2];
 
+/* A public RSA key as it is verified with; only read once it is prepared: rsa.c */
+struct jose_rsa {
+	BIGNUM *n;
+	BN_MONT_CTX *mont;
+	u64 e;         /* odd, at least 3 */
+	unsigned bits; /* of n */
+	size_t len;    /* bytes of n, and of every signature */
+};
+
 struct sz_jwk {
 	u64 serial;        /* never used again for another key of this process; not 0 */
 	char *kid;         /* NULL where the JWK names none */
 	char thumb[44];    /* RFC 7638 */
+	struct sz_id id;   /* what it is revoked by */
 	u32 algs;          /* SZ_ALG_BIT of each algorithm it may be used with */
 	EVP_PKEY *pkey;    /* RSA and EC */
+	struct jose_rsa rsa;
 	u8 *octets;        /* Ed25519: 32-byte public or 64-byte secret key; oct: the secret */
 	size_t octets_len;
 };
@@ -71,13 +83,28 @@ bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg alg, const void *msg,
 int sz_signature_make(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n,
 		      u8 sig[SZ_SIG_MAX], size_t *ret_len, struct sz_error *e);
 
+/* ---- RSA: rsa.c ------------------------------------------------------------------------------ */
+
+/* -ENOMEM; what was made is given back by jose_rsa_done() all the same. */
+int jose_rsa_prepare(const BIGNUM *n, const BIGNUM *e, struct jose_rsa *ret);
+void jose_rsa_done(struct jose_rsa *k); /* a zeroed one is fine */
+/* PKCS #1 v1.5 or PSS, as `alg` says. */
+bool jose_rsa_ok(const struct jose_rsa *k, const struct sz_alg_info *alg, const void *msg, size_t n,
+		 const u8 *sig, size_t sig_len) SZ_MUST_CHECK;
+
 /* ---- kept by each thread between two signatures: thread.c ------------------------------------ */
 
 /* By the algorithm's hash; false where OpenSSL says no. */
 bool jose_digest(const struct sz_alg_info *alg, const void *msg, size_t n, u8 out[64]);
-/* Ready for EVP_PKEY_verify() of a digest. It stays the thread's; NULL where OpenSSL says no. */
+/* Ready for EVP_PKEY_verify() of a digest by an EC key. It stays the thread's; NULL where OpenSSL
+ * says no. */
 EVP_PKEY_CTX *jose_pkey_ctx(const struct sz_jwk *key, enum sz_alg alg);
-bool jose_padding_set(EVP_PKEY_CTX *ctx, const struct sz_alg_info *alg);
+/* Numbers to compute with. */
+struct jose_numbers {
+	BN_CTX *ctx;
+	BIGNUM *sig, *base, *acc;
+};
+struct jose_numbers *jose_numbers(void); /* NULL where OpenSSL has no memory */
 bool jose_hmac(const struct sz_jwk *key, enum sz_alg alg, const void *msg, size_t n, u8 out[64]);
 /* A header that this thread has read before (a new reference), by its text as it was sent. */
 json_t *jose_header_known(const char *text, size_t n);

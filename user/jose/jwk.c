@@ -138,6 +138,8 @@ static int rsa_prepare(const json_t *jwk, bool private, struct sz_jwk *key, stru
 		err = rsa_check(p.bn[0], p.bn[1], e);
 	if (!err && pkey_build("RSA", &p, private, &key->pkey))
 		err = sz_error_set(e, -EINVAL, "the members do not make an RSA key");
+	if (!err && jose_rsa_prepare(p.bn[0], p.bn[1], &key->rsa))
+		err = sz_error_set(e, -ENOMEM, "out of memory");
 	sodium_memzero(&o, sizeof(o));
 	params_done(&p);
 	return err;
@@ -344,6 +346,7 @@ int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **r
 	}
 	if (!err)
 		err = sz_jwk_thumbprint(jwk, key->thumb, e);
+	key->id = sz_revoke_id(SZ_REVOKE_KEY, key->thumb, strlen(key->thumb));
 	if (err) {
 		sz_jwk_free(key);
 		return err;
@@ -355,6 +358,11 @@ int sz_jwk_prepare(const json_t *jwk, u32 allow, bool private, struct sz_jwk **r
 const char *sz_jwk_thumb(const struct sz_jwk *key)
 {
 	return key->thumb;
+}
+
+struct sz_id sz_jwk_id(const struct sz_jwk *key)
+{
+	return key->id;
 }
 
 const char *sz_jwk_kid(const struct sz_jwk *key)
@@ -375,6 +383,7 @@ void sz_jwk_free(struct sz_jwk *key)
 		sodium_memzero(key->octets, key->octets_len);
 	free(key->octets);
 	EVP_PKEY_free(key->pkey);
+	jose_rsa_done(&key->rsa);
 	free(key->kid);
 	free(key);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Signatures over bytes: RFC 7518 section 3 by OpenSSL, RFC 8037 Ed25519 by libsodium, which also
- * refuses small-order points and non-canonical numbers. Keys are shared; each thread has contexts
+ * Signatures over bytes: RFC 7518 section 3 by OpenSSL (RSA is verified in rsa.c), RFC 8037 Ed25519
+ * by libsodium, which also refuses small-order points and non-canonical numbers. Keys are shared; each thread has contexts
  * of its own (thread.c). A signature of any but the exact length is refused before the library sees
  * it.
  */
@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <sodium.h>
 
 #include "jose/jose_priv.h"
@@ -45,8 +46,8 @@ static bool der_to_raw(const u8 *der, size_t n, size_t coord, u8 *raw)
 	return ok;
 }
 
-static bool pkey_verify(const struct sz_jwk *key, enum sz_alg a, const void *msg, size_t n,
-			const u8 *sig, size_t sig_len)
+static bool ec_verify(const struct sz_jwk *key, enum sz_alg a, const void *msg, size_t n,
+		      const u8 *sig, size_t sig_len)
 {
 	const struct sz_alg_info *alg = sz_alg_info(a);
 	EVP_PKEY_CTX *ctx = jose_pkey_ctx(key, a);
@@ -76,17 +77,28 @@ bool sz_signature_ok(const struct sz_jwk *key, enum sz_alg a, const void *msg, s
 							    crypto_sign_PUBLICKEYBYTES);
 	case SZ_FAMILY_EC:
 		der_len = sig_len == 2 * alg->coord_len ? raw_to_der(sig, alg->coord_len, der) : 0;
-		return der_len && pkey_verify(key, a, msg, n, der, (size_t)der_len);
+		return der_len && ec_verify(key, a, msg, n, der, (size_t)der_len);
 	case SZ_FAMILY_RSA:
 	case SZ_FAMILY_PSS:
-		return sig_len == (size_t)EVP_PKEY_get_size(key->pkey) &&
-		       pkey_verify(key, a, msg, n, sig, sig_len);
+		return jose_rsa_ok(&key->rsa, alg, msg, n, sig, sig_len);
 	case SZ_FAMILY_HMAC:
 		return sig_len == alg->hash_len && jose_hmac(key, a, msg, n, mac) &&
 		       !CRYPTO_memcmp(mac, sig, sig_len);
 	default:
 		return false;
 	}
+}
+
+/* RFC 7518 section 3.5: the salt is as long as the hash, MGF1 uses the same hash. */
+static bool set_padding(EVP_PKEY_CTX *ctx, const struct sz_alg_info *alg)
+{
+	if (alg->family == SZ_FAMILY_EC)
+		return true;
+	if (alg->family == SZ_FAMILY_RSA)
+		return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0;
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) > 0 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)alg->hash_len) > 0 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, alg->md()) > 0;
 }
 
 static bool pkey_sign(EVP_PKEY *pkey, const struct sz_alg_info *alg, const void *msg, size_t n,
@@ -99,7 +111,7 @@ static bool pkey_sign(EVP_PKEY *pkey, const struct sz_alg_info *alg, const void 
 
 	*ret_len = SZ_SIG_MAX;
 	ok = ctx && EVP_DigestSignInit(ctx, &pctx, alg->md(), NULL, pkey) > 0 &&
-	     jose_padding_set(pctx, alg) && EVP_DigestSign(ctx, sig, ret_len, msg, n) == 1;
+	     set_padding(pctx, alg) && EVP_DigestSign(ctx, sig, ret_len, msg, n) == 1;
 	if (ok && alg->family == SZ_FAMILY_EC) {
 		ok = der_to_raw(sig, *ret_len, alg->coord_len, raw);
 		*ret_len = 2 * alg->coord_len;

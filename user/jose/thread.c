@@ -11,13 +11,13 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 
+#include "hash/hash.h"
 #include "jose/jose_priv.h"
 
 #define SLOTS       32  /* of keys, and of headers */
 #define HEADER_MAX  512 /* characters of a header that is kept */
-#define DIGESTS     3
+#define DIGESTS     2
 
 struct prepared {
 	u64 serial; /* 0: empty */
@@ -36,6 +36,7 @@ struct thread {
 	EVP_MD_CTX *digest[DIGESTS];
 	struct prepared prepared[SLOTS];
 	struct header header[SLOTS];
+	struct jose_numbers numbers;
 };
 
 static __thread struct thread *mine;
@@ -69,15 +70,18 @@ static void thread_done(void *thread)
 		drop(&t->prepared[i]);
 		forget(&t->header[i]);
 	}
+	BN_free(t->numbers.sig);
+	BN_free(t->numbers.base);
+	BN_free(t->numbers.acc);
+	BN_CTX_free(t->numbers.ctx);
 	free(t);
 	mine = NULL;
 }
 
 static void begin(void)
 {
-	md[0] = EVP_MD_fetch(NULL, "SHA2-256", NULL);
-	md[1] = EVP_MD_fetch(NULL, "SHA2-384", NULL);
-	md[2] = EVP_MD_fetch(NULL, "SHA2-512", NULL);
+	md[0] = EVP_MD_fetch(NULL, "SHA2-384", NULL);
+	md[1] = EVP_MD_fetch(NULL, "SHA2-512", NULL);
 	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	pthread_key_create(&at_exit, thread_done);
 }
@@ -96,13 +100,29 @@ static struct thread *thread(void)
 
 bool jose_digest(const struct sz_alg_info *alg, const void *msg, size_t n, u8 out[64])
 {
-	int i = alg->hash_len == 32 ? 0 : alg->hash_len == 48 ? 1 : 2;
-	EVP_MD_CTX **ctx = &thread()->digest[i];
+	int i = alg->hash_len == 48 ? 0 : 1;
+	EVP_MD_CTX **ctx;
 
+	if (alg->hash_len == SZ_SHA256_LEN) {
+		sz_sha256(msg, n, NULL, 0, out);
+		return true;
+	}
+	ctx = &thread()->digest[i];
 	if (!*ctx)
 		*ctx = EVP_MD_CTX_new();
 	return *ctx && EVP_DigestInit_ex2(*ctx, md[i], NULL) && EVP_DigestUpdate(*ctx, msg, n) &&
 	       EVP_DigestFinal_ex(*ctx, out, NULL);
+}
+
+struct jose_numbers *jose_numbers(void)
+{
+	struct jose_numbers *m = &thread()->numbers;
+
+	m->ctx = m->ctx ? m->ctx : BN_CTX_new();
+	m->sig = m->sig ? m->sig : BN_new();
+	m->base = m->base ? m->base : BN_new();
+	m->acc = m->acc ? m->acc : BN_new();
+	return m->ctx && m->sig && m->base && m->acc ? m : NULL;
 }
 
 static struct prepared *place(const struct sz_jwk *key, enum sz_alg alg)
@@ -121,28 +141,15 @@ static bool keep(struct prepared *p, const struct sz_jwk *key, enum sz_alg alg)
 	return true;
 }
 
-/* RFC 7518 section 3.5: the salt is as long as the hash, MGF1 uses the same hash. */
-bool jose_padding_set(EVP_PKEY_CTX *ctx, const struct sz_alg_info *alg)
-{
-	if (alg->family == SZ_FAMILY_EC)
-		return true;
-	if (alg->family == SZ_FAMILY_RSA)
-		return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0;
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) > 0 &&
-	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)alg->hash_len) > 0 &&
-	       EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, alg->md()) > 0;
-}
-
 EVP_PKEY_CTX *jose_pkey_ctx(const struct sz_jwk *key, enum sz_alg a)
 {
-	const struct sz_alg_info *alg = sz_alg_info(a);
 	struct prepared *p = place(key, a);
 
 	if (p->pkey)
 		return p->pkey;
 	p->pkey = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-	if (p->pkey && EVP_PKEY_verify_init(p->pkey) > 0 && jose_padding_set(p->pkey, alg) &&
-	    EVP_PKEY_CTX_set_signature_md(p->pkey, alg->md()) > 0 && keep(p, key, a))
+	if (p->pkey && EVP_PKEY_verify_init(p->pkey) > 0 &&
+	    EVP_PKEY_CTX_set_signature_md(p->pkey, sz_alg_info(a)->md()) > 0 && keep(p, key, a))
 		return p->pkey;
 	drop(p);
 	return NULL;

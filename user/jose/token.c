@@ -158,8 +158,8 @@ static enum sz_reason check_audience(const json_t *claims, const struct sz_token
 	return SZ_R_BAD_AUDIENCE;
 }
 
-static enum sz_reason check_times(const struct sz_token *t, const struct sz_token_rules *rules,
-				  s64 now, struct sz_error *e)
+enum sz_reason sz_token_times(const struct sz_token *t, const struct sz_token_rules *rules, s64 now,
+			      struct sz_error *e)
 {
 	s64 skew = !SZ_RULE(SKEW_MAX) || rules->skew_s < SZ_SKEW_MAX ? rules->skew_s : SZ_SKEW_MAX;
 
@@ -233,7 +233,7 @@ static enum sz_reason check(const struct sz_jws *jws, const struct sz_token_rule
 	if (r == SZ_R_NONE)
 		r = check_audience(t->claims, rules, e);
 	if (r == SZ_R_NONE)
-		r = check_times(t, rules, now, e);
+		r = sz_token_times(t, rules, now, e);
 	return r;
 }
 
@@ -303,10 +303,10 @@ static enum sz_reason check_answer(struct sz_token *t, const struct sz_token_rul
 	if (r != SZ_R_NONE)
 		return r;
 	if (t->exp || json_object_get(t->claims, "exp"))
-		return check_times(t, rules, now, e);
+		return sz_token_times(t, rules, now, e);
 	/* Without an end the rest of the times still holds. */
 	t->exp = DATE_MAX;
-	r = check_times(t, rules, now, e);
+	r = sz_token_times(t, rules, now, e);
 	t->exp = 0;
 	return r;
 }

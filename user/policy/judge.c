@@ -60,6 +60,13 @@ void sz_policy_say(struct judge *j, enum sz_reason reason, const char *clause, c
 		sz_error_set(j->otherwise, 0, "%s", otherwise ? otherwise : "");
 }
 
+/* A token's bits are made for every route of its service, and nobody asks why. */
+static bool nobody_asks(struct judge *j, enum sz_reason reason)
+{
+	j->reason = reason;
+	return !j->why;
+}
+
 /* "the token has orders:list", from whichever claims hold scopes. */
 static void add_scopes(struct sz_buf *b, const json_t *claims)
 {
@@ -84,8 +91,9 @@ static void say_scope(struct judge *j, const struct sz_conf_route *t, size_t i)
 	struct sz_buf has = {0};
 	char why[460], clause[CLAUSE_MAX], other[200];
 
-	if (j->why)
-		add_scopes(&has, j->who->claims);
+	if (nobody_asks(j, SZ_R_NO_SCOPE))
+		return;
+	add_scopes(&has, j->who->claims);
 	sz_policy_clause(t, CLAUSE_SCOPE, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs scope %.*s; the token has %.*s",
 		 SHOWN(t->name), SHOWN(scope), sz_policy_shown(has.data ? has.data : "", has.len),
@@ -98,12 +106,13 @@ static void say_scope(struct judge *j, const struct sz_conf_route *t, size_t i)
 static void say_claim(struct judge *j, const struct sz_conf_route *t, size_t i)
 {
 	const struct sz_conf_claim *want = &t->claims[i];
-	const json_t *v = sz_policy_claim(j->who->claims, want->name);
-	char *text = v && j->why ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT |
-							 JSON_REAL_PRECISION(15))
-				 : NULL;
-	char why[512], clause[CLAUSE_MAX], other[300];
+	char why[512], clause[CLAUSE_MAX], other[300], *text;
+	const json_t *v;
 
+	if (nobody_asks(j, SZ_R_NO_SCOPE))
+		return;
+	v = sz_policy_claim(j->who->claims, want->name);
+	text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 	sz_policy_clause(t, CLAUSE_CLAIM, i, clause);
 	snprintf(why, sizeof(why), "route \"%.*s\" needs claim %.*s = %.*s; the token has %.*s",
 		 SHOWN(t->name), SHOWN(want->name), SHOWN(want->value),
@@ -120,6 +129,8 @@ static void say_condition(struct judge *j, const struct sz_conf_route *t, size_t
 	const struct sz_conf_cel *c = &t->when[i];
 	char why[500], clause[CLAUSE_MAX], other[300];
 
+	if (nobody_asks(j, e ? SZ_R_POLICY_ERROR : SZ_R_CONDITION))
+		return;
 	sz_policy_clause(t, CLAUSE_WHEN, i, clause);
 	snprintf(other, sizeof(other), "the condition on line %u must be true: %.*s", c->line,
 		 SHOWN(c->text));
