@@ -59,6 +59,8 @@
 #define SZ_HEADERS_MAX 100       /* header lines of a request */
 #define SZ_TOKEN_MAX 8192        /* bytes of a compact JWS */
 #define SZ_JSON_DEPTH_MAX 16
+#define SZ_KNOWN_TOKENS 4096     /* bound to a key, whose signature is not verified each time */
+#define SZ_KNOWN_BYTES (4u << 20) /* and their length in all */
 #define SZ_SKEW_MAX 300          /* seconds of clock skew that may be configured */
 #define SZ_JWKS_MAX (1u << 20)   /* bytes of a JWKS file */
 #define SZ_KEYS_MAX 256          /* keys in one set */

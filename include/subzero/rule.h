@@ -226,6 +226,8 @@
 	X(DPOP_UNBOUND, 17, "and one that is bound to none not with DPoP")			\
 	X(DPOP_ISSUER, 17, "an issuer's rule about binding is kept")				\
 	X(DPOP_ROUTE, 17, "and a route's")							\
+	X(KNOWN_TIMES, 17, "a token that was verified before is not over since")		\
+	X(KNOWN_SNAPSHOT, 17, "and counts only under the keys and the policy of then")		\
 	X(D_CONDITION, 9, "its conditions are true")						\
 	X(D_RELATION, 9, "its relationships exist")						\
 	X(D_STEP_AGE, 9, "its sign-in is recent enough")					\

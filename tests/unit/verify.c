@@ -169,6 +169,8 @@ static enum sz_reason reason(const char *more, bool with_dpop)
 }
 
 #define BOUND ",\"cnf\":{\"jkt\":\"x\"}"
+#define BOUND_TOKEN                                                                                \
+	"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"u\",\"exp\":1000100,\"scope\":\"s\"" BOUND "}"
 
 TEST(token_and_the_scheme_it_was_sent_with_belong_together)
 {
@@ -400,6 +402,169 @@ TEST(names_that_nobody_can_have_revoked_are_not_made_until_somebody_could)
 	EXPECT_MEMEQ(&n.id[SZ_REVOKE_PRINCIPAL], &all.names.id[SZ_REVOKE_PRINCIPAL], 16);
 	EXPECT_MEMEQ(&n.id[SZ_REVOKE_JTI], &all.names.id[SZ_REVOKE_JTI], 16);
 	sz_decision_done(&all);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+/* ---- tokens whose signature was verified before ---------------------------------------------- */
+
+static struct sz_digest digest_of(u64 n)
+{
+	return (struct sz_digest){{n, ~n}};
+}
+
+/* A token that is bound to a key, decided and remembered by the number `n`. */
+static void learn(struct sz_known *k, struct sz_verifier *v, u64 n, size_t len)
+{
+	struct sz_digest dg = digest_of(n);
+	struct sz_decision d;
+
+	bound = true;
+	d = decide(v, BOUND_TOKEN, NULL);
+	bound = false;
+	ASSERT_EQ(d.reason, SZ_R_NONE);
+	sz_known_put(k, v, 1, &dg, &d, len);
+	sz_decision_done(&d);
+}
+
+static bool knows(struct sz_known *k, struct sz_verifier *v, u64 generation, u64 n)
+{
+	struct sz_digest dg = digest_of(n);
+	struct sz_known_token t = {0};
+	bool found = sz_known_find(k, v, generation, &dg, &t);
+
+	EXPECT_EQ(t.token.claims != NULL, found);
+	sz_known_token_done(&t);
+	return found;
+}
+
+static struct sz_decision again(struct sz_known *k, struct sz_verifier *v, s64 now, bool dpop,
+				struct sz_id *revoked)
+{
+	static const char text[] = "eyJ.nobody.reads";
+	struct sz_policy_moment at = {.now_ns = now * 1000000000ll};
+	struct sz_digest dg = digest_of(1);
+	struct sz_known_token t = {0};
+	struct sz_decision d;
+
+	ASSERT_TRUE(sz_known_find(k, v, 1, &dg, &t));
+	sz_verifier_decide_known(v, &sz_verifier_conf(v)->services[0], &t, text, strlen(text), &at,
+				 dpop, is_id, revoked, &d);
+	sz_known_token_done(&t);
+	return d;
+}
+
+TEST(known_token_is_decided_anew_but_for_its_signature)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_known *k = sz_known_new(4, 1000);
+	struct sz_id subject = sz_revoke_id(SZ_REVOKE_SUBJECT, "u", 1);
+	struct sz_id by_key = sz_revoke_id(SZ_REVOKE_KEY, "", 0);
+	struct sz_decision d;
+
+	learn(k, v, 1, 100);
+	d = again(k, v, NOW, true, NULL);
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	EXPECT_EQ(d.routes.allow[0], 1 | 4);
+	EXPECT_STREQ(d.jkt, "x");
+	EXPECT_STREQ(d.token.subject, "u");
+	by_key = d.names.id[SZ_REVOKE_KEY];
+	sz_decision_done(&d);
+	d = again(k, v, NOW, false, NULL);
+	EXPECT_EQ(d.reason, SZ_R_DPOP_BINDING);
+	sz_decision_done(&d);
+	d = again(k, v, 1000099, true, NULL);
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	sz_decision_done(&d);
+	d = again(k, v, 1000100 + 300, true, NULL);
+	EXPECT_EQ(d.reason, SZ_R_EXPIRED);
+	EXPECT_TRUE(d.token.claims == NULL);
+	sz_decision_done(&d);
+	d = again(k, v, NOW, true, &subject);
+	EXPECT_EQ(d.reason, SZ_R_REVOKED);
+	sz_decision_done(&d);
+	d = again(k, v, NOW, true, &by_key);
+	EXPECT_EQ(d.reason, SZ_R_REVOKED);
+	sz_decision_done(&d);
+	sz_known_free(k);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(other_keys_another_policy_or_generation_know_nothing)
+{
+	struct sz_verifier *v = verifier(), *same;
+	struct sz_idp_keys keys = {.until_s = INT64_MAX};
+	struct sz_known *k = sz_known_new(4, 1000);
+
+	learn(k, v, 1, 100);
+	EXPECT_TRUE(knows(k, v, 1, 1));
+	EXPECT_TRUE(!knows(k, v, 2, 1));
+	EXPECT_TRUE(!knows(k, v, 1, 1)); /* gone for good */
+	learn(k, v, 1, 100);
+	same = sz_verifier_with_keys(v, 0, &keys);
+	EXPECT_TRUE(!knows(k, same, 1, 1));
+	EXPECT_EQ(sz_known_count(k), 0);
+	sz_known_free(k);
+	sz_verifier_unref(same);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(known_token_whose_keys_are_too_old_is_looked_at_in_full)
+{
+	struct sz_verifier *v = with_key(remote(), NOW);
+	struct sz_known *k = sz_known_new(4, 1000);
+	struct sz_policy_moment before = {.now_ns = (NOW - 1) * 1000000000ll};
+	json_t *c = json_loads(BOUND_TOKEN, 0, NULL);
+	struct sz_digest dg = digest_of(1);
+	struct sz_buf b = {0};
+	struct sz_decision d;
+
+	ASSERT_EQ(sz_token_sign(key, c, &b, &e), 0);
+	sz_verifier_decide_bound(v, &sz_verifier_conf(v)->services[0], b.data, b.len, &before,
+				 is_id, NULL, &d);
+	ASSERT_EQ(d.reason, SZ_R_NONE);
+	sz_known_put(k, v, 1, &dg, &d, b.len);
+	sz_decision_done(&d);
+	d = again(k, v, NOW - 1, true, NULL);
+	EXPECT_EQ(d.reason, SZ_R_NONE);
+	sz_decision_done(&d);
+	d = again(k, v, NOW, true, NULL);
+	EXPECT_EQ(d.reason, SZ_R_BAD_TOKEN); /* the text is no token */
+	sz_decision_done(&d);
+	sz_buf_done(&b);
+	json_decref(c);
+	sz_known_free(k);
+	sz_verifier_unref(v);
+	json_decref(key);
+}
+
+TEST(known_tokens_are_bounded_and_the_least_used_goes_first)
+{
+	struct sz_verifier *v = verifier();
+	struct sz_known *k = sz_known_new(4, 1000);
+	u64 n;
+
+	for (n = 1; n <= 4; n++)
+		learn(k, v, n, 100);
+	EXPECT_TRUE(knows(k, v, 1, 1));
+	learn(k, v, 5, 100);
+	EXPECT_EQ(sz_known_count(k), 4);
+	EXPECT_TRUE(knows(k, v, 1, 1));
+	EXPECT_TRUE(!knows(k, v, 1, 2));
+	learn(k, v, 6, 700); /* 400 + 700 is too much */
+	EXPECT_TRUE(knows(k, v, 1, 6));
+	EXPECT_TRUE(knows(k, v, 1, 1));
+	EXPECT_EQ(sz_known_count(k), 4);
+	learn(k, v, 7, 1001);
+	EXPECT_TRUE(!knows(k, v, 1, 7));
+	learn(k, v, 6, 700); /* twice */
+	EXPECT_EQ(sz_known_count(k), 4);
+	for (n = 100; n < 1000; n++)
+		learn(k, v, n, 250);
+	EXPECT_EQ(sz_known_count(k), 4);
+	sz_known_free(k);
 	sz_verifier_unref(v);
 	json_decref(key);
 }

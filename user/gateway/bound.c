@@ -2,8 +2,8 @@
 /*
  * Requests with a token that is bound to a key (DPoP, RFC 9449). Each is decided here, by its own
  * proof: no grant is ever written for such a token, so the kernel hands over every request with it.
- * Called by stream.c for a whole head. Token and proof are checked by a worker; time, nonce and
- * replay in the loop, just before the request's ticket.
+ * Called by stream.c for a whole head. Token and proof are checked by a worker (the token's signature
+ * only once: verify/known.c); time, nonce and replay in the loop, just before the request's ticket.
  */
 #include "gateway/gateway_priv.h"
 
@@ -24,6 +24,9 @@ struct bound {
 	struct sz_decision decision;
 	struct sz_question question;
 	struct sz_digest digest; /* of the token */
+	struct sz_known_token known;
+	bool is_known;
+	u64 generation; /* when it was submitted */
 	struct sz_dpop_proof proof;
 	u64 place;
 	char bytes[];
@@ -60,7 +63,12 @@ static void run(struct sz_work *w)
 	struct bound *b = bound_of(w);
 	struct sz_policy_moment at = {.now_ns = (s64)sz_wall_ns()};
 
-	sz_question_decide(&b->question, b->verifier, b->svc, &at, true);
+	if (b->is_known)
+		sz_verifier_decide_known(b->verifier, b->svc, &b->known, b->req.token,
+					 b->req.token_len, &at, true, sz_revocations_check, b->g,
+					 &b->decision);
+	else
+		sz_question_decide(&b->question, b->verifier, b->svc, &at, true);
 	if (b->decision.reason == SZ_R_NONE)
 		prove(b);
 }
@@ -71,8 +79,16 @@ static void drop(struct sz_work *w)
 
 	sz_decision_done(&b->decision);
 	sz_question_forget(&b->question);
+	sz_known_token_done(&b->known);
 	sz_verifier_unref(b->verifier);
 	free(b);
+}
+
+/* What voids grants voids what is known of tokens. */
+static u64 generation(const struct sz_gateway *g)
+{
+	return (u64)__atomic_load_n(&g->cfg->policy_gen, __ATOMIC_ACQUIRE) << 32 |
+	       __atomic_load_n(&g->cfg->key_gen, __ATOMIC_ACQUIRE);
 }
 
 /* Under the configuration as it is now; false: its service is gone. */
@@ -82,6 +98,8 @@ static bool submit(struct bound *b)
 	if (!b->svc)
 		return false;
 	b->verifier = sz_verifier_ref(b->g->verifier);
+	b->generation = generation(b->g);
+	b->is_known = sz_known_find(b->g->known, b->verifier, b->generation, &b->digest, &b->known);
 	sz_pool_submit(b->g->pool, &b->work);
 	return true;
 }
@@ -92,6 +110,7 @@ static bool renew(struct bound *b)
 	if (b->verifier && sz_verifier_conf(b->verifier) != b->g->conf)
 		sz_question_forget(&b->question);
 	sz_decision_done(&b->decision);
+	sz_known_token_done(&b->known);
 	sz_verifier_unref(b->verifier);
 	b->verifier = NULL;
 	return submit(b);
@@ -118,12 +137,15 @@ static void done(struct sz_work *w)
 		if (d->reason == SZ_R_NONE)
 			d->reason = sz_dpop_admit(g->dpop, &b->proof, b->place, sz_boot_ns(),
 						  sz_wall_ns(), &d->detail);
-		if (d->reason == SZ_R_NONE)
+		g->stats.known_tokens += b->is_known;
+		if (d->reason == SZ_R_NONE) {
 			sz_grant_name(g, d);
-		if (d->reason == SZ_R_NONE)
+			sz_known_put(g->known, b->verifier, b->generation, &b->digest, d,
+				     b->req.token_len);
 			g->stats.verified++;
-		else
+		} else {
 			g->stats.refused++;
+		}
 		sz_stream_decided(g, p, d);
 	}
 	drop(w);
@@ -239,6 +261,7 @@ void sz_bound_open(struct sz_gateway *g)
 	struct sz_dpop_conf conf = conf_of(g->conf);
 
 	g->dpop = sz_dpop_new(&conf, &g->wheel, &g->cfg->proof_mark_s, sz_boot_ns(), sz_wall_ns());
+	g->known = sz_known_new(SZ_KNOWN_TOKENS, SZ_KNOWN_BYTES);
 }
 
 void sz_bound_configure(struct sz_gateway *g)

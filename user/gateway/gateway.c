@@ -236,6 +236,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_revocations_free(g->revocations);
 	sz_expiry_free(g->expiry);
 	sz_dpop_free(g->dpop);
+	sz_known_free(g->known);
 	sz_bans_free(g->offenders);
 	sz_ban_feed_free(g->ban_feed);
 	sz_kern_close(g->kern);

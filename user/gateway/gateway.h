@@ -163,6 +163,7 @@ struct sz_gateway_view {
 	u64 reloads, reload_failures;
 	u64 pending, held_bytes, jobs;
 	u64 proofs, proofs_limit; /* of DPoP, remembered */
+	u64 known_tokens;         /* bound to a key, whose signature was not verified anew */
 	u64 audit_seq, audit_synced, audit_lag_ns;
 	u64 heartbeat_age_ns, heartbeat_ttl_ns;
 	u32 policy_gen, key_gen;

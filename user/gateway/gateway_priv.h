@@ -162,6 +162,7 @@ void sz_gateway_use(struct sz_gateway *g, struct sz_verifier *v);
 struct sz_gateway_stats {
 	u64 misses, verified, refused, tickets, injected, inject_failed, expired_pending, dropped;
 	u64 reloads, reload_failures, coalesced;
+	u64 known_tokens; /* bound to a key, whose signature was not verified anew */
 };
 
 struct sz_gateway {
@@ -192,6 +193,7 @@ struct sz_gateway {
 	struct sz_baseline *baseline;
 	struct sz_revocations *revocations;
 	struct sz_dpop *dpop;
+	struct sz_known *known; /* tokens bound to a key whose signature was verified */
 	char nonce[SZ_DPOP_NONCE_LEN + 1]; /* that the kernel's answers hold */
 	char dpop_algs[128];               /* as challenges name them */
 	struct sz_wheel wheel; /* everything that ends */

@@ -522,6 +522,7 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 	if (g->dpop) {
 		struct sz_dpop_stats proofs = sz_dpop_stats(g->dpop);
 
+		ret->known_tokens = s->known_tokens;
 		ret->proofs = proofs.live;
 		ret->proofs_limit = proofs.capacity;
 	}

@@ -58,6 +58,8 @@
 	  "DPoP proofs that are remembered so that none counts twice.")                            \
 	X(PROOFS_LIMIT, GAUGE, "subzero_dpop_proofs_limit", "",                                    \
 	  "How many may be; further ones are refused.")                                            \
+	X(KNOWN_TOKENS, COUNTER, "subzero_dpop_known_tokens_total", "",                            \
+	  "Requests by DPoP whose token was not verified anew, only their proof.")                 \
 	X(PENDING_LIMIT, GAUGE, "subzero_pending_connections_limit", "",                           \
 	  "How many may wait.")                                                                    \
 	X(HELD, GAUGE, "subzero_held_bytes", "", "Frames held for them.")                          \

@@ -170,6 +170,7 @@ static void misses(struct sz_expo *x, const struct sz_gateway_view *v)
 	one(x, SZ_METRIC_PENDING, v->pending);
 	one(x, SZ_METRIC_PROOFS, v->proofs);
 	one(x, SZ_METRIC_PROOFS_LIMIT, v->proofs_limit);
+	one(x, SZ_METRIC_KNOWN_TOKENS, v->known_tokens);
 	one(x, SZ_METRIC_PENDING_LIMIT, SZ_PENDING_MAX);
 	one(x, SZ_METRIC_HELD, v->held_bytes);
 	one(x, SZ_METRIC_HELD_LIMIT, SZ_PENDING_BYTES);

@@ -45,6 +45,10 @@ int sz_verifier_new(struct sz_conf *conf, struct sz_verifier **ret, struct sz_er
 	int r = 0;
 
 	*shared = (struct sz_verifier_conf){.conf = conf, .refs = 1};
+	shared->issuer_ids = sz_calloc(conf->n_issuers + 1, sizeof(*shared->issuer_ids));
+	for (i = 0; i < conf->n_issuers; i++)
+		shared->issuer_ids[i] = sz_revoke_id(SZ_REVOKE_ISSUER, conf->issuers[i].issuer,
+						     strlen(conf->issuers[i].issuer));
 	v = alloc(shared);
 	for (i = 0; i < conf->n_issuers && !r; i++) {
 		const struct sz_conf_issuer *is = &conf->issuers[i];
@@ -143,6 +147,7 @@ void sz_verifier_unref(struct sz_verifier *v)
 	if (!__atomic_sub_fetch(&v->shared->refs, 1, __ATOMIC_ACQ_REL)) {
 		sz_policy_free(v->shared->policy);
 		sz_conf_free(v->shared->conf);
+		free(v->shared->issuer_ids);
 		free(v->shared);
 	}
 	free(v);

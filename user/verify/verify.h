@@ -95,6 +95,43 @@ void sz_verifier_decide(const struct sz_verifier *v, const struct sz_conf_servic
 void sz_verifier_decide_bound(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			      const char *jws, size_t n, const struct sz_policy_moment *at,
 			      sz_revoked_fn revoked, void *arg, struct sz_decision *ret);
+
+/* ---- tokens whose signature was verified before: known.c ------------------------------------ */
+
+/* What one says; its references are its own. */
+struct sz_known_token {
+	struct sz_token token;
+	size_t issuer; /* index in the configuration */
+};
+void sz_known_token_done(struct sz_known_token *t); /* a zeroed one is fine */
+
+/*
+ * Tokens that were verified under one snapshot and one generation: with another of either all are
+ * forgotten. Bounded in number and in bytes of tokens. Belongs to one thread.
+ */
+struct sz_known;
+struct sz_known *sz_known_new(size_t n_max, size_t bytes_max);
+void sz_known_free(struct sz_known *k); /* NULL is fine */
+void sz_known_clear(struct sz_known *k);
+size_t sz_known_count(const struct sz_known *k);
+/* By the keyed digest of the whole token. */
+bool sz_known_find(struct sz_known *k, struct sz_verifier *v, u64 generation,
+		   const struct sz_digest *d, struct sz_known_token *ret);
+/* `of` is good and was decided under exactly `v`, from the token's signature, or nothing is kept. */
+void sz_known_put(struct sz_known *k, struct sz_verifier *v, u64 generation,
+		  const struct sz_digest *d, const struct sz_decision *of, size_t len);
+
+/*
+ * Decides one of them under the snapshot it was found for: all but its signature and what hangs on
+ * that anew.
+ */
+void sz_verifier_decide_known(const struct sz_verifier *v, const struct sz_conf_service *svc,
+			      const struct sz_known_token *known, const char *jws, size_t n,
+			      const struct sz_policy_moment *at, bool dpop, sz_revoked_fn revoked,
+			      void *arg, struct sz_decision *ret);
+
+/* ---- what an issuer said -------------------------------------------------------------------- */
+
 /* The same for a token about which an issuer (an index in the configuration) has answered; `dpop`:
  * it was sent with that scheme. */
 void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,

@@ -12,6 +12,7 @@
 struct sz_verifier_conf {
 	struct sz_conf *conf;
 	struct sz_policy *policy;
+	struct sz_id *issuer_ids; /* what each issuer is revoked by */
 	unsigned refs;
 };
 
