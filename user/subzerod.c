@@ -45,6 +45,7 @@ static const char usage_text[] =
 	"\n"
 	"  -c, --config FILE      configuration (default " DEFAULT_CONFIG ")\n"
 	"      --check-config [FILE]  check the configuration and its key files, then exit\n"
+	"      --online           with it: also ask each identity provider whether it answers\n"
 	"      --detach-on-exit   remove the programs from the interfaces when stopped by a "
 	"signal\n"
 	"                         (default: enforcement stays; known tokens keep working)\n"
@@ -55,7 +56,23 @@ static const char usage_text[] =
 	"SIGHUP reloads the configuration; a bad file leaves the old one running.\n"
 	"See subzerod(8), subzero.yaml(5), subzeroctl(8).\n";
 
-static int check_config(const char *path)
+static void show_trial(const struct sz_idp_trial *t, void *arg)
+{
+	(void)arg;
+	printf("%s: %s: %s%s\n", t->issuer, t->what, t->good ? "good: " : "FAILED: ", t->words);
+}
+
+static int try_providers(const struct sz_conf *c)
+{
+	struct sz_error e = {};
+	int err = sz_idp_try(c, show_trial, NULL, &e);
+
+	if (err && err != -EREMOTEIO)
+		fprintf(stderr, "subzerod: %s\n", e.msg);
+	return err ? 1 : 0;
+}
+
+static int check_config(const char *path, bool online)
 {
 	struct sz_error e = {};
 	struct sz_conf *c = sz_conf_load(path, &e);
@@ -74,8 +91,9 @@ static int check_config(const char *path)
 	printf("%s: good: %zu interface%s, %zu issuer%s, %zu service%s\n", path, c->n_interfaces,
 	       c->n_interfaces == 1 ? "" : "s", c->n_issuers, c->n_issuers == 1 ? "" : "s",
 	       c->n_services, c->n_services == 1 ? "" : "s");
+	err = online ? try_providers(c) : 0;
 	sz_verifier_unref(v);
-	return 0;
+	return err;
 }
 
 static void reload(struct daemon *d)
@@ -167,6 +185,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check-config", no_argument, NULL, 'k'},
+		{"online", no_argument, NULL, 'o'},
 		{"detach-on-exit", no_argument, NULL, 'd'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, 'V'},
@@ -175,7 +194,7 @@ int main(int argc, char **argv)
 	};
 	const char *config = DEFAULT_CONFIG;
 	struct daemon d = {};
-	bool check = false;
+	bool check = false, online = false;
 	int o, r;
 
 	while ((o = getopt_long(argc, argv, "c:vVh", options, NULL)) != -1) {
@@ -185,6 +204,9 @@ int main(int argc, char **argv)
 			break;
 		case 'k':
 			check = true;
+			break;
+		case 'o':
+			online = true;
 			break;
 		case 'd':
 			d.detach_on_exit = true;
@@ -209,12 +231,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "subzerod: unexpected '%s'; try 'subzerod --help'\n", argv[optind]);
 		return 2;
 	}
+	if (online && !check) {
+		fputs("subzerod: --online goes with --check-config\n", stderr);
+		return 2;
+	}
 	if (sodium_init() < 0) {
 		fputs("subzerod: libsodium does not start: no source of randomness\n", stderr);
 		return 1;
 	}
 	if (check)
-		return check_config(config);
+		return check_config(config, online);
 	r = run(&d, config);
 	sz_fga_free(d.fga);
 	sz_net_free(d.loop);

@@ -249,6 +249,54 @@ static int errno_of(CURLcode code)
 	}
 }
 
+/* Values of X509_V_ERR_... that libcurl hands on. */
+enum {
+	NOT_YET_VALID = 9,
+	EXPIRED = 10,
+	SELF_SIGNED = 18,
+	SELF_SIGNED_IN_CHAIN = 19,
+	NO_ISSUER = 20,
+	NO_CHAIN = 21,
+};
+
+/* What somebody can do about it, "" where the words of libcurl say all there is. */
+static const char *hint(CURL *easy, CURLcode code, const char *why)
+{
+	long verdict = 0;
+
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return "; is the name right, and may this process ask who resolves names?";
+	case CURLE_COULDNT_CONNECT:
+		return "; is it running, and may this process reach it?";
+	case CURLE_SSL_CONNECT_ERROR:
+		return "; is it https, with TLS 1.2 or later, that is spoken there?";
+	case CURLE_SSL_CACERT_BADFILE:
+		return "; provider.ca_file must hold the CA's certificates in PEM form";
+	case CURLE_PEER_FAILED_VERIFICATION:
+		break;
+	default:
+		return "";
+	}
+	curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	switch (verdict) {
+	case NOT_YET_VALID:
+		return "; is this host's clock right?";
+	case EXPIRED:
+		return "; the server needs a new certificate, or this host's clock is wrong";
+	case SELF_SIGNED:
+	case SELF_SIGNED_IN_CHAIN:
+	case NO_ISSUER:
+	case NO_CHAIN:
+		return "; no CA that is trusted here has signed it: name its CA with "
+		       "provider.ca_file, or have the server send its intermediate certificates";
+	default:
+		return strstr(why, "subject name") ? "; it is for another name: use one that is "
+						     "in it"
+						   : "";
+	}
+}
+
 /* The address without its query, which may hold what is nobody's business. */
 static int say_failure(const struct sz_fetch_call *c, CURLcode code, struct sz_error *e)
 {
@@ -260,8 +308,9 @@ static int say_failure(const struct sz_fetch_call *c, CURLcode code, struct sz_e
 	if (c->too_large)
 		return sz_error_set(e, -EFBIG, "%.*s: the answer is longer than %zu bytes", n, url,
 				    c->head > HEAD_MAX ? (size_t)HEAD_MAX : c->max);
-	return sz_error_set(e, errno_of(code), "%.*s: %s", n, url,
-			    c->why[0] ? c->why : curl_easy_strerror(code));
+	return sz_error_set(e, errno_of(code), "%.*s: %s%s", n, url,
+			    c->why[0] ? c->why : curl_easy_strerror(code),
+			    hint(c->easy, code, c->why));
 }
 
 void sz_fetch_finish(struct sz_fetch_call *c, CURLcode code)

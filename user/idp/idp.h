@@ -81,6 +81,20 @@ int sz_idp_new(struct sz_loop_ring *l, const struct sz_idp_hooks *hooks, struct 
 int sz_idp_configure(struct sz_idp *idp, const struct sz_conf *c, struct sz_error *e);
 /* The files that the providers of `c` name are there and hold what they should. */
 int sz_idp_check(const struct sz_conf *c, struct sz_error *e);
+
+/* One thing that was tried at a provider: "discovery", "keys" or "introspection". */
+struct sz_idp_trial {
+	const char *issuer, *what;
+	bool good;
+	const char *words; /* what there is, or what is wrong and what to do */
+};
+typedef void (*sz_idp_trial_fn)(const struct sz_idp_trial *t, void *arg);
+/*
+ * Asks every provider of `c` once, in a loop of its own, and tells fn of each outcome; nothing is
+ * kept. 0, -EREMOTEIO where something failed, or -errno with words where nothing could be tried.
+ */
+int sz_idp_try(const struct sz_conf *c, sz_idp_trial_fn fn, void *arg, struct sz_error *e);
+
 /* Starts what is due and ends what has waited too long; several times a second. */
 void sz_idp_tick(struct sz_idp *idp);
 /* Behind sz_net_free. Whoever waits is told SZ_IDP_ENDED. NULL is fine. */
