@@ -180,6 +180,7 @@ OPTIONS(mint_options) = {
 	{"nbf", 0, "TIME", "not before: seconds since 1970, or +5m"},
 	{"jti", 0, "ID", "default: random"},
 	{"typ", 0, "TYPE", "type in the header (default at+jwt)"},
+	{"count", 0, "N", "so many, one a line, each with a jti of its own"},
 	END,
 };
 OPTIONS(apikey_options) = {

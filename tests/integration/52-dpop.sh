@@ -86,6 +86,12 @@ before=$(guard_count ticket)
 admitted "token with another proof" /orders "$bound" "$(proof /orders)"
 expect_eq "$(($(guard_count ticket) - before))" 1 "decided by the daemon again"
 expect_lacks "$(guard_ctl grants --json)" alice "the kernel has no grant for it"
+known() { # how often a token's signature was known from before
+	guard_ctl status --json | tr -d ' \n' | sed -nE 's/.*"known_tokens":([0-9]+).*/\1/p'
+}
+before=$(known)
+admitted "a third proof" /orders "$bound" "$(proof /orders)"
+expect_eq "$(($(known) - before))" 1 "only the proof's signature is verified, the token's is known"
 admitted "head of several segments" /orders "$bound" "$(proof /orders)" \
 	-H "X-Big: $(head -c 5000 /dev/zero | tr '\0' a)"
 admitted "POST with a body" /orders "$bound" \
@@ -135,11 +141,23 @@ expect_contains "$(cat "$LAB_DIR/head")" 'WWW-Authenticate: DPoP algs="EdDSA' \
 cnf=$(guard_mint carl orders:read --claim 'cnf={"x5t#S256":"abc"}')
 expect_eq "$(guard_status "/orders?no" "$cnf")" 401 "token bound by another means: 401"
 guard_ctl grants revoke --subject alice >/dev/null
-before=$(guard_count revoked)
-expect_eq "$(ask "/orders?no" "$bound" "$(proof /orders)") $(($(guard_count revoked) - before))" \
+refusals=$(guard_count revoked)
+before=$(known)
+expect_eq "$(ask "/orders?no" "$bound" "$(proof /orders)") $(($(guard_count revoked) - refusals))" \
 	"401 1" "revoked: 401, whatever the proof says"
 expect_contains "$(cat "$LAB_DIR/head")" 'error="invalid_token"' "  and the client is told so"
+expect_eq "$(($(known) - before))" 1 "which is said of a token whose signature is known"
 guard_ctl revocations clear --all >/dev/null
+forged=${bound%????}AAAA
+before=$(known)
+expect_eq "$(ask "/orders?no" "$forged" "$(dpop proof "$LAB_DIR/client.json" GET "$url/orders" \
+	"$forged")") $(($(known) - before))" "401 0" "a known token with another signature: 401"
+expect_ok "a reload" guard_ctl reload
+before=$(known)
+admitted "a known token after a reload" /orders "$bound" "$(proof /orders)"
+expect_eq "$(($(known) - before))" 0 "is verified anew"
+admitted "and then once more" /orders "$bound" "$(proof /orders)"
+expect_eq "$(($(known) - before))" 1 "is known again"
 
 # ---- nonces, restarts ---------------------------------------------------------------------------
 GUARD_TOP='limits: {misses: 1000000/s, source_misses: 1000000/s}

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
 // A real identity provider (oidc-provider) over HTTPS, and its client (openid-client, jose), for
-// tests/integration/59-idp.sh. One command a line on stdin, one answer a line on stdout; words are
+// tests/integration/58-idp.sh. One command a line on stdin, one answer a line on stdout; words are
 // separated by tabs.
 //
 //   idp.mjs PORT CERT KEY GATEWAY   certificate and key in PEM; the key that the gateway signs its
 //                             assertions with is written to GATEWAY; NODE_EXTRA_CA_CERTS: the CA
 //
 //   token RESOURCE SCOPE      by client credentials; JWT or opaque, as RESOURCE ends
+//   bound FILE RESOURCE SCOPE the same, bound to a new key by DPoP; the private JWK goes to FILE
 //   sign CLAIMS [HEADER]      a JWT by jose with the provider's newest key: JSON over its usual claims
 //   rotate                    a new key signs, the others stay published
 //   hide                      a new key signs, but the set does not show it
@@ -19,6 +20,7 @@
 //   count PATH                requests for a path so far
 
 import { createServer } from 'node:https';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Provider } from 'oidc-provider';
@@ -66,6 +68,7 @@ const make = () => new Provider(issuer, {
 		clientCredentials: { enabled: true },
 		introspection: { enabled: true, allowedPolicy: () => true },
 		revocation: { enabled: true },
+		dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
 		resourceIndicators: {
 			enabled: true,
 			getResourceServerInfo: (ctx, resource) => ({
@@ -129,6 +132,13 @@ const commands = {
 	token: async (resource, scope) => {
 		const set = await (await app()).grant({ grant_type: 'client_credentials', resource, scope });
 		return set.access_token;
+	},
+	bound: async (file, resource, scope) => {
+		const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+		writeFileSync(file, JSON.stringify(privateKey.export({ format: 'jwk' })), { mode: 0o600 });
+		const set = await (await app()).grant({ grant_type: 'client_credentials', resource, scope },
+			{ DPoP: privateKey });
+		return `${set.token_type} ${set.access_token}`;
 	},
 	sign: async (claims, header) => {
 		const newest = keys[0];

@@ -140,43 +140,55 @@ static json_t *read_key(const char *path, struct sz_error *e)
 	return key;
 }
 
-int sz_ctl_cmd_token_mint(struct sz_ctl *c)
+#define COUNT_MAX 10000000
+
+/* One token; its claims anew, so that each has a name of its own. */
+static int mint(struct sz_ctl *c, const json_t *key, const json_t *more)
 {
-	const char *path = sz_ctl_value(&c->args, "key");
-	const char *typ = sz_ctl_has(&c->args, "typ") ? sz_ctl_value(&c->args, "typ") : "at+jwt";
-	json_t *claims, *key = NULL, *more = NULL;
+	json_t *claims = json_object();
 	struct sz_buf token = {0};
 	struct sz_error e;
 	int ret;
 
-	if (!path)
-		return sz_ctl_usage("token mint needs --key, a private key from 'keys generate'");
-	if (sodium_init() < 0)
-		return sz_ctl_fail("libsodium cannot start: no source of randomness");
-	claims = json_object();
 	ret = make_claims(c, claims);
-	if (ret)
-		goto out;
-	ret = SZ_CTL_FAILED;
-	key = read_key(path, &e);
-	if (key)
-		more = json_pack("{s:o, s:o*}", "typ", sz_ctl_text(typ, strlen(typ)), "kid",
-				 json_incref(json_object_get(key, "kid")));
-	if (!key || sz_jws_sign(key, more, claims, &token, &e)) {
-		sz_ctl_fail("%s", e.msg);
-		goto out;
-	}
-	ret = SZ_CTL_OK;
-	if (c->json)
+	if (!ret && sz_jws_sign(key, more, claims, &token, &e))
+		ret = sz_ctl_fail("%s", e.msg);
+	if (!ret && c->json)
 		ret = sz_ctl_print_json(
 			json_pack("{s:s, s:O}", "token", token.data, "claims", claims));
-	else
+	else if (!ret)
 		printf("%s\n", token.data);
-out:
 	sz_buf_done(&token);
+	json_decref(claims);
+	return ret;
+}
+
+int sz_ctl_cmd_token_mint(struct sz_ctl *c)
+{
+	const char *path = sz_ctl_value(&c->args, "key"), *count = sz_ctl_value(&c->args, "count");
+	const char *typ = sz_ctl_has(&c->args, "typ") ? sz_ctl_value(&c->args, "typ") : "at+jwt";
+	json_t *key, *more;
+	struct sz_error e;
+	int ret = SZ_CTL_OK;
+	u64 n = 1;
+
+	if (!path)
+		return sz_ctl_usage("token mint needs --key, a private key from 'keys generate'");
+	if (count && (sz_ctl_parse_u64(count, COUNT_MAX, &n) || !n || c->json ||
+		      sz_ctl_has(&c->args, "jti")))
+		return sz_ctl_usage("--count is 1 to %d, and goes without --jti and --json",
+				    COUNT_MAX);
+	if (sodium_init() < 0)
+		return sz_ctl_fail("libsodium cannot start: no source of randomness");
+	key = read_key(path, &e);
+	if (!key)
+		return sz_ctl_fail("%s", e.msg);
+	more = json_pack("{s:o, s:o*}", "typ", sz_ctl_text(typ, strlen(typ)), "kid",
+			 json_incref(json_object_get(key, "kid")));
+	while (n-- && !ret)
+		ret = mint(c, key, more);
 	json_decref(more);
 	json_decref(key);
-	json_decref(claims);
 	return ret;
 }
 

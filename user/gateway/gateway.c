@@ -463,6 +463,11 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 				    json_real((double)sz_hist_max(sz_net_pauses(g->loop)) / 1e3));
 		json_object_set_new(status, "bans_being_written",
 				    json_boolean(sz_ban_feed_running(g->ban_feed)));
+		json_object_set_new(status, "dpop",
+				    json_pack("{s:I, s:I, s:I}", "proofs",
+					      (json_int_t)sz_dpop_stats(g->dpop).live, "tokens",
+					      (json_int_t)sz_known_count(g->known), "known_tokens",
+					      (json_int_t)s->known_tokens));
 	}
 	return status;
 }
