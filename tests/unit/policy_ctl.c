@@ -79,6 +79,8 @@ static char *conf(void)
 			"    when: 'request.time < timestamp(\"2026-01-01T00:00:00Z\")'\n"
 			"  - {path: /head, when: 'request.headers[\"x-a\"] == \"1, 2\"'}\n"
 			"  - {path: /staff, when: 'attributes.staff[principal].group == \"ops\"'}\n"
+			"  - {path: /home, when: 'request.location.country == \"NO\" && "
+			"request.location.latitude > 60.0 && request.location.asn == 64500'}\n"
 			"  - {path: /query, when: 'request.query == \"a=1\"'}\n"
 			"  - {path: /key, when: 'token.key == \"k1\" && token.issuer == \"i\"'}\n"
 			"  - {path: '/docs/{id}', relation: {object: 'doc:{id}', relation: "
@@ -117,6 +119,12 @@ static char *conf(void)
 	"{path: /staff}, expect: allow}\n"                                                         \
 	"- {name: table gone, token: {sub: bob}, request: {path: /staff}, expect: {verdict: "     \
 	"deny, reason: policy_error}}\n"                                                           \
+	"- {name: home, token: {}, request: {path: /home, location: {country: \"NO\", latitude: "   \
+	"61, asn: 64500}}, expect: {verdict: allow, token: ask}}\n"                               \
+	"- {name: abroad, token: {}, request: {path: /home, location: {country: DE}}, expect: "   \
+	"{verdict: deny, reason: condition, token: ask}}\n"                                       \
+	"- {name: nowhere, token: {}, request: {path: /home, location: {}}, expect: {verdict: "   \
+	"deny, reason: policy_error}}\n"                                                          \
 	"- {name: query, token: {}, request: {path: /query, query: a=1}, expect: allow}\n"        \
 	"- {name: path query, token: {}, request: {path: '/query?a=1'}, expect: allow}\n"         \
 	"- {name: key, token: {iss: i}, token_header: {kid: k1}, request: {path: /key}, expect: " \
@@ -136,7 +144,7 @@ TEST(tests_that_hold_pass)
 {
 	EXPECT_EQ(TEST_FILE(GOOD), 0);
 	EXPECT_CONTAINS(out, "t.test.yaml:9: public\n");
-	EXPECT_CONTAINS(out, "23 passed, 0 failed\n");
+	EXPECT_CONTAINS(out, "26 passed, 0 failed\n");
 	EXPECT_STREQ(err, "");
 }
 
@@ -223,6 +231,18 @@ TEST(files_with_a_mistake_are_named_with_their_line)
 		{"tests:\n- name: x\n  request: {path: /, headers: {Authorization: x}}\n"
 		 "  expect: deny\n",
 		 ":3: the token goes to \"token\""},
+		{"tests:\n- name: x\n  request: {path: /, location: {planet: moon}}\n"
+		 "  expect: deny\n",
+		 ":3: location has an unknown key 'planet'"},
+		{"tests:\n- name: x\n  request: {path: /, location: {country: 7}}\n"
+		 "  expect: deny\n",
+		 ":3: country is a text"},
+		{"tests:\n- name: x\n  request: {path: /, location: {asn: a}}\n"
+		 "  expect: deny\n",
+		 ":3: asn is a whole number"},
+		{"tests:\n- name: x\n  request: {path: /, location: {latitude: a}}\n"
+		 "  expect: deny\n",
+		 ":3: latitude is a number"},
 		{"tests:\n- name: x\n  tuples: []\n  request: {path: /}\n  expect: deny\n",
 		 ":3: tuples need a model"},
 		{"tests:\n- name: x\n  tables: {pets: {}}\n  request: {path: /}\n  expect: deny\n",

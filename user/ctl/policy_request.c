@@ -208,13 +208,57 @@ static int take_moment(struct sz_ptest *t, const json_t *v, const json_t *lines,
 	return 0;
 }
 
+/* One thing that a database could say, in the type in which it would. */
+static int take_place(struct sz_ptest *t, const char *key, json_t *value, const json_t *lines,
+		      json_t *ret)
+{
+	if (!strcmp(key, "latitude") || !strcmp(key, "longitude")) {
+		if (!json_is_number(value))
+			return sz_ptest_fail(t, lines, key, "%s is a number", key);
+		json_object_set_new(ret, key, json_real(json_number_value(value)));
+		return 0;
+	}
+	if (!strcmp(key, "asn") ? !json_is_integer(value) : !json_is_string(value))
+		return sz_ptest_fail(t, lines, key,
+				     !strcmp(key, "asn")
+					     ? "%s is a whole number"
+					     : "%s is a text; quote one such as \"NO\"",
+				     key);
+	json_object_set(ret, key, value);
+	return 0;
+}
+
+static int take_location(struct sz_ptest *t, const json_t *v, const json_t *lines,
+			 struct sz_ptest_ask *ret)
+{
+	const json_t *given = json_object_get(v, "location");
+	const json_t *at = json_object_get(lines, "location");
+	const char *key;
+	json_t *value;
+
+	at = at ? at : lines;
+	if (!given)
+		return 0;
+	if (sz_ptest_only(t, given, at, "location",
+			  "country continent region city asn organization latitude longitude"))
+		return -EINVAL;
+	ret->location = json_object();
+	ret->at.location = ret->location;
+	json_object_foreach((json_t *)given, key, value)
+	{
+		if (take_place(t, key, value, at, ret->location))
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int take_request(struct sz_ptest *t, const json_t *v, const json_t *lines,
 			const char *service, struct sz_ptest_ask *ret)
 {
 	const char *method, *path, *query;
 	bool host = false;
 
-	if (sz_ptest_only(t, v, lines, "request", "method path query headers source time") ||
+	if (sz_ptest_only(t, v, lines, "request", "method path query headers source location time") ||
 	    sz_ptest_text(t, v, lines, "method", &method) ||
 	    sz_ptest_text(t, v, lines, "path", &path) ||
 	    sz_ptest_text(t, v, lines, "query", &query))
@@ -231,7 +275,9 @@ static int take_request(struct sz_ptest *t, const json_t *v, const json_t *lines
 		return -EINVAL;
 	sz_buf_printf(&ret->head, "%s%s%s\r\n", host ? "" : "Host: ", host ? "" : service,
 		      host ? "" : "\r\n");
-	return take_moment(t, v, lines, ret);
+	if (take_moment(t, v, lines, ret))
+		return -EINVAL;
+	return take_location(t, v, lines, ret);
 }
 
 int sz_ptest_ask(struct sz_ptest *t, const json_t *v, const json_t *lines, const char *service,
@@ -256,5 +302,6 @@ void sz_ptest_ask_done(struct sz_ptest_ask *a)
 	sz_buf_done(&a->head);
 	json_decref(a->claims);
 	json_decref(a->header);
+	json_decref(a->location);
 	*a = (struct sz_ptest_ask){0};
 }

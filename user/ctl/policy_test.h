@@ -40,8 +40,9 @@ int sz_ptest_case(struct sz_ptest *t, const json_t *v, const json_t *lines);
 struct sz_ptest_ask {
 	struct sz_buf head;
 	struct sz_policy_moment at;
-	json_t *claims; /* NULL: no token */
-	json_t *header; /* of the token; NULL: none */
+	json_t *location; /* what at.location points to */
+	json_t *claims;   /* NULL: no token */
+	json_t *header;   /* of the token; NULL: none */
 	struct sz_policy_subject who;
 };
 int sz_ptest_ask(struct sz_ptest *t, const json_t *v, const json_t *lines, const char *service,
