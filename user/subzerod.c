@@ -130,6 +130,13 @@ static void on_watchdog(void *arg)
 	sz_notify("WATCHDOG=1");
 }
 
+static void on_act(const char *words, void *arg)
+{
+	struct daemon *d = arg;
+
+	sz_gateway_record(d->gateway, SZ_AUDIT_ADMIN, words);
+}
+
 static int offer_relations(struct daemon *d, struct sz_error *e)
 {
 	const struct sz_conf *c = sz_gateway_conf(d->gateway);
@@ -160,6 +167,8 @@ static int run(struct daemon *d, const char *config)
 		r = sz_control_listen(d->loop, d->gateway, d->api, &d->control, &e);
 	if (!r)
 		r = offer_relations(d, &e);
+	if (!r)
+		sz_api_on_act(d->api, on_act, d);
 	if (!r)
 		d->signals = sz_signals_new(d->api, d->gateway);
 	if (!r)

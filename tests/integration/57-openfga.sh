@@ -90,6 +90,8 @@ condition hours(hour: int, until: int) {
   hour < until
 }
 END
+rebac store create one >/dev/null
+rebac store create two >/dev/null
 expect_contains "$(rebac check user:a reader repo:x 2>&1)" "stores may be meant" \
 	"with several stores one must be named"
 store=$(rebac store create cli)
@@ -153,6 +155,32 @@ expect_eq "$(rebac list-objects --store cli user:u7 owner repo | wc -l)" 18 "and
 echo '{"user":"user:x","relation":"no","object":"repo:r"}' >"$LAB_DIR/bad.jsonl"
 expect_fail "what the model does not know is refused" rebac import --store cli "$LAB_DIR/bad.jsonl"
 
+# ---- who changed what ---------------------------------------------------------------------------
+act() { # NAME TEXT
+	local text=$2
+	is_on_record() { [ "$(guard_records admin "$text")" -ge 1 ]; }
+	expect_ok "on record: $1" wait_until 10 is_on_record
+}
+act "a store is made" "\"detail\":\"root: make store cli ($store)\""
+act "a model is written" "root: write a model to store cli ($store): $model"
+act "a tuple is written" "1 to add, 0 to delete: +user:anne member team:core\""
+act "and deleted" "0 to add, 1 to delete: -user:anne member team:core\""
+act "what was refused" "+user:anne member team:core; refused: write_failed_due_to_invalid_input"
+act "an import" "+user:u4 owner repo:r4, "
+act "with how many more there were" " more\""
+api "/stores/$store/write" -o "$LAB_DIR/write" -H "Authorization: Bearer $admin" \
+	-d '{"writes":{"tuple_keys":[{"user":"user:api","relation":"owner","object":"note:a"}]}}'
+act "a token of the API is named" "API token admin: write to store cli ($store): 1 to add"
+expect_eq "$(status "/stores/$store/write" -H "Authorization: Bearer $reader" -d '{}')" 403 \
+	"who may only read does not write"
+act "and that it was tried" "API token reader: POST /stores/$store/write was refused: it needs the scope"
+before=$(guard_records admin)
+rebac check --store cli user:anne reader repo:x >/dev/null
+expect_eq "$(guard_records admin)" "$before" "questions are no acts"
+expect_contains "$(guard_ctl status)" "name cli, tuples 1200" "status tells of the stores"
+expect_contains "$(guard_ctl status)" "profiles" "and of the maps of answers"
+expect_contains "$(guard_ctl doctor)" "store cli: 1200" "doctor, too"
+
 # ---- routes -------------------------------------------------------------------------------------
 alice=$(guard_mint alice x)
 repo_status() {
@@ -191,6 +219,13 @@ expect_eq "$(guard_count ticket)" "$asked" "nor does one that no route can depen
 rebac write --store cli user:zoe owner repo:door
 repo_status >/dev/null
 expect_eq "$(guard_count ticket)" $((asked + 1)) "but one that a route depends on does"
+guard_status /teams/core "$alice" >/dev/null
+asked=$(guard_count ticket)
+rebac write --store cli user:yve owner repo:door
+guard_status /teams/core "$alice" >/dev/null
+expect_eq "$(guard_count ticket)" "$asked" "another route that cannot be changed by it is left alone"
+repo_status >/dev/null
+expect_eq "$(guard_count ticket)" $((asked + 1)) "the one that can is asked for again"
 echo "$alice" >"$LAB_DIR/alice"
 rebac write --store cli --ignore user:alice reader repo:door
 probe=$(lab_client "$GUARD_BUILD/tools/sz-revoke-probe" "$LAB_SERVER4" "$LAB_PORT" /repos/door \

@@ -49,10 +49,20 @@ static void on_json(struct sz_api_request *q, void *arg)
 		sz_api_fail(q, 400, "validation_error", "%s", e.msg);
 }
 
+static char acted[512];
+
+static void on_act(const char *words, void *arg)
+{
+	EXPECT_TRUE(arg == &calls);
+	snprintf(acted, sizeof(acted), "%s", words);
+}
+
 static struct sz_api *make_api(void)
 {
 	struct sz_api *api = sz_api_new();
 
+	acted[0] = 0;
+	sz_api_on_act(api, on_act, &calls);
 	sz_api_register(api, "GET", "/open", NULL, on_echo, &calls);
 	sz_api_register(api, "GET", "/things/{id}", "things:read", on_echo, &calls);
 	sz_api_register(api, "POST", "/things/{id}/parts/{part}", "things:write", on_echo, &calls);
@@ -190,9 +200,12 @@ TEST(a_token_opens_what_it_has_the_scope_for)
 	EXPECT_CONTAINS(got, "\"first\":\"a b\"");
 	ask_as("GET /things/1", basic("anybody:"));
 	EXPECT_CONTAINS(got, "HTTP/1.1 200 ");
+	EXPECT_STREQ(acted, ""); /* what may be asked is no act */
 	ask_as("POST /things/1/parts/2", bearer());
 	EXPECT_CONTAINS(got, "HTTP/1.1 403 ");
 	EXPECT_CONTAINS(got, "things:write");
+	EXPECT_STREQ(acted, "API token ci: POST /things/1/parts/2 was refused: it needs the scope "
+			    "things:write");
 	EXPECT_EQ(calls, 0);
 	ask_as("POST /things/1", bearer());
 	EXPECT_CONTAINS(got, "HTTP/1.1 405 ");

@@ -98,6 +98,10 @@ static void render(struct sz_expo *x)
 		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2,
 		.audit_seq = 12, .audit_synced = 10,
 		.maps = {{"sz_grants", 5, 10, true}, {"sz_half", 0, 7, false}},
+		.stores = {{{.id = "ID", .name = "do\"cs"},
+			    {.tuples = 6, .generation = 8, .written_ms = 1500}},
+			   {{.id = "ID2", .name = "do\"cs"}, {0}}},
+		.n_stores = 2, .stores_bytes = 4096,
 	};
 	view.counters[SZ_R_HIT] = 77;
 	sz_metrics_render(x, &view);
@@ -133,6 +137,11 @@ TEST(view_is_told_by_its_figures)
 	EXPECT_CONTAINS(x.out.data, "_pool_busy_seconds_total{worker=\"1\"} 2.0\n");
 	EXPECT_CONTAINS(x.out.data, "\nsubzero_timers 99\n");
 	EXPECT_CONTAINS(x.out.data, "\nsubzero_ended_total{kind=\"proofs\"} 13\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_store_tuples{store=\"do\\\"cs\",id=\"ID\"} 6\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_store_writes_total{store=\"do\\\"cs\",id=\"ID\"} 8\n");
+	EXPECT_CONTAINS(x.out.data, "_timestamp_seconds{store=\"do\\\"cs\",id=\"ID\"} 1.5\n");
+	EXPECT_TRUE(!strstr(x.out.data, "_timestamp_seconds{store=\"do\\\"cs\",id=\"ID2\"}"));
+	EXPECT_CONTAINS(x.out.data, "subzero_store_file_bytes 4096\n");
 	sz_expo_done(&x);
 }
 

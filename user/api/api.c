@@ -23,6 +23,8 @@ struct sz_api {
 	struct sz_web *web;
 	struct api_auth *auth;
 	struct api_route *routes, **last;
+	void (*on_act)(const char *words, void *arg);
+	void *act_arg;
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -157,6 +159,34 @@ void sz_api_fail(struct sz_api_request *q, int status, const char *code, const c
 	sz_buf_done(&b);
 }
 
+/* ---- acts ----------------------------------------------------------------------------------- */
+
+void sz_api_on_act(struct sz_api *api, void (*fn)(const char *words, void *arg), void *arg)
+{
+	api->on_act = fn;
+	api->act_arg = arg;
+}
+
+void sz_api_act(struct sz_api *api, const struct sz_api_request *q, const char *fmt, ...)
+{
+	const struct api_request *r = (const struct api_request *)q;
+	struct sz_buf words = {0};
+	char text[2048];
+	va_list ap;
+
+	if (!api->on_act)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (r->web)
+		sz_buf_printf(&words, "API token %s: %s", q->client, text);
+	else
+		sz_buf_printf(&words, "root: %s", text);
+	api->on_act(words.data, api->act_arg);
+	sz_buf_done(&words);
+}
+
 /* ---- from request to handler ---------------------------------------------------------------- */
 
 /* The route; NULL with *ret_other where only another method has the path. */
@@ -191,6 +221,8 @@ static bool admit(struct sz_api *api, struct api_request *r, const struct api_ro
 	r->q.client = sz_api_keep(r, token->name, strlen(token->name));
 	if (!t || sz_api_token_has(token, t->scope))
 		return true;
+	sz_api_act(api, &r->q, "%.16s %.200s was refused: it needs the scope %s", r->q.method,
+		   r->q.path, t->scope);
 	sz_api_fail(&r->q, 403, "forbidden", "the token '%s' lacks the scope '%s'", token->name,
 		    t->scope);
 	return false;

@@ -62,6 +62,15 @@ int sz_api_listen(struct sz_api *api, struct sz_loop_ring *loop, const struct sz
 void sz_api_register(struct sz_api *api, const char *method, const char *pattern, const char *scope,
 		     void (*fn)(struct sz_api_request *q, void *arg), void *arg);
 
+/*
+ * Acts: who changed what, for whoever keeps a record. A handler tells of its own acts with
+ * sz_api_act(), before it answers; this room tells of requests that lack a scope. `words` begin with
+ * who it was: "API token ci: ...", "root: ..." for the control socket.
+ */
+void sz_api_on_act(struct sz_api *api, void (*fn)(const char *words, void *arg), void *arg);
+void sz_api_act(struct sz_api *api, const struct sz_api_request *q, const char *fmt, ...)
+	SZ_PRINTF(3, 4);
+
 /* ---- what a handler does with a request ----------------------------------------------------- */
 
 /* The body as a JSON object: a new reference, or NULL with *e filled. An empty body is {}. */

@@ -43,6 +43,7 @@ static void look(struct sz_doctor *d)
 	}
 	sz_doctor_providers(d);
 	sz_doctor_audit(d);
+	sz_doctor_stores(d);
 	sz_doctor_disk(d);
 	sz_doctor_clock(d);
 	sz_doctor_kernel(d);

@@ -35,6 +35,9 @@ void sz_doctor_audit(struct sz_doctor *d);
 /* doctor_keys.c: identity providers */
 void sz_doctor_providers(struct sz_doctor *d);
 
+/* doctor_stores.c: relationships */
+void sz_doctor_stores(struct sz_doctor *d);
+
 /* doctor_host.c: the machine and the files */
 void sz_doctor_conf(struct sz_doctor *d);
 void sz_doctor_clock(struct sz_doctor *d);

@@ -19,6 +19,7 @@ struct path {
 };
 
 struct sz_fga {
+	struct sz_api *api;
 	struct sz_stores *stores;
 	struct path *paths; /* one for each endpoint */
 	struct sz_pool *questions, *writer;
@@ -106,6 +107,7 @@ static void call_free(struct fga_call *c)
 	sz_store_put(c->store);
 	json_decref(c->body);
 	sz_buf_done(&c->lines);
+	sz_buf_done(&c->act);
 	free(c);
 }
 
@@ -131,6 +133,38 @@ static void run(struct sz_work *w)
 	c->endpoint->fn(c);
 }
 
+void fga_act(struct fga_call *c, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sz_buf_printf(&c->act, "%s", text);
+}
+
+void fga_act_store(struct fga_call *c, const char *what)
+{
+	const struct sz_store_info *i = sz_store_info(c->store);
+
+	fga_act(c, "%s store %s (%s)", what, i->name, i->id);
+}
+
+/* Every call that writes goes on record, also one that came to nothing. */
+static void record(struct fga_call *c)
+{
+	const char *code = fga_text(c->answer, "code"), *why = fga_text(c->answer, "message");
+	bool bad = c->status >= 400;
+
+	if (!c->endpoint->writes)
+		return;
+	if (!c->act.len)
+		fga_act(c, "%s %.200s", c->endpoint->method, c->q->path);
+	sz_api_act(c->fga->api, c->q, "%s%s%s%s%s", c->act.data, bad ? "; refused: " : "",
+		   bad && code ? code : "", bad && why ? ": " : "", bad && why ? why : "");
+}
+
 /* In the loop. Who rests on what was written is told before the writer is. */
 static void done(struct sz_work *w)
 {
@@ -138,6 +172,7 @@ static void done(struct sz_work *w)
 
 	if (c->wrote)
 		sz_stores_written(c->stores, c->store);
+	record(c);
 	if (c->lines.data)
 		sz_api_send(c->q, c->status, "application/json", NULL, c->lines.data, c->lines.len);
 	else if (c->answer)
@@ -226,6 +261,7 @@ int sz_fga_new(struct sz_api *api, struct sz_loop_ring *loop, struct sz_stores *
 	int err;
 
 	*ret = f;
+	f->api = api;
 	f->stores = stores;
 	f->deadline_ms = o->deadline_ms ? o->deadline_ms : DEADLINE_MS;
 	pthread_mutex_init(&f->lock, NULL);

@@ -23,6 +23,7 @@ struct fga_call {
 	json_t *answer;
 	struct sz_buf lines; /* instead: one JSON object a line */
 	bool wrote;
+	struct sz_buf act; /* of who writes: what it was, for the record */
 };
 
 struct fga_endpoint {
@@ -36,6 +37,11 @@ void fga_fail(struct fga_call *c, int status, const char *code, const char *fmt,
 	SZ_PRINTF(4, 5);
 /* By what the store or the engine said. */
 void fga_fail_rebac(struct fga_call *c, int err, const struct sz_rebac_error *e);
+
+/* Adds to what is recorded of a call that writes. */
+void fga_act(struct fga_call *c, const char *fmt, ...) SZ_PRINTF(2, 3);
+/* The same with the store that the call is about: "WHAT store NAME (ID)". */
+void fga_act_store(struct fga_call *c, const char *what);
 
 /* ---- body.c: what a request says; false where the call was failed ---------------------------- */
 

@@ -27,11 +27,14 @@ void fga_store_create(struct fga_call *c)
 		fga_fail(c, 400, "validation_error", "'name' is missing");
 		return;
 	}
+	fga_act(c, "make store %.64s", name);
 	err = sz_store_create(c->stores, name, &info, &e);
-	if (err)
+	if (err) {
 		fga_fail_rebac(c, err, &e);
-	else
-		fga_answer(c, 201, store_json(&info));
+		return;
+	}
+	fga_act(c, " (%s)", info.id);
+	fga_answer(c, 201, store_json(&info));
 }
 
 void fga_store_get(struct fga_call *c)
@@ -44,6 +47,7 @@ void fga_store_delete(struct fga_call *c)
 	struct sz_rebac_error e;
 	int err = sz_store_delete(c->stores, sz_store_info(c->store)->id, &e);
 
+	fga_act_store(c, "delete");
 	if (err) {
 		fga_fail_rebac(c, err, &e);
 		return;
@@ -90,10 +94,12 @@ void fga_model_write(struct fga_call *c)
 	struct sz_rebac_error e;
 	int err = sz_store_model_write(c->store, c->q->body, c->q->body_len, id, &e);
 
+	fga_act_store(c, "write a model to");
 	if (err) {
 		fga_fail_rebac(c, err, &e);
 		return;
 	}
+	fga_act(c, ": %s", id);
 	c->wrote = true;
 	fga_answer(c, 201, json_pack("{s:s}", "authorization_model_id", id));
 }
@@ -179,6 +185,8 @@ void fga_assertions_write(struct fga_call *c)
 				 "assertion %zu needs a tuple_key and an expectation", i + 1);
 			return;
 		}
+	fga_act_store(c, "write assertions to");
+	fga_act(c, ": %zu of model %.64s", json_array_size(list), model);
 	err = sz_store_assertions_write(c->store, model, list, &e);
 	if (err)
 		fga_fail_rebac(c, err, &e);

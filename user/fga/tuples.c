@@ -49,6 +49,21 @@ static bool read_flag(struct fga_call *c, const json_t *o, const char *name, boo
 	return false;
 }
 
+#define ACT_TUPLES 8 /* that are named in the record; the log of changes has all */
+
+static void act_tuples(struct fga_call *c, const struct sz_store_op *ops, u32 n_take, u32 n)
+{
+	u32 i;
+
+	fga_act_store(c, "write to");
+	fga_act(c, ": %u to add, %u to delete", n - n_take, n_take);
+	for (i = 0; i < n && i < ACT_TUPLES; i++)
+		fga_act(c, "%s %s%.100s %.50s %.100s", i ? "," : ":", ops[i].remove ? "-" : "+",
+			ops[i].t.user, ops[i].t.relation, ops[i].t.object);
+	if (n > ACT_TUPLES)
+		fga_act(c, " and %u more", n - ACT_TUPLES);
+}
+
 static void write_all(struct fga_call *c, struct sz_store_write *w, const json_t *adds,
 		      const json_t *removes, u32 max)
 {
@@ -72,6 +87,7 @@ static void write_all(struct fga_call *c, struct sz_store_write *w, const json_t
 		ops[n_take + i].t = add[i];
 	w->ops = ops;
 	w->n = n_add + n_take;
+	act_tuples(c, ops, n_take, w->n);
 	err = sz_store_write(c->store, w, &e);
 	free(ops);
 	free(add);

@@ -469,6 +469,8 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 					      (json_int_t)sz_known_count(g->known), "known_tokens",
 					      (json_int_t)s->known_tokens));
 	}
+	if (status && g->stores)
+		json_object_set_new(status, "relationships", sz_relations_status(g));
 	return status;
 }
 

@@ -148,7 +148,15 @@ struct sz_view_expiry {
 	u64 ended[SZ_VIEW_ENDS]; /* since the daemon started */
 };
 
-#define SZ_VIEW_MAPS   24
+#define SZ_VIEW_STORES 64
+
+/* A store of relationships. */
+struct sz_view_store {
+	struct sz_store_info info;
+	struct sz_store_stats stats;
+};
+
+#define SZ_VIEW_MAPS   26
 #define SZ_VIEW_LIMITS 256 /* rate limits with a name of their own; further ones share "other" */
 
 struct sz_view_limit {
@@ -179,6 +187,9 @@ struct sz_gateway_view {
 	size_t n_services;
 	struct sz_view_issuer issuers[SZ_ISSUERS_MAX];
 	size_t n_issuers;
+	struct sz_view_store stores[SZ_VIEW_STORES]; /* the oldest, where there are more */
+	size_t n_stores;
+	u64 stores_bytes;
 	const struct sz_view_limit *limits; /* by name, "other" last */
 	size_t n_limits;
 	const struct sz_hist *pauses; /* of the loop */

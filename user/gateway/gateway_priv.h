@@ -286,6 +286,9 @@ void sz_stream_refuse(struct sz_gateway *g, struct sz_held *h, u32 reason, u64 e
 int sz_relations_ask(void *gateway, const struct sz_policy_question *q, bool *ret,
 		     struct sz_error *e);
 void sz_relations_open(struct sz_gateway *g);
+/* The stores as the metrics and the status tell of them. */
+void sz_relations_look(const struct sz_gateway *g, struct sz_gateway_view *v);
+json_t *sz_relations_status(const struct sz_gateway *g); /* NULL: there are no stores */
 void sz_relations_free(struct sz_gateway *g);
 
 /* watch.c: reloads when a policy file or a table of the configuration in force changes */

@@ -67,6 +67,7 @@ struct sz_observer {
 };
 
 static const enum sz_map walked[] = {
+	SZ_MAP_REQUESTS, SZ_MAP_PROFILES,
 	SZ_MAP_HITS,    SZ_MAP_GRANTS,  SZ_MAP_DENIED,     SZ_MAP_HALF,    SZ_MAP_FLOWS,
 	SZ_MAP_TICKETS, SZ_MAP_CARRY,   SZ_MAP_SPILL,      SZ_MAP_SOURCES,
 	SZ_MAP_REVOKED, SZ_MAP_NAMES,   SZ_MAP_SERVICES,
@@ -533,5 +534,6 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 		r = look_at_limits(g, ret);
 	look_at_maps(g, ret);
 	look_at_issuers(g, ret);
+	sz_relations_look(g, ret);
 	return r;
 }

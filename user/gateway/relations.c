@@ -113,3 +113,53 @@ void sz_relations_free(struct sz_gateway *g)
 {
 	sz_rebac_work_free(g->relation_work);
 }
+
+/* ---- how the stores stand ------------------------------------------------------------------- */
+
+void sz_relations_look(const struct sz_gateway *g, struct sz_gateway_view *v)
+{
+	struct sz_store_info info[SZ_VIEW_STORES];
+	struct sz_store *s;
+	u32 n, i;
+
+	if (!g->stores)
+		return;
+	v->stores_bytes = sz_stores_bytes(g->stores);
+	n = sz_stores_list(g->stores, "", info, SZ_VIEW_STORES);
+	for (i = 0; i < n; i++) {
+		struct sz_view_store *to = &v->stores[v->n_stores];
+
+		s = sz_store_get(g->stores, info[i].id);
+		if (!s)
+			continue; /* deleted meanwhile */
+		to->info = info[i];
+		sz_store_stats(s, &to->stats);
+		sz_store_put(s);
+		v->n_stores++;
+	}
+}
+
+json_t *sz_relations_status(const struct sz_gateway *g)
+{
+	struct sz_gateway_view *v;
+	json_t *ret, *one;
+	size_t i;
+
+	if (!g->stores)
+		return NULL;
+	v = sz_calloc(1, sizeof(*v));
+	sz_relations_look(g, v);
+	ret = json_pack("{s:I}", "file_bytes", (json_int_t)v->stores_bytes);
+	for (i = 0; i < v->n_stores; i++) {
+		const struct sz_store_stats *s = &v->stores[i].stats;
+
+		one = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "name", v->stores[i].info.name,
+				"tuples", (json_int_t)s->tuples, "models", (json_int_t)s->models,
+				"changes", (json_int_t)s->changes, "generation",
+				(json_int_t)s->generation, "last_write",
+				s->written_ms ? sz_store_time(s->written_ms) : json_null());
+		json_object_set_new(ret, v->stores[i].info.id, one);
+	}
+	free(v);
+	return ret;
+}

@@ -95,6 +95,15 @@
 	  "Known tokens: active, expired, void (of an older policy or key set) or revoked.")       \
 	X(SAMPLE_AGE, GAUGE, "subzero_sample_age_seconds", "",                                     \
 	  "Age of the sampled figures.")                                                           \
+	/* relationships */                                                                        \
+	X(STORE_TUPLES, GAUGE, "subzero_store_tuples", "store,id",                                 \
+	  "Tuples of a store of relationships.")                                                   \
+	X(STORE_GEN, COUNTER, "subzero_store_writes_total", "store,id",                            \
+	  "Its generation: writes of tuples and models since it was made.")                        \
+	X(STORE_WRITTEN, GAUGE, "subzero_store_last_write_timestamp_seconds", "store,id",          \
+	  "When tuples were last written to it, in seconds since 1970.")                           \
+	X(STORE_BYTES, GAUGE, "subzero_store_file_bytes", "",                                      \
+	  "Size of the file of all stores that is in use.")                                        \
 	/* policy and keys */                                                                      \
 	X(ISSUER_KEYS, GAUGE, "subzero_issuer_keys", "issuer",                                     \
 	  "Keys that tokens of an issuer may be signed with.")                                     \

@@ -260,6 +260,36 @@ static void tables(struct sz_expo *x, const struct sz_gateway_view *v)
 		sz_expo_seconds(x, v->sample_age_ns);
 }
 
+static void of_store(struct sz_expo *x, const struct sz_view_store *s)
+{
+	sz_expo_label(x, "store", s->info.name);
+	sz_expo_label(x, "id", s->info.id);
+}
+
+static void stores(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	size_t i;
+
+	family(x, SZ_METRIC_STORE_TUPLES);
+	for (i = 0; i < v->n_stores; i++) {
+		of_store(x, &v->stores[i]);
+		sz_expo_u64(x, v->stores[i].stats.tuples);
+	}
+	family(x, SZ_METRIC_STORE_GEN);
+	for (i = 0; i < v->n_stores; i++) {
+		of_store(x, &v->stores[i]);
+		sz_expo_u64(x, v->stores[i].stats.generation);
+	}
+	family(x, SZ_METRIC_STORE_WRITTEN);
+	for (i = 0; i < v->n_stores; i++) {
+		if (!v->stores[i].stats.written_ms)
+			continue;
+		of_store(x, &v->stores[i]);
+		sz_expo_f64(x, (double)v->stores[i].stats.written_ms / 1e3);
+	}
+	one(x, SZ_METRIC_STORE_BYTES, v->stores_bytes);
+}
+
 /* One value of each issuer whose keys are fetched. */
 static void of_keys(struct sz_expo *x, const struct sz_gateway_view *v, enum sz_metric m,
 		    u64 (*value)(const struct sz_idp_stats *s))
@@ -449,6 +479,7 @@ void sz_metrics_render(struct sz_expo *x, const struct sz_gateway_view *v)
 	misses(x, v);
 	inner(x, v);
 	tables(x, v);
+	stores(x, v);
 	policy(x, v);
 	life(x, v);
 	process(x);

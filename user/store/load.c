@@ -64,6 +64,26 @@ static int load_model(const MDB_val *key, const MDB_val *value, void *arg)
 	return 0;
 }
 
+/* When tuples were last written, by the newest change that is kept. */
+static int load_written(struct sz_store *s, MDB_txn *txn)
+{
+	struct key k = sz_store_key(s->number);
+	struct change_head head;
+	MDB_val key, value;
+	int err;
+
+	if (s->next_change == s->first_change)
+		return 0;
+	sz_store_key_u64(&k, s->next_change - 1);
+	key = sz_store_val(k.b, k.n);
+	err = mdb_get(txn, s->all->table[T_CHANGES], &key, &value);
+	if (err || value.mv_size < sizeof(head))
+		return MDB_CORRUPTED;
+	memcpy(&head, value.mv_data, sizeof(head));
+	s->written_ms = head.time_ms;
+	return 0;
+}
+
 int sz_store_load(struct sz_store *s, MDB_txn *txn, struct sz_rebac_error *e)
 {
 	struct key k = sz_store_key(s->number);
@@ -76,6 +96,8 @@ int sz_store_load(struct sz_store *s, MDB_txn *txn, struct sz_rebac_error *e)
 		err = sz_store_each(s->all, txn, T_BY_OBJECT, &k, load_tuple, s);
 	if (!err)
 		err = sz_store_each(s->all, txn, T_MODELS, &k, load_model, s);
+	if (!err)
+		err = load_written(s, txn);
 	if (!err && s->tuples != expected)
 		err = MDB_CORRUPTED;
 	return sz_store_fail(err, e);

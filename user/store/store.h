@@ -171,6 +171,7 @@ int sz_store_changes(struct sz_store *s, const char *type, s64 since_ms, u32 max
 
 struct sz_store_stats {
 	u64 tuples, models, changes, generation;
+	s64 written_ms; /* wall clock: last write of tuples; 0: none that is known */
 };
 void sz_store_stats(struct sz_store *s, struct sz_store_stats *ret);
 /* A time as the answers have it: RFC 3339 with milliseconds. */

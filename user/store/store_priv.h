@@ -78,6 +78,7 @@ struct sz_store {
 	pthread_rwlock_t lock, gate;
 	struct sz_rebac_store *memory;
 	u64 generation, tuples, first_change, next_change;
+	s64 written_ms;
 	char latest[SZ_STORE_ID_LEN + 1]; /* "" without a model */
 	u64 latest_generation; /* number of every kind that is not in the list */
 	struct kind_number *kinds; /* ascending */

@@ -303,6 +303,7 @@ void sz_store_stats(struct sz_store *s, struct sz_store_stats *ret)
 		.models = s->n_models,
 		.changes = s->next_change - s->first_change,
 		.generation = s->generation,
+		.written_ms = s->written_ms,
 	};
 	pthread_rwlock_unlock(&s->lock);
 }

@@ -284,6 +284,7 @@ static void apply(struct sz_store *s, const struct planned *list, u32 n, const s
 	s->tuples = row->tuples;
 	s->first_change = row->first_change;
 	s->next_change = row->next_change;
+	s->written_ms = sz_store_now_ms();
 	__atomic_store_n(&s->generation, row->generation, __ATOMIC_RELEASE);
 	sz_store_open_door(s);
 }
