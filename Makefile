@@ -25,7 +25,7 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
 ROOMS    := core codec config telemetry hash wheel kern net pool jose cel geo rebac policy audit \
-            apikey fetch store revoke http dpop web idp api limits verify gateway control metrics \
+            apikey fetch store revoke http dpop web forward trace idp api limits verify gateway control metrics \
             fga signals ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)

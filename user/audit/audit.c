@@ -16,6 +16,7 @@ struct sz_audit {
 	u8 last[SZ_AUDIT_HASH_LEN];
 	struct sz_audit_tree tree;
 	struct sz_buf batch;
+	size_t last_at; /* where the last line of the batch begins */
 	struct sz_audit_clock clock;
 };
 
@@ -98,6 +99,7 @@ u64 sz_audit_add(struct sz_audit *a, const struct sz_audit_record *r)
 {
 	size_t start = a->batch.len;
 
+	a->last_at = start;
 	assert(r->type > 0 && r->type < SZ_AUDIT_TYPE_COUNT);
 	sz_audit_format(&a->batch, &a->clock, a->next_seq, r, a->last,
 			&a->tree);
@@ -121,6 +123,12 @@ u64 sz_audit_take(struct sz_audit *a, struct sz_buf *ret)
 		sz_buf_reset(&a->batch);
 	}
 	return a->next_seq - 1;
+}
+
+const char *sz_audit_last_line(const struct sz_audit *a, size_t *ret_n)
+{
+	*ret_n = a->batch.len - a->last_at - 1;
+	return a->batch.data + a->last_at;
 }
 
 size_t sz_audit_pending(const struct sz_audit *a)

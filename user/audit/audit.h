@@ -35,6 +35,7 @@ enum sz_audit_type {
 	SZ_AUDIT_SEGMENT,    /* first record of a segment; count: its number */
 	SZ_AUDIT_KEY,        /* a key that signs checkpoints from here on; detail: in vkey form */
 	SZ_AUDIT_SHED,       /* count records that were not kept: the log could not be written */
+	SZ_AUDIT_REMOVED,    /* records 1 to count are removed, or about to be: retention */
 	SZ_AUDIT_TYPE_COUNT,
 };
 const char *sz_audit_type_name(enum sz_audit_type t); /* "unknown" beyond the list */
@@ -110,7 +111,7 @@ bool sz_audit_consistency_ok(u64 from, const u8 old_root[SZ_AUDIT_HASH_LEN], u64
 /*
  * Reads the records of the log once and gives the roots of n ranges, which lie in any order but
  * apart from each other, and of the whole tree of `size` leaves. *ret_line gets record index + 1
- * where it is not NULL. -ERANGE where the log is shorter.
+ * where it is not NULL. -ERANGE where the log is shorter, or what is needed was removed.
  */
 int sz_audit_subtrees(const char *dir, u64 size, const struct sz_audit_range *ranges, unsigned n,
 		      u8 (*ret)[SZ_AUDIT_HASH_LEN], u8 ret_root[SZ_AUDIT_HASH_LEN], u64 index,
@@ -184,11 +185,60 @@ const struct sz_audit_tree *sz_audit_tree(const struct sz_audit *a); /* of all a
 void sz_audit_free(struct sz_audit *a);
 /* Appends to the open batch; returns its sequence number. */
 u64 sz_audit_add(struct sz_audit *a, const struct sz_audit_record *r);
+/* The line that was added last, without line end; good until anything else is done with the chain. */
+const char *sz_audit_last_line(const struct sz_audit *a, size_t *ret_n);
 /* Moves the open batch to *ret (appends). Returns the number of its last record, 0 if empty. */
 u64 sz_audit_take(struct sz_audit *a, struct sz_buf *ret);
 size_t sz_audit_pending(const struct sz_audit *a); /* bytes in the open batch */
 /* Sequence number (0 in an empty log) and hash of the last record added. */
 void sz_audit_head(const struct sz_audit *a, u64 *ret_seq, u8 ret_hash[SZ_AUDIT_HASH_LEN]);
+
+/* ---- another key: a note that the old one has signed ----------------------------------------- */
+
+/*
+ * <dir>/key-changes holds one for each change, oldest first, and is never cut: so the keys can be
+ * followed where the records that announced them are gone. Text lines: "NAME key change", the
+ * number of the record, the old and the new key in vkey form.
+ */
+struct sz_audit_change {
+	u64 seq; /* of the record that announced the new key */
+	struct sz_audit_vkey old, new;
+};
+/* Appends the note. */
+void sz_audit_change_sign(const struct sz_audit_skey *old, const struct sz_audit_vkey *new,
+			  u64 seq, struct sz_buf *ret);
+/* The note at the front of n bytes: its length; -EBADMSG where it is none, or not signed by the
+ * old key it names. */
+ssize_t sz_audit_change_read(const char *p, size_t n, struct sz_audit_change *ret);
+void sz_audit_changes_path(const char *dir, char *ret, size_t n);
+
+/* ---- retention: whole old segments only ----------------------------------------------------- */
+
+struct sz_audit_retention {
+	u64 age_s; /* 0: no limit */
+	u64 size;  /* bytes of segments and checkpoints; 0: no limit */
+};
+struct sz_audit_cut {
+	u32 first, segment; /* segments first to segment - 1 may go; 0: none */
+	u64 records;        /* the last of them ends with this record */
+	u64 bytes;
+	bool by_age;
+	/* what there is now */
+	u64 segments, total_bytes;
+	u64 removed;   /* records that are not there any more */
+	u64 oldest_ns; /* wall clock of the first that is; 0: none */
+};
+/*
+ * Looks at the segments in dir; never touches them. Of what may go everything, and the first
+ * record behind it, is among the `signed_seq` records that a checkpoint covers, and the newest
+ * segment is not. A segment is as old as the first record of the one behind it. -EBADMSG where
+ * segments are missing in between: then nothing may go.
+ */
+int sz_audit_retention_plan(const char *dir, const struct sz_audit_retention *r, u64 wall_ns,
+			    u64 signed_seq, struct sz_audit_cut *ret, struct sz_error *e);
+/* Removes what was planned, oldest first, and the checkpoints in front of the newest one that
+ * covers no more than it. Once a record of type REMOVED is signed; blocks on the disk. */
+int sz_audit_retention_apply(const char *dir, const struct sz_audit_cut *cut, struct sz_error *e);
 
 /* Where a log stands: last whole record of the newest segment. A torn last line (crash in the
  * middle of a write) is reported in torn_bytes, so that the daemon can cut it off and go on. With
@@ -213,6 +263,8 @@ int sz_audit_scan(const char *dir, struct sz_audit_state *ret, struct sz_error *
  */
 int sz_audit_recover(const char *dir, const struct sz_audit_state *s, struct sz_audit_tree *ret,
 		     u64 at, u8 ret_at[SZ_AUDIT_HASH_LEN], bool *ret_known, struct sz_error *e);
+/* When the first record of a segment was written, by the wall clock. */
+int sz_audit_segment_time(const char *dir, u32 segment, u64 *ret_ns, struct sz_error *e);
 /* Appends the last n whole lines, over segments, oldest first. Shows; does not verify. */
 int sz_audit_tail(const char *dir, unsigned n, struct sz_buf *ret, struct sz_error *e);
 void sz_audit_segment_path(const char *dir, u32 segment, char *ret, size_t n);
@@ -226,6 +278,8 @@ int sz_audit_each(const char *dir, int (*fn)(const char *line, size_t n, void *a
 struct sz_audit_report {
 	u64 records, segments, first_seq, last_seq;
 	u64 torn_bytes;
+	u64 removed;      /* records in front of the first that retention removed */
+	u64 removed_segments;
 	u64 by_type[SZ_AUDIT_TYPE_COUNT];
 	u64 admitted;     /* sum of counts in SUMMARY records */
 	u64 denied;       /* DENIAL records, and counts in LOST records */

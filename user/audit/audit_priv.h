@@ -44,6 +44,7 @@ int sz_audit_utf8(const char *s, size_t n);
 struct sz_audit_line {
 	u64 seq;
 	enum sz_audit_type type;
+	u64 wall_ns;                   /* its time; wraps around behind the year 2554 */
 	u64 count;                     /* 0 where absent */
 	u64 segment;                   /* segment records only, like prev and tree */
 	u8 prev[SZ_AUDIT_HASH_LEN];
@@ -68,11 +69,14 @@ int sz_audit_parse(const char *p, size_t n, struct sz_audit_line *ret, struct sz
 /* The chain while it is read, segment by segment. */
 struct sz_audit_check {
 	const char *path;  /* of the segment, for messages */
+	const char *dir;   /* of the log; only where `checks` is there */
 	u32 segment;
 	bool newest;       /* a torn last line is allowed */
 	u64 line;          /* of this segment, from 1 */
 	u64 next_seq;
 	struct sz_audit_report *report;
+	bool begun;                     /* the first record was read */
+	u64 told;                       /* records that the log itself says were removed */
 	struct sz_audit_tree tree;      /* of the lines so far */
 	struct sz_audit_signed *checks; /* NULL: chain and tree only */
 	void (*progress)(u64 records, u64 bytes, u64 total_bytes, void *arg);
@@ -80,7 +84,34 @@ struct sz_audit_check {
 	u64 bytes, total_bytes;
 };
 
+/* The first record of a segment, whose number may be any: *ret points into *line. */
+int sz_audit_first(const char *dir, u32 segment, struct sz_buf *line, struct sz_audit_line *ret,
+		   struct sz_error *e);
+/* What a tree of these leaves and the records behind it knows of the root of a range: pushes the
+ * subtrees that lie in it; false where the range begins inside one of them. */
+bool sz_audit_tree_within(const struct sz_audit_tree *t, const struct sz_audit_range *r,
+			  struct sz_audit_tree *ret);
+
+/* ---- signed notes: note.c ------------------------------------------------------------------- */
+
+struct sz_audit_note {
+	const char *text, *signatures;
+	size_t text_len, signatures_len;
+};
+bool sz_audit_note_ok(const struct sz_audit_note *note, const struct sz_audit_vkey *k);
+/* The next line of p..end without its line end; NULL where it is cut off. */
+const char *sz_audit_note_line(const char **p, const char *end, size_t *ret_n);
+bool sz_audit_note_number(const char *s, size_t n, u64 *ret);
+/* Behind the signature lines, as long as there are any; others' keys may have signed in other ways.
+ * NULL where one is cut off. */
+const char *sz_audit_note_skip(const char *p, const char *end);
+
 /* ---- checkpoints as a file, from its beginning: checkpoints.c ------------------------------- */
+
+/* Where the first byte that is not 0 stands: retention leaves a hole in front. */
+int sz_audit_notes_start(int fd, u64 *ret);
+/* Frees the checkpoints that cover fewer records than the newest one of at most `records`. */
+int sz_audit_notes_forget(const char *dir, u64 records, struct sz_error *e);
 
 struct sz_audit_notes {
 	char path[4096];
@@ -114,6 +145,10 @@ int sz_audit_signed_grown(struct sz_audit_signed *s, const struct sz_audit_tree 
 int sz_audit_signed_end(struct sz_audit_signed *s, const struct sz_audit_tree *t,
 			struct sz_audit_report *ret, struct sz_error *e);
 void sz_audit_signed_free(struct sz_audit_signed *s);
+/* The log begins behind these records, which retention removed: the keys that they announced, and
+ * which followed which, come from the files beside the log. Before anything else. */
+int sz_audit_signed_removed(struct sz_audit_signed *s, const char *dir,
+			    const struct sz_audit_tree *t, struct sz_error *e);
 
 /* "tree" of a segment record; false where it is absent or not that of `seq` - 1 leaves. */
 bool sz_audit_tree_read(const struct sz_audit_line *l, struct sz_audit_tree *ret);

@@ -27,8 +27,54 @@ static int open_file(const char *path, u64 *ret_size, struct sz_error *e)
 	return sz_audit_open(path, ret_size, e);
 }
 
+/*
+ * Behind a hole stand a line end and a checkpoint; where a crash cut the making of the hole short,
+ * what is left of another one comes first.
+ */
+static int behind_hole(int fd, u64 at, u64 *ret)
+{
+	char *p = sz_calloc(1, NOTE_MAX);
+	ssize_t n = pread(fd, p, NOTE_MAX, (off_t)at);
+	const char *end = p + (n > 0 ? n : 0), *nl = memchr(p, '\n', (size_t)(end - p));
+	int err = n < 0 ? -errno : 0;
+	struct sz_audit_checkpoint c;
+
+	/* No line of a checkpoint but its first begins one. */
+	while (nl && sz_audit_checkpoint_parse(nl + 1, (size_t)(end - nl - 1), &c) < 0)
+		nl = memchr(nl + 1, '\n', (size_t)(end - nl - 1));
+	*ret = nl ? at + (u64)(nl + 1 - p) : at;
+	free(p);
+	return err;
+}
+
+int sz_audit_notes_start(int fd, u64 *ret)
+{
+	off_t at = lseek(fd, 0, SEEK_DATA);
+	char block[4096];
+	ssize_t n, i;
+
+	*ret = 0;
+	if (at < 0 && errno == ENXIO) { /* nothing but a hole, or nothing at all */
+		at = lseek(fd, 0, SEEK_END);
+		*ret = at < 0 ? 0 : (u64)at;
+		return at < 0 ? -errno : 0;
+	}
+	/* A copy may hold the hole as bytes; a file system may know of no holes. */
+	for (*ret = at < 0 ? 0 : (u64)at; (n = pread(fd, block, sizeof(block), (off_t)*ret)) > 0;) {
+		for (i = 0; i < n && !block[i]; i++)
+			;
+		*ret += (u64)i;
+		if (i < n)
+			break;
+	}
+	if (n < 0)
+		return -errno;
+	return *ret ? behind_hole(fd, *ret, ret) : 0;
+}
+
 int sz_audit_notes_open(const char *dir, struct sz_audit_notes *ret, struct sz_error *e)
 {
+	u64 start;
 	int fd;
 
 	*ret = (struct sz_audit_notes){ .fd = -1 };
@@ -37,6 +83,9 @@ int sz_audit_notes_open(const char *dir, struct sz_audit_notes *ret, struct sz_e
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	ret->fd = fd;
+	if (sz_audit_notes_start(fd, &start) || lseek(fd, (off_t)start, SEEK_SET) < 0)
+		return sz_error_set(e, -errno, "%s: cannot read: %s", ret->path, strerror(errno));
+	ret->left -= start < ret->left ? start : ret->left;
 	return 0;
 }
 
@@ -133,24 +182,27 @@ int sz_audit_checkpoint_last(const char *dir, struct sz_buf *text, struct sz_aud
 	struct sz_audit_notes s;
 	struct sz_audit_checkpoint c;
 	size_t at = 0;
-	u64 low;
+	u64 low, start;
 	ssize_t n;
 	int err = sz_audit_notes_open(dir, &s, e);
 
 	*ret = (struct sz_audit_checkpoint){ 0 };
 	*ret_size = 0;
-	if (err || s.fd < 0)
+	if (err || s.fd < 0) {
+		sz_audit_notes_done(&s);
 		return err;
-	low = s.left > CHUNK ? s.left - CHUNK : 0;
-	*ret_size = s.left;
-	s.left -= low;
+	}
+	start = (u64)lseek(s.fd, 0, SEEK_CUR);
+	low = start + (s.left > CHUNK ? s.left - CHUNK : 0);
+	*ret_size = start + s.left;
+	s.left -= low - start;
 	if (lseek(s.fd, (off_t)low, SEEK_SET) < 0)
 		err = sz_error_set(e, -errno, "%s: cannot read: %s", s.path, strerror(errno));
 	while (!err && s.left)
 		err = fill(&s, e) < 0 ? -EIO : 0;
 	*text = s.b;
 	s.b = (struct sz_buf){ 0 };
-	if (!err && low)
+	if (!err && low > start)
 		at = first_boundary(text->data, text->len);
 	while (!err && at < text->len) {
 		n = sz_audit_checkpoint_parse(text->data + at, text->len - at, &c);
@@ -180,8 +232,10 @@ int sz_audit_checkpoint_find(const char *dir, u64 seq, u64 size, struct sz_buf *
 	bool found = false;
 	int err = sz_audit_notes_open(dir, &s, e);
 
-	if (err)
+	if (err) {
+		sz_audit_notes_done(&s);
 		return err;
+	}
 	while ((err = sz_audit_notes_next(&s, e)) > 0) {
 		if (size ? s.now.size != size : s.now.size < seq)
 			continue;
@@ -199,4 +253,91 @@ int sz_audit_checkpoint_find(const char *dir, u64 seq, u64 size, struct sz_buf *
 				    (unsigned long long)(size ? size : seq));
 	/* Of the copy, which outlives the file's buffer. */
 	return sz_audit_checkpoint_parse(text->data, text->len, ret) < 0 ? -EBADMSG : 0;
+}
+
+/* ---- what retention frees ------------------------------------------------------------------- */
+
+/* The first whole checkpoint at or behind `at`: where it begins and what it covers. -ENODATA. */
+static int note_behind(int fd, u64 start, u64 at, u64 *ret_at, u64 *ret_size)
+{
+	struct sz_audit_checkpoint c;
+	struct sz_buf b = {0};
+	size_t skip = 0;
+	ssize_t n;
+	int err = -ENODATA;
+
+	sz_buf_reserve(&b, 2 * NOTE_MAX);
+	n = pread(fd, b.data, 2 * NOTE_MAX, (off_t)at);
+	if (n > 0 && at > start)
+		skip = first_boundary(b.data, (size_t)n);
+	if (n > 0 && skip < (size_t)n &&
+	    sz_audit_checkpoint_parse(b.data + skip, (size_t)n - skip, &c) > 0) {
+		*ret_at = at + skip;
+		*ret_size = c.size;
+		err = 0;
+	}
+	sz_buf_done(&b);
+	return err;
+}
+
+/* Sizes grow from one to the next: where the newest of at most `records` begins, by halving. */
+static u64 find_newest(int fd, u64 start, u64 end, u64 records)
+{
+	u64 low = start, high = end, found = start, at, size;
+
+	while (low < high) {
+		u64 mid = low + (high - low) / 2;
+
+		if (note_behind(fd, start, mid, &at, &size) || size > records) {
+			high = mid;
+		} else {
+			found = at;
+			low = at + 1;
+		}
+	}
+	return found;
+}
+
+/*
+ * The daemon goes on writing at the end: the file keeps its size and loses blocks. The last of them
+ * stays, with a line end in front of what is kept.
+ */
+static int make_hole(int fd, u64 keep, u64 block)
+{
+	u64 cut = (keep - 1) / block * block;
+	char *zeros = sz_calloc(1, block);
+	size_t n = (size_t)(keep - cut);
+	int err = 0;
+
+	if (cut && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)cut)) {
+		err = errno == EOPNOTSUPP ? 1 : -1;
+	} else {
+		zeros[n - 1] = '\n';
+		if (pwrite(fd, zeros, n, (off_t)cut) != (ssize_t)n || fdatasync(fd))
+			err = -1;
+	}
+	free(zeros);
+	return err < 0 ? -1 : 0; /* a file system without holes keeps them all */
+}
+
+int sz_audit_notes_forget(const char *dir, u64 records, struct sz_error *e)
+{
+	char path[4096];
+	struct stat st;
+	u64 start, keep;
+	int fd, err = 0;
+
+	sz_audit_checkpoints_path(dir, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) || sz_audit_notes_start(fd, &start)) {
+		err = sz_error_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
+	} else if (S_ISREG(st.st_mode)) {
+		keep = find_newest(fd, start, (u64)st.st_size, records);
+		if (keep > start && make_hole(fd, keep, (u64)st.st_blksize))
+			err = sz_error_set(e, -errno, "%s: cannot free its beginning: %s", path,
+					   strerror(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
 }

@@ -24,6 +24,7 @@ static const char *const type_names[SZ_AUDIT_TYPE_COUNT] = {
 	[SZ_AUDIT_REVOKE] = "revoke",   [SZ_AUDIT_BAN] = "ban",
 	[SZ_AUDIT_ADMIN] = "admin",     [SZ_AUDIT_SEGMENT] = "segment",
 	[SZ_AUDIT_KEY] = "key",         [SZ_AUDIT_SHED] = "shed",
+	[SZ_AUDIT_REMOVED] = "removed",
 };
 
 const char *sz_audit_type_name(enum sz_audit_type t)
@@ -326,7 +327,8 @@ void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
 	}
 	/* A total says so even where it is 0; everything else leaves out what is absent. */
 	if (r->type == SZ_AUDIT_SUMMARY || r->type == SZ_AUDIT_LOST ||
-	    r->type == SZ_AUDIT_SHED || (r->count && r->type != SZ_AUDIT_SEGMENT)) {
+	    r->type == SZ_AUDIT_SHED || r->type == SZ_AUDIT_REMOVED ||
+	    (r->count && r->type != SZ_AUDIT_SEGMENT)) {
 		ADD_NAME(b, "count");
 		add_number(b, r->count);
 	}

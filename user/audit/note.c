@@ -202,8 +202,7 @@ void sz_audit_checkpoint_sign(const struct sz_audit_skey *k, u64 size,
 	sz_buf_done(&text);
 }
 
-/* The next line of p..end without its line end; NULL where it is cut off. */
-static const char *line(const char **p, const char *end, size_t *ret_n)
+const char *sz_audit_note_line(const char **p, const char *end, size_t *ret_n)
 {
 	const char *first = *p, *nl = memchr(first, '\n', (size_t)(end - first));
 
@@ -214,7 +213,7 @@ static const char *line(const char **p, const char *end, size_t *ret_n)
 	return first;
 }
 
-static bool number(const char *s, size_t n, u64 *ret)
+bool sz_audit_note_number(const char *s, size_t n, u64 *ret)
 {
 	size_t i;
 
@@ -244,8 +243,7 @@ static bool read_signature(const char *s, size_t n, const char **name, size_t *n
 		      ID_LEN + crypto_sign_BYTES);
 }
 
-/* Signature lines as long as there are any; others' keys may have signed in other ways. */
-static const char *skip_signatures(const char *p, const char *end)
+const char *sz_audit_note_skip(const char *p, const char *end)
 {
 	while ((size_t)(end - p) >= sizeof(dash) - 1 && !memcmp(p, dash, sizeof(dash) - 1)) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -263,30 +261,30 @@ ssize_t sz_audit_checkpoint_parse(const char *p, size_t n, struct sz_audit_check
 	size_t len;
 
 	*ret = (struct sz_audit_checkpoint){ .text = p };
-	s = line(&next, end, &len);
+	s = sz_audit_note_line(&next, end, &len);
 	if (!s)
 		return -ENODATA;
 	if (!sz_audit_name_ok(s, len))
 		return -EBADMSG;
 	memcpy(ret->origin, s, len);
-	s = line(&next, end, &len);
+	s = sz_audit_note_line(&next, end, &len);
 	if (!s)
 		return -ENODATA;
-	if (!number(s, len, &ret->size))
+	if (!sz_audit_note_number(s, len, &ret->size))
 		return -EBADMSG;
-	s = line(&next, end, &len);
+	s = sz_audit_note_line(&next, end, &len);
 	if (!s)
 		return -ENODATA;
 	if (!sz_audit_base64(s, len, ret->root, sizeof(ret->root)))
 		return -EBADMSG;
 	ret->text_len = (size_t)(next - p);
-	s = line(&next, end, &len);
+	s = sz_audit_note_line(&next, end, &len);
 	if (!s)
 		return -ENODATA;
 	if (len)
 		return -EBADMSG;
 	ret->signatures = next;
-	s = skip_signatures(next, end);
+	s = sz_audit_note_skip(next, end);
 	if (!s || (s == next && (size_t)(end - s) < sizeof(dash) - 1))
 		return -ENODATA;
 	if (s == next)
@@ -295,19 +293,25 @@ ssize_t sz_audit_checkpoint_parse(const char *p, size_t n, struct sz_audit_check
 	return s - p;
 }
 
-bool sz_audit_checkpoint_ok(const struct sz_audit_checkpoint *c, const struct sz_audit_vkey *k)
+bool sz_audit_note_ok(const struct sz_audit_note *note, const struct sz_audit_vkey *k)
 {
-	const char *p = c->signatures, *end = p + c->signatures_len, *s, *name;
+	const char *p = note->signatures, *end = p + note->signatures_len, *s, *name;
 	u8 signature[ID_LEN + crypto_sign_BYTES];
 	size_t n, name_len;
 
-	if (strcmp(c->origin, k->name) != 0)
-		return false;
-	while (p < end && (s = line(&p, end, &n)))
+	while (p < end && (s = sz_audit_note_line(&p, end, &n)))
 		if (read_signature(s, n, &name, &name_len, signature) &&
 		    name_len == strlen(k->name) && !memcmp(name, k->name, name_len) &&
 		    !memcmp(signature, k->id, ID_LEN))
-			return !crypto_sign_verify_detached(signature + ID_LEN, (const u8 *)c->text,
-							    c->text_len, k->public);
+			return !crypto_sign_verify_detached(signature + ID_LEN,
+							    (const u8 *)note->text, note->text_len,
+							    k->public);
 	return false;
+}
+
+bool sz_audit_checkpoint_ok(const struct sz_audit_checkpoint *c, const struct sz_audit_vkey *k)
+{
+	struct sz_audit_note note = {c->text, c->signatures, c->text_len, c->signatures_len};
+
+	return !strcmp(c->origin, k->name) && sz_audit_note_ok(&note, k);
 }

@@ -193,18 +193,33 @@ static unsigned month_days(unsigned year, unsigned month)
 	return days[month - 1] + (leap && month == 2);
 }
 
-static bool timestamp(struct cursor *c)
+/* Days from 1970-01-01 to a date of the Gregorian calendar. */
+static u64 days_to(unsigned year, unsigned month, unsigned day)
+{
+	u64 years = year - 1u, days = years * 365 + years / 4 - years / 100 + years / 400;
+	unsigned m;
+
+	for (m = 1; m < month; m++)
+		days += month_days(year, m);
+	return days + day - 1 - 719162;
+}
+
+static bool timestamp(struct cursor *c, u64 *ret_ns)
 {
 	static const char form[] = "2026-11-21T12:00:00.123456789Z";
-	unsigned year, month, v;
+	unsigned year, month, day, hour, minute, second, ns;
 
-	return field(c, 4, 1970, 9999, &year) && literal(c, "-", form) &&
-	       field(c, 2, 1, 12, &month) && literal(c, "-", form) &&
-	       field(c, 2, 1, month_days(year, month), &v) && literal(c, "T", form) &&
-	       field(c, 2, 0, 23, &v) && literal(c, ":", form) &&
-	       field(c, 2, 0, 59, &v) && literal(c, ":", form) &&
-	       field(c, 2, 0, 59, &v) && literal(c, ".", form) &&
-	       field(c, 9, 0, 999999999, &v) && literal(c, "Z", form);
+	if (!field(c, 4, 1970, 9999, &year) || !literal(c, "-", form) ||
+	    !field(c, 2, 1, 12, &month) || !literal(c, "-", form) ||
+	    !field(c, 2, 1, month_days(year, month), &day) || !literal(c, "T", form) ||
+	    !field(c, 2, 0, 23, &hour) || !literal(c, ":", form) ||
+	    !field(c, 2, 0, 59, &minute) || !literal(c, ":", form) ||
+	    !field(c, 2, 0, 59, &second) || !literal(c, ".", form) ||
+	    !field(c, 9, 0, 999999999, &ns) || !literal(c, "Z", form))
+		return false;
+	*ret_ns = (((days_to(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) *
+			  1000000000ull + ns;
+	return true;
 }
 
 static bool type(struct cursor *c, enum sz_audit_type *ret)
@@ -319,9 +334,10 @@ static bool members_fit(struct cursor *c, const struct sz_audit_line *l, u64 see
 		return fail(c, "\"segment\" and \"prev\" in segment records, and only there");
 	if (seen & BIT(M_TREE) && l->type != SZ_AUDIT_SEGMENT)
 		return fail(c, "\"tree\" in segment records only");
-	if ((l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST || l->type == SZ_AUDIT_SHED) &&
+	if ((l->type == SZ_AUDIT_SUMMARY || l->type == SZ_AUDIT_LOST || l->type == SZ_AUDIT_SHED ||
+	     l->type == SZ_AUDIT_REMOVED) &&
 	    !(seen & BIT(M_COUNT)))
-		return fail(c, "\"count\" in summary, lost and shed records");
+		return fail(c, "\"count\" in summary, lost, shed and removed records");
 	return true;
 }
 
@@ -332,7 +348,7 @@ static bool record(struct cursor *c, struct sz_audit_line *l)
 	size_t m;
 
 	if (!literal(c, "{\"seq\":", "{\"seq\":") || !integer(c, &l->seq) ||
-	    !literal(c, ",\"time\":\"", ",\"time\":\"") || !timestamp(c) ||
+	    !literal(c, ",\"time\":\"", ",\"time\":\"") || !timestamp(c, &l->wall_ns) ||
 	    !literal(c, "\",\"type\":\"", "\",\"type\":\"") || !type(c, &l->type) ||
 	    !literal(c, "\"", "the end of a string"))
 		return false;

@@ -44,6 +44,31 @@ bool sz_audit_tree_same(const struct sz_audit_tree *a, const struct sz_audit_tre
 	return true;
 }
 
+bool sz_audit_tree_within(const struct sz_audit_tree *t, const struct sz_audit_range *r,
+			  struct sz_audit_tree *ret)
+{
+	u64 at = 0;
+	unsigned k = SZ_AUDIT_LEVELS;
+
+	*ret = (struct sz_audit_tree){ 0 };
+	while (k--) {
+		u64 width = 1ull << k;
+
+		if (!(t->size >> k & 1))
+			continue;
+		if (at < r->to && at + width > r->from) {
+			/* Ranges of proofs are whole subtrees: one that lies inside is not known.
+			 */
+			if (at < r->from || at + width > r->to || ret->size >> k & 1)
+				return false;
+			memcpy(ret->node[k], t->node[k], SZ_AUDIT_HASH_LEN);
+			ret->size |= width;
+		}
+		at += width;
+	}
+	return true;
+}
+
 /* ---- lines, one after the other ------------------------------------------------------------- */
 
 /* Every whole line of the first `limit` bytes of a segment; what fn returns other than 0 ends it.
@@ -189,6 +214,9 @@ int sz_audit_recover(const char *dir, const struct sz_audit_state *s, struct sz_
 /* ---- subtrees for proofs -------------------------------------------------------------------- */
 
 struct gather {
+	const char *dir;
+	struct sz_error *e;
+	bool begun;
 	u64 next, size, index;
 	const struct sz_audit_range *ranges;
 	struct sz_audit_tree *trees; /* one for each range */
@@ -197,12 +225,39 @@ struct gather {
 	struct sz_buf *line;
 };
 
+/* Where retention removed the beginning, its first segment holds the tree of what stood there. */
+static int gather_begin(struct gather *g, const char *p, size_t n)
+{
+	struct sz_audit_syntax bad;
+	struct sz_audit_line l;
+	bool known = true;
+	unsigned i;
+
+	g->begun = true;
+	if (sz_audit_parse(p, n, &l, &bad) || l.seq <= 1)
+		return 0;
+	if (!sz_audit_tree_read(&l, &g->all))
+		return sz_error_set(g->e, -EBADMSG, "%s: its first segment does not hold the tree "
+				    "of the records before it", g->dir);
+	g->next = l.seq - 1;
+	for (i = 0; i < g->n; i++)
+		known &= sz_audit_tree_within(&g->all, &g->ranges[i], &g->trees[i]);
+	if (known && g->next <= g->size && (!g->line || g->index >= g->next))
+		return 0;
+	return sz_error_set(g->e, -ERANGE,
+			    "%s: this needs records that retention removed; records 1 to %llu are "
+			    "gone", g->dir, (unsigned long long)g->next);
+}
+
 static int gather_line(const char *p, size_t n, void *arg)
 {
 	struct gather *g = arg;
 	u8 leaf[SZ_AUDIT_HASH_LEN];
 	unsigned i;
+	int err = g->begun ? 0 : gather_begin(g, p, n);
 
+	if (err)
+		return err;
 	if (g->next == g->size)
 		return 1;
 	sz_audit_tree_leaf(p, n, leaf);
@@ -220,7 +275,7 @@ int sz_audit_subtrees(const char *dir, u64 size, const struct sz_audit_range *ra
 		      u8 (*ret)[SZ_AUDIT_HASH_LEN], u8 ret_root[SZ_AUDIT_HASH_LEN], u64 index,
 		      struct sz_buf *ret_line, struct sz_error *e)
 {
-	struct gather g = { .size = size, .index = index, .ranges = ranges, .n = n,
+	struct gather g = { .dir = dir, .e = e, .size = size, .index = index, .ranges = ranges, .n = n,
 			    .line = ret_line };
 	unsigned i;
 	int err;

@@ -7,12 +7,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIGITS 8
+#define DIGITS    8
+#define FIRST_MAX (16u << 10) /* bytes of a segment's first record, whose members are bounded */
 static const char suffix[] = ".jsonl";
 
 void sz_audit_segment_path(const char *dir, u32 segment, char *ret, size_t n)
@@ -72,6 +74,47 @@ int sz_audit_segments(const char *dir, u32 **ret, size_t *ret_n, struct sz_error
 	*ret = list;
 	*ret_n = n;
 	return 0;
+}
+
+int sz_audit_first(const char *dir, u32 segment, struct sz_buf *line, struct sz_audit_line *ret,
+		   struct sz_error *e)
+{
+	char path[PATH_MAX];
+	struct sz_audit_syntax bad;
+	const char *nl;
+	ssize_t n;
+	u64 size;
+	int fd;
+
+	sz_audit_segment_path(dir, segment, path, sizeof(path));
+	fd = sz_audit_open(path, &size, e);
+	if (fd < 0)
+		return fd;
+	sz_buf_reset(line);
+	sz_buf_reserve(line, FIRST_MAX);
+	n = pread(fd, line->data, FIRST_MAX, 0);
+	close(fd);
+	if (n < 0)
+		return sz_error_set(e, -errno, "%s: cannot read: %s", path, strerror(errno));
+	line->len = (size_t)n;
+	nl = memchr(line->data, '\n', line->len);
+	if (nl && !sz_audit_parse(line->data, (size_t)(nl - line->data), ret, &bad) &&
+	    ret->type == SZ_AUDIT_SEGMENT && ret->segment == segment && ret->seq)
+		return 0;
+	return sz_error_set(e, -EBADMSG, "%s: does not begin with the record of segment %u; run "
+			    "'subzeroctl audit verify'", path, segment);
+}
+
+int sz_audit_segment_time(const char *dir, u32 segment, u64 *ret_ns, struct sz_error *e)
+{
+	struct sz_audit_line first;
+	struct sz_buf line = {0};
+	int err = sz_audit_first(dir, segment, &line, &first, e);
+
+	if (!err)
+		*ret_ns = first.wall_ns;
+	sz_buf_done(&line);
+	return err;
 }
 
 int sz_audit_open(const char *path, u64 *ret_size, struct sz_error *e)

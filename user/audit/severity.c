@@ -52,6 +52,7 @@ enum sz_audit_severity sz_audit_severity(enum sz_audit_type t, u32 reason, bool 
 	case SZ_AUDIT_BAN:
 	case SZ_AUDIT_ADMIN:
 	case SZ_AUDIT_KEY:
+	case SZ_AUDIT_REMOVED:
 		return SZ_AUDIT_MEDIUM;
 	case SZ_AUDIT_START:
 	case SZ_AUDIT_STOP:

@@ -6,11 +6,15 @@
  */
 #include "audit/audit_priv.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define KEYS_MAX (1u << 20) /* bytes of the list of keys, and of their changes */
 
 struct key {
 	struct sz_audit_vkey vkey;
-	u64 seq; /* of the record that announced it */
+	u64 seq; /* of the record that announced it; 0: that was removed, only `changes` tell */
 };
 
 struct sz_audit_signed {
@@ -22,6 +26,9 @@ struct sz_audit_signed {
 	size_t current;   /* in keys; who signed last, where signed_size is not 0 */
 	u64 signed_size;  /* of the last checkpoint */
 	u64 n_signers;
+	struct sz_audit_change *changes; /* where the log's beginning was removed */
+	size_t n_changes;
+	u64 removed; /* so many records of it */
 	bool trusted, through; /* the key asked for has signed; the checkpoint asked for fits */
 };
 
@@ -64,6 +71,7 @@ void sz_audit_signed_free(struct sz_audit_signed *s)
 		return;
 	sz_audit_notes_done(&s->notes);
 	free(s->keys);
+	free(s->changes);
 	free(s);
 }
 
@@ -78,29 +86,135 @@ int sz_audit_signed_key(struct sz_audit_signed *s, const struct sz_audit_line *l
 		return sz_error_set(e, -EBADMSG, "record %llu announces a key, but holds %s",
 				    (unsigned long long)l->seq, why.msg);
 	for (i = 0; i < s->n_keys; i++)
-		if (sz_audit_vkey_same(&s->keys[i].vkey, &k))
+		if (sz_audit_vkey_same(&s->keys[i].vkey, &k)) {
+			if (!s->keys[i].seq)
+				s->keys[i].seq = l->seq;
 			return 0;
+		}
 	s->keys = sz_realloc(s->keys, s->n_keys + 1, sizeof(*s->keys));
 	s->keys[s->n_keys++] = (struct key){ .vkey = k, .seq = l->seq };
 	return 0;
+}
+
+/* ---- behind what retention removed ---------------------------------------------------------- */
+
+static void add_key(struct sz_audit_signed *s, const struct sz_audit_vkey *k)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_keys; i++)
+		if (sz_audit_vkey_same(&s->keys[i].vkey, k))
+			return;
+	s->keys = sz_realloc(s->keys, s->n_keys + 1, sizeof(*s->keys));
+	s->keys[s->n_keys++] = (struct key){ .vkey = *k };
+}
+
+/* Has each key from `a` to `b` signed the one behind it? Later notes only come from later keys. */
+static bool follows(const struct sz_audit_signed *s, const struct sz_audit_vkey *a,
+		    const struct sz_audit_vkey *b)
+{
+	const struct sz_audit_vkey *at = b;
+	size_t i;
+
+	for (i = s->n_changes; !sz_audit_vkey_same(at, a); i--) {
+		while (i && !sz_audit_vkey_same(&s->changes[i - 1].new, at))
+			i--;
+		if (!i)
+			return false;
+		at = &s->changes[i - 1].old;
+	}
+	return true;
+}
+
+static int read_changes(struct sz_audit_signed *s, const char *dir, struct sz_error *e)
+{
+	struct sz_audit_change c;
+	struct sz_buf text = {0};
+	char path[4096];
+	size_t at = 0;
+	ssize_t n;
+	int err = 0;
+
+	sz_audit_changes_path(dir, path, sizeof(path));
+	if (!access(path, F_OK))
+		err = sz_file_read(path, KEYS_MAX, &text, e);
+	while (!err && at < text.len) {
+		n = sz_audit_change_read(text.data + at, text.len - at, &c);
+		if (n < 0) {
+			err = sz_error_set(e, -EBADMSG,
+					   "%s: change %zu is not signed by the key before it, or "
+					   "was changed; compare the file with a backup", path,
+					   s->n_changes + 1);
+			break;
+		}
+		s->changes = sz_realloc(s->changes, s->n_changes + 1, sizeof(*s->changes));
+		s->changes[s->n_changes++] = c;
+		add_key(s, &c.old);
+		add_key(s, &c.new);
+		at += (size_t)n;
+	}
+	sz_buf_done(&text);
+	return err;
+}
+
+/* The list names the keys; what one of them is worth the checkpoints and changes tell. */
+static int read_list(struct sz_audit_signed *s, const char *dir, struct sz_error *e)
+{
+	struct sz_audit_vkey k;
+	struct sz_buf text = {0};
+	struct sz_error why;
+	char path[4096];
+	const char *p, *end, *line;
+	size_t n;
+	int err = 0;
+
+	snprintf(path, sizeof(path), "%s/keys", dir);
+	if (!access(path, F_OK))
+		err = sz_file_read(path, KEYS_MAX, &text, e);
+	p = text.len ? text.data : "";
+	for (end = p + text.len; !err && (line = sz_audit_note_line(&p, end, &n));)
+		if (!sz_audit_vkey_parse(line, strcspn(line, " \n"), &k, &why))
+			add_key(s, &k);
+	sz_buf_done(&text);
+	return err;
+}
+
+int sz_audit_signed_removed(struct sz_audit_signed *s, const char *dir,
+			    const struct sz_audit_tree *t, struct sz_error *e)
+{
+	int err = read_changes(s, dir, e);
+
+	if (!err)
+		err = read_list(s, dir, e);
+	s->removed = t->size;
+	/* What covers less than the beginning cannot be compared with records any more. */
+	while (!err && s->waiting && s->notes.now.size < t->size)
+		err = advance(s, e);
+	return err ? err : sz_audit_signed_grown(s, t, e);
 }
 
 /* Which key has signed this checkpoint, and may it? */
 static int check_signer(struct sz_audit_signed *s, struct sz_error *e)
 {
 	size_t i = s->signed_size ? s->current : 0;
+	const struct sz_audit_vkey *before = s->signed_size ? &s->keys[s->current].vkey : NULL;
+	const struct sz_audit_vkey *asked = s->trust ? s->trust->key : NULL;
 
 	while (i < s->n_keys && !sz_audit_checkpoint_ok(&s->notes.now, &s->keys[i].vkey))
 		i++;
 	if (i == s->n_keys)
 		return misfit(s, "not signed by a key that the log announced before, or changed",
 			      e);
-	if (s->signed_size && i != s->current && s->keys[i].seq > s->signed_size)
+	if (before && i != s->current &&
+	    (s->keys[i].seq ? s->keys[i].seq > s->signed_size
+			    : !follows(s, before, &s->keys[i].vkey)))
 		return misfit(s, "signed by a new key that the key before it never vouched for", e);
-	if (!s->signed_size || i != s->current)
+	if (!before || i != s->current)
 		s->n_signers++;
 	s->current = i;
-	if (s->trust && s->trust->key && sz_audit_vkey_same(s->trust->key, &s->keys[i].vkey))
+	/* One that signed what is gone has signed who followed it. */
+	if (asked && (sz_audit_vkey_same(asked, &s->keys[i].vkey) ||
+		      (!before && follows(s, asked, &s->keys[i].vkey))))
 		s->trusted = true;
 	return 0;
 }
@@ -156,6 +270,13 @@ static int check_trust(const struct sz_audit_signed *s, struct sz_error *e)
 				    t->key->name);
 	if (!t->checkpoint)
 		return 0;
+	if (!s->through && t->checkpoint->size < s->removed)
+		return sz_error_set(e, -EBADMSG,
+				    "the checkpoint that was given covers %llu records, and "
+				    "retention removed the first %llu: it can be compared no more; "
+				    "keep newer ones",
+				    (unsigned long long)t->checkpoint->size,
+				    (unsigned long long)s->removed);
 	if (!s->through)
 		return sz_error_set(e, -EBADMSG,
 				    "missing: the log ends before the %llu records of the "
@@ -182,6 +303,11 @@ int sz_audit_signed_end(struct sz_audit_signed *s, const struct sz_audit_tree *t
 				   s->notes.path, (unsigned long long)s->notes.number,
 				   (unsigned long long)s->notes.now.size,
 				   (unsigned long long)t->size);
+	if (!err && s->removed && !s->signed_size)
+		err = sz_error_set(e, -EBADMSG,
+				   "%s: missing: no checkpoint confirms what stood before record "
+				   "%llu; put the file back", s->notes.path,
+				   (unsigned long long)s->removed + 1);
 	if (!err && s->trust)
 		err = check_trust(s, e);
 	ret->checkpoints = s->notes.number;

@@ -22,8 +22,9 @@ static int SZ_PRINTF(3, 4)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	if (c->next_seq > 1)
-		snprintf(sound, sizeof(sound), "records 1 to %llu verify",
+	if (c->next_seq > c->report->removed + 1)
+		snprintf(sound, sizeof(sound), "records %llu to %llu verify",
+			 (unsigned long long)c->report->removed + 1,
 			 (unsigned long long)c->next_seq - 1);
 	return sz_error_set(e, -EBADMSG,
 			    "%s:%llu: seq %llu: %s; %s; keep the files as they are and compare "
@@ -37,6 +38,8 @@ static int check_place(const struct sz_audit_check *c, const struct sz_audit_lin
 {
 	unsigned long long found = l->seq, next = c->next_seq;
 
+	if (!c->begun)
+		return 0;
 	if (found > next)
 		return misfit(c, e,
 			      "missing: record %llu stands here, so %llu to %llu were dropped "
@@ -79,6 +82,8 @@ static int count_line(struct sz_audit_check *c, const struct sz_audit_line *l, s
 
 	if (__builtin_add_overflow(*sum, n, sum))
 		return misfit(c, e, "changed: the counts add up to more than 2^64");
+	if (l->type == SZ_AUDIT_REMOVED && l->count > c->told && l->count < l->seq)
+		c->told = l->count;
 	r->by_type[l->type]++;
 	r->records++;
 	r->first_seq = r->first_seq ? r->first_seq : l->seq;
@@ -86,6 +91,26 @@ static int count_line(struct sz_audit_check *c, const struct sz_audit_line *l, s
 	memcpy(r->last, l->hash, SZ_AUDIT_HASH_LEN);
 	c->next_seq++;
 	return 0;
+}
+
+/* A log whose beginning was removed goes on from what its first segment says stood before it; that
+ * a checkpoint has to confirm, and a record of the removal has to allow. */
+static int begin_behind(struct sz_audit_check *c, const struct sz_audit_line *l,
+			struct sz_error *e)
+{
+	struct sz_audit_report *r = c->report;
+
+	c->begun = true;
+	if (c->segment == 1 || l->seq <= 1)
+		return 0;
+	if (l->type != SZ_AUDIT_SEGMENT || !sz_audit_tree_read(l, &c->tree))
+		return misfit(c, e, "missing: the segments before are gone, and this one does not "
+				    "begin with the tree of their records");
+	c->next_seq = l->seq;
+	memcpy(r->last, l->prev, SZ_AUDIT_HASH_LEN);
+	r->removed = l->seq - 1;
+	r->removed_segments = c->segment - 1;
+	return c->checks ? sz_audit_signed_removed(c->checks, c->dir, &c->tree, e) : 0;
 }
 
 /* The record as a leaf; then the checkpoints that end here. */
@@ -117,7 +142,9 @@ static int check_line(struct sz_audit_check *c, const char *p, size_t n, struct 
 	if (sz_audit_parse(p, n, &l, &bad))
 		return misfit(c, e, "changed: not an audit record: column %zu should be %s",
 			      bad.column, bad.expected);
-	err = check_place(c, &l, e);
+	err = c->begun ? 0 : begin_behind(c, &l, e);
+	if (!err)
+		err = check_place(c, &l, e);
 	if (err)
 		return err;
 	sz_audit_hash(c->report->last, p, l.body_len, hash);
@@ -230,7 +257,7 @@ static int check_all(struct sz_audit_check *c, const char *dir, const u32 *list,
 	int fd, err;
 
 	for (i = 0; i < n; i++) {
-		c->segment = (u32)i + 1;
+		c->segment = list[0] + (u32)i;
 		c->newest = i == n - 1;
 		sz_audit_segment_path(dir, c->segment, path, PATH_MAX);
 		if (list[i] != c->segment) {
@@ -258,6 +285,7 @@ int sz_audit_verify(const char *dir, const struct sz_audit_trust *trust,
 	char path[PATH_MAX];
 	struct sz_audit_check c = {
 		.path = path,
+		.dir = dir,
 		.next_seq = 1,
 		.report = ret,
 		.progress = progress,
@@ -281,6 +309,14 @@ int sz_audit_verify(const char *dir, const struct sz_audit_trust *trust,
 		err = sum_sizes(dir, list, n, &c.total_bytes, e);
 	if (!err)
 		err = check_all(&c, dir, list, n, path, e);
+	if (!err && ret->removed > c.told)
+		err = sz_error_set(e, -EBADMSG,
+				   "%s: missing: records 1 to %llu are gone, and %s; put "
+				   "00000001.jsonl to %08u.jsonl back", dir,
+				   (unsigned long long)ret->removed,
+				   c.told ? "retention removed fewer"
+					  : "no record says that retention removed them",
+				   list[0] - 1);
 	if (!err)
 		err = sz_audit_signed_end(c.checks, &c.tree, ret, e);
 	sz_audit_tree_root(&c.tree, ret->root);

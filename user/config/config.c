@@ -64,51 +64,10 @@ static int read_xdp(struct sz_conf_reader *r, const struct sz_conf_field *f, yam
 	return -EINVAL;
 }
 
-static int read_on_full(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-			void *obj)
-{
-	const char *s = sz_conf_scalar(r, f->key, v);
-	struct sz_conf *c = obj;
-
-	if (!s)
-		return -EINVAL;
-	if (strcmp(s, "stop") != 0 && strcmp(s, "shed") != 0)
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "on_full \"%.64s\" is not known; write stop or shed", s);
-	c->audit.on_full = strcmp(s, "shed") ? SZ_AUDIT_ON_FULL_STOP : SZ_AUDIT_ON_FULL_SHED;
-	return 0;
-}
-
-/* What a signed note allows as a name, and JSON as it is. */
-static int read_origin(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
-{
-	const char *s = sz_conf_scalar(r, f->key, v);
-	size_t i;
-
-	for (i = 0; s && s[i]; i++)
-		if (s[i] <= ' ' || s[i] > '~' || strchr("+\"\\", s[i]))
-			break;
-	if (s && (s[i] || !i))
-		return sz_conf_fail(r, sz_conf_line(v),
-				    "origin \"%.64s\" is not a name; write one such as "
-				    "log.example.org/subzero, without space, +, \" and \\", s);
-	return sz_conf_read_text(r, f, v, obj);
-}
-
 static const struct sz_conf_field map_fields[] = {
 	{"grants", sz_conf_read_u64, OFF(max_grants), .min = 1, .max = MAP_ENTRIES_MAX},
 	{"flows", sz_conf_read_u64, OFF(max_flows), .min = 1, .max = MAP_ENTRIES_MAX},
 };
-static const struct sz_conf_field audit_fields[] = {
-	{"dir", sz_conf_read_path, OFF(audit.dir)},
-	{"summary", sz_conf_read_s, OFF(audit.summary_s), .min = 1, .max = 3600},
-	{"rotate", sz_conf_read_bytes, OFF(audit.rotate_bytes), .min = 1 << 16, .max = 1ull << 40},
-	{"denials", sz_conf_read_rate, OFF(audit.denials)},
-	{"on_full", .read = read_on_full},
-	{"origin", read_origin, OFF(audit.origin), .max = 127},
-};
-
 static int read_listen(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 		       void *obj)
 {
@@ -158,12 +117,6 @@ static int read_maps(struct sz_conf_reader *r, const struct sz_conf_field *f, ya
 	return sz_conf_map(r, f->key, v, map_fields, SZ_ARRAY_LEN(map_fields), obj);
 }
 
-static int read_audit(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		      void *obj)
-{
-	return sz_conf_map(r, f->key, v, audit_fields, SZ_ARRAY_LEN(audit_fields), obj);
-}
-
 static const struct sz_conf_field api_key_fields[] = {
 	{"file", sz_conf_read_path, OFF(api_keys.file)},
 };
@@ -190,8 +143,9 @@ static const struct sz_conf_field top_fields[] = {
 	{"limits", .read = sz_conf_read_limits},
 	{"networks", .read = sz_conf_read_networks},
 	{"maps", .read = read_maps},
-	{"audit", .read = read_audit},
+	{"audit", .read = sz_conf_read_audit},
 	{"metrics", .read = read_metrics},
+	{"tracing", .read = sz_conf_read_tracing},
 	{"api", .read = sz_conf_read_api},
 	{"rebac", .read = sz_conf_read_rebac},
 	{"api_keys", .read = read_api_keys},
@@ -239,6 +193,7 @@ static void fill_defaults(struct sz_conf *c)
 		sz_buf_printf(&path, "%s/api-tokens.json", c->state_dir);
 		c->api.tokens = path.data;
 	}
+	sz_conf_audit_defaults(c);
 	if (c->audit.dir)
 		return;
 	sz_buf_printf(&dir, "%s/audit", c->state_dir);
@@ -307,7 +262,11 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 		.rebac = {.deadline_ms = 1000, .changes = 1000000},
 		.audit = {.summary_s = 10,
 			  .rotate_bytes = 256ull << 20,
-			  .denials = RATE(1000, 10000)},
+			  .denials = RATE(1000, 10000),
+			  .journald.severity = SZ_CONF_SEVERITY_DEFAULT,
+			  .syslog = {.severity = SZ_CONF_SEVERITY_DEFAULT,
+				     .facility = SZ_CONF_FACILITY_DEFAULT}},
+		.tracing = {.sampling = 0.01, .follow = true, .queue = 2048},
 		.bans.automatic = {.within_ms = 60000, .for_s = 600, .at_most_s = 86400,
 				   .prefix4 = 32, .prefix6 = 64},
 		.syn = {.mode = SZ_COOKIES_AUTO, .rate = 10000, .half_open = 1000,
@@ -368,9 +327,8 @@ void sz_conf_free(struct sz_conf *c)
 	free(c->pin_dir);
 	free(c->state_dir);
 	free(c->control);
-	free(c->audit.dir);
+	sz_conf_audit_done(c);
 	free(c->api_keys.file);
-	free(c->audit.origin);
 	free(c->rebac.dir);
 	free(c->api.path);
 	free(c->api.tokens);

@@ -217,6 +217,18 @@ struct sz_conf_service {
 /* What is admitted while the audit log cannot be written: nothing new, or all, counted only. */
 enum sz_conf_on_full { SZ_AUDIT_ON_FULL_STOP, SZ_AUDIT_ON_FULL_SHED };
 
+/* Where audit records go besides the log. */
+struct sz_conf_forward {
+	bool on;
+	u32 severity;        /* enum sz_audit_severity from which on; default 2, low */
+	char *path;          /* of a datagram socket; NULL: `to` counts */
+	struct sz_conf_endpoint to; /* UDP */
+	bool allow_remote;
+	u32 facility;        /* of syslog; default 10, authpriv */
+};
+#define SZ_CONF_SEVERITY_DEFAULT 2
+#define SZ_CONF_FACILITY_DEFAULT 10
+
 struct sz_conf {
 	char *path;
 	char **interfaces;
@@ -243,7 +255,21 @@ struct sz_conf {
 		enum sz_conf_on_full on_full; /* while it cannot be written; default stop */
 		struct sz_conf_rate denials; /* records of refusals for one reason */
 		char *origin;        /* name of the log in its checkpoints; NULL: HOST/subzero */
+		struct {
+			u64 age_s, size; /* 0: no limit */
+			u32 line;
+		} retention;
+		struct sz_conf_forward journald, syslog;
 	} audit;
+	struct {
+		char *endpoint;      /* OTLP over HTTP; NULL: off */
+		char *ca_file;       /* PEM; NULL: what the system trusts */
+		char *authorization_file; /* value of the Authorization header, secret; NULL: none
+					   */
+		double sampling;     /* share of requests without a parent; default 0.01 */
+		bool follow;         /* a client's traceparent is honoured; default true */
+		u32 queue;           /* spans that wait at most; default 2048 */
+	} tracing;
 	struct {
 		bool on;             /* off unless "listen" is given */
 		struct sz_conf_endpoint listen;

@@ -107,6 +107,14 @@ int sz_conf_read_rebac(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 		       void *obj);
 bool sz_conf_is_loopback(const struct sz_addr *a);
 
+/* evidence.c: the audit log and traces */
+int sz_conf_read_audit(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+		       void *obj);
+int sz_conf_read_tracing(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			 void *obj);
+void sz_conf_audit_defaults(struct sz_conf *c);
+void sz_conf_audit_done(struct sz_conf *c);
+
 /* issuer.c, service.c, route.c: the lists of the file */
 /* Mask of algorithm names; HMAC is refused. */
 int sz_conf_read_algs(struct sz_conf_reader *r, const char *key, yaml_node_t *v, u32 *ret);

@@ -53,6 +53,8 @@ static int verify_json(const struct sz_audit_report *r, const char *dir, bool go
 	sz_hex_encode(r->root, sizeof(r->root), root);
 	if (r->checkpoints && r->key.name[0])
 		sz_audit_vkey_format(&r->key, &key);
+	json_object_update_new(v, json_pack("{s:I, s:I}", "removed_records", (json_int_t)r->removed,
+					    "removed_segments", (json_int_t)r->removed_segments));
 	json_object_update_new(v, json_pack("{s:s, s:I, s:I, s:I, s:s?, s:b}", "root", root,
 					    "checkpoints", (json_int_t)r->checkpoints, "signed_seq",
 					    (json_int_t)r->signed_seq, "keys", (json_int_t)r->keys,
@@ -95,6 +97,9 @@ static void verify_text(const struct sz_audit_report *r, const char *dir)
 			       (unsigned long long)r->by_type[t]);
 	printf("admitted in the kernel: %llu, denied: %llu\n", (unsigned long long)r->admitted,
 	       (unsigned long long)r->denied);
+	if (r->removed)
+		printf("removed by retention: records 1 to %llu, in %llu segments\n",
+		       (unsigned long long)r->removed, (unsigned long long)r->removed_segments);
 	if (r->torn_bytes)
 		printf("an unfinished last line of %llu bytes: a crash in the middle of a write, "
 		       "nothing acknowledged is lost\n",

@@ -34,6 +34,7 @@ static const struct shape {
 	{"ban", ENTITY_MANAGEMENT, 1, "Create", "ban"},
 	{"admin", ENTITY_MANAGEMENT, OTHER, "Other", "gateway"},
 	{"key", ENTITY_MANAGEMENT, 1, "Create", "signing key"},
+	{"removed", ENTITY_MANAGEMENT, 4, "Delete", "log segment"},
 	{"segment", ENTITY_MANAGEMENT, 1, "Create", "log segment"},
 };
 static const struct shape session = {"decision", AUTHORIZE_SESSION, 1, "Assign Privileges", NULL};

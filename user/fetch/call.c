@@ -121,13 +121,26 @@ static bool add_header(struct sz_fetch_call *c, const char *name, const char *va
 	return more != NULL;
 }
 
-static int set_body(struct sz_fetch_call *c, const char *form)
+/* A long body would wait a second for "100 Continue". */
+static bool no_expect(struct sz_fetch_call *c)
+{
+	struct curl_slist *more = curl_slist_append(c->headers, "Expect:");
+
+	if (more)
+		c->headers = more;
+	return more != NULL;
+}
+
+static int set_body(struct sz_fetch_call *c, const struct sz_fetch_request *rq)
 {
 	int bad = 0;
 
-	if (!form)
+	if (!rq->form && !rq->body)
 		return curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
-	sz_buf_add(&c->form, form, strlen(form));
+	if (rq->body)
+		sz_buf_add(&c->form, rq->body, rq->body_len);
+	else
+		sz_buf_add(&c->form, rq->form, strlen(rq->form));
 	bad |= curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
 	bad |= curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->form.data ? c->form.data : "");
 	bad |= curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, (long)c->form.len);
@@ -192,11 +205,12 @@ int sz_fetch_prepare(struct sz_fetch_call *c, const struct sz_fetch_request *rq,
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
 	bad |= curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	bad |= curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
-	bad |= set_body(c, rq->form) | set_limits(c, rq) | set_tls(h, rq);
+	bad |= set_body(c, rq) | set_limits(c, rq) | set_tls(h, rq);
 	good = add_header(c, "User-Agent", "subzero/" SZ_VERSION) &&
 	       add_header(c, "Accept", rq->accept) &&
 	       add_header(c, "If-None-Match", rq->if_none_match) &&
-	       add_header(c, "Authorization", rq->authorization);
+	       add_header(c, "Authorization", rq->authorization) &&
+	       (!rq->body || (add_header(c, "Content-Type", rq->body_type) && no_expect(c)));
 	if (!good || bad || curl_easy_setopt(h, CURLOPT_HTTPHEADER, c->headers))
 		return sz_error_set(e, -EINVAL, "libcurl does not take the request for %.200s; is "
 				    "it 7.87 or later?", rq->url);

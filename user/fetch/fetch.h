@@ -30,7 +30,10 @@ struct sz_fetch_request {
 	const char *if_none_match; /* entity tag of what is known already, or NULL */
 	const char *authorization; /* value of the header, secret, or NULL */
 	const char *form;          /* body of a POST in application/x-www-form-urlencoded, secret;
-				      NULL: a GET */
+				      NULL: a GET, unless */
+	const char *body;          /* there is this body of a POST, of body_len bytes */
+	size_t body_len;
+	const char *body_type;     /* its media type */
 	u32 timeout_ms;            /* for all of it, names and connection too */
 	size_t max;                /* bytes of the answer's body */
 };

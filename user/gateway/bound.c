@@ -134,6 +134,8 @@ static void done(struct sz_work *w)
 	} else if (sz_issuers_want(&b->question)) {
 		return;
 	} else {
+		sz_traced_token(p, d, w->began_ns, w->ended_ns);
+		sz_traced_question(p, &b->question);
 		if (d->reason == SZ_R_NONE)
 			d->reason = sz_dpop_admit(g->dpop, &b->proof, b->place, sz_boot_ns(),
 						  sz_wall_ns(), &d->detail);

@@ -48,6 +48,44 @@ bool sz_evidence_beat(struct sz_gateway *g)
 	return false;
 }
 
+json_t *sz_evidence_status(const struct sz_gateway *g)
+{
+	const struct sz_retained *r = sz_retain_seen(g);
+
+	json_t *v = json_pack("{s:I, s:I, s:I, s:b}", "segments", (json_int_t)r->segments,
+			      "bytes", (json_int_t)r->bytes, "removed_records",
+			      (json_int_t)r->removed, "retention_failing", r->failing);
+	json_t *forward = json_object();
+	unsigned i;
+
+	for (i = 0; i < SZ_FORWARD_TARGETS; i++) {
+		struct sz_forward_stats s;
+
+		sz_forward_look(sz_journal_forward(g->journal), (enum sz_forward_target)i, &s);
+		if (s.on)
+			json_object_set_new(
+				forward, sz_forward_name((enum sz_forward_target)i),
+				json_pack("{s:b, s:I, s:I, s:I}", "connected", s.connected, "sent",
+					  (json_int_t)s.sent, "dropped", (json_int_t)s.dropped,
+					  "waiting_bytes", (json_int_t)s.waiting));
+	}
+	json_object_set_new(v, "forward", forward);
+	return v;
+}
+
+json_t *sz_evidence_traces(const struct sz_gateway *g)
+{
+	struct sz_trace_stats s;
+
+	if (!g->trace)
+		return json_null();
+	sz_trace_look(g->trace, &s);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)s.sent, "failed",
+			 (json_int_t)s.failed, "dropped", (json_int_t)s.dropped, "waiting",
+			 (json_int_t)s.waiting, "exports", (json_int_t)s.exports,
+			 "export_failures", (json_int_t)s.export_failures);
+}
+
 int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg,
 			  struct sz_error *e)
 {

@@ -63,6 +63,7 @@ static void watch_clock(struct sz_gateway *g)
 	if (step > -CLOCK_STEP_NS && step < CLOCK_STEP_NS)
 		return;
 	__atomic_add_fetch(&g->cfg->key_gen, 1, __ATOMIC_SEQ_CST);
+	sz_retain_clock(g, step);
 	sz_log(SZ_LOG_WARNING, "the clock was set by %lld ms; every token is verified again",
 	       (long long)(step / 1000000));
 	sz_gateway_record(g, SZ_AUDIT_ADMIN, "the wall clock was set; all grants voided");
@@ -75,6 +76,7 @@ static void on_beat(void *arg)
 
 	beat(g);
 	watch_clock(g);
+	sz_retain_tick(g);
 	sz_syn_beat(g);
 	sz_revocations_tick(g);
 	sz_bound_tick(g);
@@ -164,7 +166,11 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 	if (!r)
 		sz_expiry_open(g);
 	if (!r)
+		sz_retain_open(g);
+	if (!r)
 		r = sz_journal_open(g->loop, g->conf, &g->journal, e);
+	if (!r)
+		r = sz_trace_new(g->loop, g->conf, &g->trace, e);
 	if (!r)
 		r = sz_revocations_open(g, e);
 	if (!r)
@@ -231,8 +237,10 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_idp_free(g->idp);
 	sz_guard_done(g);
 	sz_journal_free(g->journal);
+	sz_retain_free(g);
 	sz_baseline_free(g->baseline);
 	sz_observer_free(g->observer);
+	sz_trace_free(g->trace);
 	sz_revocations_free(g->revocations);
 	sz_expiry_free(g->expiry);
 	sz_dpop_free(g->dpop);
@@ -252,6 +260,20 @@ void sz_gateway_free(struct sz_gateway *g)
 static bool same(const char *a, const char *b)
 {
 	return !strcmp(a, b);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return same(a ? a : "", b ? b : "");
+}
+
+static bool same_tracing(const struct sz_conf *a, const struct sz_conf *b)
+{
+	return same_text(a->tracing.endpoint, b->tracing.endpoint) &&
+	       same_text(a->tracing.ca_file, b->tracing.ca_file) &&
+	       same_text(a->tracing.authorization_file, b->tracing.authorization_file) &&
+	       a->tracing.sampling == b->tracing.sampling &&
+	       a->tracing.follow == b->tracing.follow && a->tracing.queue == b->tracing.queue;
 }
 
 /* What cannot change while running; the message says so instead of half applying it. */
@@ -279,6 +301,8 @@ static int check_fixed(const struct sz_conf *old, const struct sz_conf *new, str
 		 !same(old->api.tokens, new->api.tokens) ||
 		 memcmp(&old->api.listen, &new->api.listen, sizeof(new->api.listen)))
 		what = "api";
+	else if (!same_tracing(old, new))
+		what = "tracing";
 	else if (old->rebac.on != new->rebac.on || !same(old->rebac.dir, new->rebac.dir) ||
 		 old->rebac.deadline_ms != new->rebac.deadline_ms ||
 		 old->rebac.changes != new->rebac.changes)
@@ -468,6 +492,8 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 					      (json_int_t)sz_dpop_stats(g->dpop).live, "tokens",
 					      (json_int_t)sz_known_count(g->known), "known_tokens",
 					      (json_int_t)s->known_tokens));
+		json_object_update_new(json_object_get(status, "audit"), sz_evidence_status(g));
+		json_object_set_new(status, "traces", sz_evidence_traces(g));
 	}
 	if (status && g->stores)
 		json_object_set_new(status, "relationships", sz_relations_status(g));

@@ -13,11 +13,13 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/core.h"
+#include "forward/forward.h"
 #include "idp/idp.h"
 #include "net/net.h"
 #include "pool/pool.h"
 #include "store/store.h"
 #include "telemetry/telemetry.h"
+#include "trace/trace.h"
 
 struct sz_gateway;
 
@@ -173,6 +175,11 @@ struct sz_gateway_view {
 	u64 proofs, proofs_limit; /* of DPoP, remembered */
 	u64 known_tokens;         /* bound to a key, whose signature was not verified anew */
 	u64 audit_seq, audit_synced, audit_lag_ns;
+	u64 audit_segments, audit_bytes, audit_removed; /* files; records that retention removed */
+	bool audit_removing;                            /* retention is not failing */
+	struct sz_forward_stats forward[SZ_FORWARD_TARGETS];
+	bool tracing;
+	struct sz_trace_stats trace;
 	u64 heartbeat_age_ns, heartbeat_ttl_ns;
 	u32 policy_gen, key_gen;
 	const struct sz_hist *latency, *verifying, *policy, *reinject;

@@ -7,12 +7,14 @@
 #define SZ_GATEWAY_PRIV_H
 
 #include "dpop/dpop.h"
+#include "forward/forward.h"
 #include "gateway/gateway.h"
 #include "http/http.h"
 #include "kern/kern.h"
 #include "limits/limits.h"
 #include "pool/pool.h"
 #include "telemetry/telemetry.h"
+#include "trace/trace.h"
 #include "verify/verify.h"
 #include "wheel/wheel.h"
 
@@ -36,6 +38,7 @@ struct sz_question {
 	void (*final)(struct sz_question *q);
 	void (*drop)(struct sz_question *q);
 	bool looked; /* its key was looked for */
+	u64 asked_ns, answered_ns; /* an issuer, for traces; 0: it was not */
 	struct {
 		char *text; /* of introspection; NULL: none */
 		size_t len, issuer;
@@ -62,6 +65,7 @@ struct sz_job {
 	struct sz_pending *waiters; /* linked by job_next */
 	struct sz_pending *last_waiter;
 	u64 started_ns;
+	u64 began_ns, ended_ns;  /* of the worker that had it last; 0: none */
 	u64 verify_ns;           /* what the worker needed for it */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
@@ -99,6 +103,23 @@ bool sz_journal_full(const struct sz_journal *j);
 int sz_journal_change_key(struct sz_journal *j, void (*fn)(int res, void *arg), void *arg,
 			  struct sz_error *e);
 void sz_journal_free(struct sz_journal *j);
+const struct sz_forward *sz_journal_forward(const struct sz_journal *j);
+u32 sz_journal_segment(const struct sz_journal *j); /* that is being written */
+
+/* ---- retention of the log: retain.c --------------------------------------------------------- */
+
+struct sz_retained {
+	u64 segments, bytes; /* with checkpoints; as seen some seconds ago */
+	u64 removed;         /* records from the first on that are not there any more */
+	u64 oldest_ns;       /* wall clock of the oldest that is; 0: not known */
+	bool failing;
+};
+struct sz_retainer;
+void sz_retain_open(struct sz_gateway *g); /* before the journal is */
+void sz_retain_tick(struct sz_gateway *g);
+void sz_retain_clock(struct sz_gateway *g, s64 step_ns); /* the wall clock was set */
+const struct sz_retained *sz_retain_seen(const struct sz_gateway *g);
+void sz_retain_free(struct sz_gateway *g); /* behind the journal */
 
 /* ---- connections that wait: guard.c, stream.c -------------------- */
 
@@ -134,6 +155,7 @@ struct sz_pending {
 	struct sz_http_head *http;
 	struct sz_digest token; /* with http and a token in it */
 	struct sz_http_chunks chunks;
+	struct sz_trace_request *trace; /* NULL: it is not traced */
 };
 
 #define SZ_PENDING_BUCKETS 4096
@@ -183,6 +205,8 @@ struct sz_gateway {
 	u64 reload_at_ns;           /* one has changed; 0: none */
 	struct sz_idp *idp;
 	struct sz_journal *journal;
+	struct sz_retainer *retainer;
+	struct sz_trace *trace; /* NULL: no traces */
 	struct sz_pending *pending[SZ_PENDING_BUCKETS];
 	struct sz_job *jobs[SZ_JOB_BUCKETS];
 	struct sz_buf order; /* keys of the connections in SZ_PENDING_ORDER */
@@ -261,6 +285,17 @@ void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
  */
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const char *token, size_t n, const struct sz_digest *digest);
+
+/* traced.c: what traces are told of a connection that waits; nothing where it is not traced */
+/* Its request's head, or the beginning of it. */
+void sz_traced_begin(struct sz_gateway *g, struct sz_pending *p, const char *head, size_t n);
+void sz_traced_job(struct sz_pending *p, const struct sz_job *j);
+void sz_traced_question(struct sz_pending *p, const struct sz_question *q);
+void sz_traced_token(struct sz_pending *p, const struct sz_decision *d, u64 began, u64 ended);
+/* route: its path; NULL: not known */
+void sz_traced_verdict(struct sz_pending *p, u32 reason, bool allowed, const char *route);
+void sz_traced_inject(struct sz_pending *p, u64 began);
+void sz_traced_end(struct sz_gateway *g, struct sz_pending *p);
 
 /* stream.c */
 void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
@@ -353,6 +388,9 @@ void sz_revocations_free(struct sz_revocations *r);
 
 /* evidence.c: looks after the log; false: it cannot be written, so nothing new is admitted. */
 bool sz_evidence_beat(struct sz_gateway *g);
+/* More of the log's state; a new reference. */
+json_t *sz_evidence_status(const struct sz_gateway *g);
+json_t *sz_evidence_traces(const struct sz_gateway *g);
 
 /*
  * banlist.c: what the configuration bans. 0: it is in the map, or, where it is much and there is a

@@ -183,12 +183,16 @@ static void inject_list(struct sz_gateway *g, struct sz_held *h)
 void sz_pending_inject(struct sz_gateway *g, struct sz_pending *p)
 {
 	struct sz_held *list = p->first, *h;
+	u64 began = p->trace ? sz_boot_ns() : 0;
 
 	p->first = p->last = NULL;
 	p->n_held = 0;
 	for (h = p->later; h; h = h->next)
 		p->n_held++;
 	inject_list(g, list);
+	sz_traced_inject(p, began);
+	if (p->trace && p->trace->decided)
+		sz_traced_end(g, p);
 }
 
 /* The connection as XDP sees it now. */
@@ -264,6 +268,7 @@ static void free_pending(struct sz_gateway *g, struct sz_pending *p)
 	struct sz_held *h;
 
 	g->n_pending--;
+	sz_traced_end(g, p);
 	while ((h = p->first)) {
 		p->first = h->next;
 		free_frame(g, h);
@@ -383,6 +388,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		       strerror(-r), r == -E2BIG ? "; raise maps.grants" : "");
 	for (p = j->waiters; p; p = next) {
 		next = p->job_next;
+		sz_traced_job(p, j);
 		if (p->orphaned) {
 			sz_pending_free(g, p);
 		} else if (p->state == SZ_PENDING_REQUEST && !r) {
@@ -471,11 +477,15 @@ static void ask_token(struct sz_gateway *g, const struct sz_miss *m, const u8 *f
 {
 	struct sz_pending *p = sz_pending_new(g, m, svc, SZ_PENDING_TOKEN);
 
-	if (p && sz_pending_hold(g, p, m, frame))
-		sz_guard_verify(g, p, m, (const char *)frame + m->token_off, m->token_len,
-				&m->token);
-	else if (p)
+	if (!p)
+		return;
+	if (!sz_pending_hold(g, p, m, frame)) {
 		sz_pending_free(g, p);
+		return;
+	}
+	sz_traced_begin(g, p, (const char *)frame + m->payload_off + m->undecided,
+			m->payload_len - m->undecided);
+	sz_guard_verify(g, p, m, (const char *)frame + m->token_off, m->token_len, &m->token);
 }
 
 static void ask_chunk(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,

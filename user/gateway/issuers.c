@@ -63,6 +63,7 @@ static void on_outcome(struct sz_idp_wait *w, enum sz_idp_outcome o, const struc
 {
 	struct sz_question *q = question_of(w);
 
+	q->answered_ns = sz_boot_ns();
 	switch (o) {
 	case SZ_IDP_AGAIN:
 		q->looked = true;
@@ -136,6 +137,7 @@ bool sz_issuers_want(struct sz_question *q)
 		return false;
 	}
 	q->wait.fn = on_outcome;
+	q->asked_ns = d->wants == SZ_WANTS_NOTHING ? q->asked_ns : sz_boot_ns();
 	switch (d->wants) {
 	case SZ_WANTS_KEYS:
 		return want_keys(q);

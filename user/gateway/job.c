@@ -24,6 +24,8 @@ static void done(struct sz_work *w)
 	struct sz_job *j = job_of(w);
 
 	j->verify_ns = w->ended_ns - w->began_ns;
+	j->began_ns = w->began_ns;
+	j->ended_ns = w->ended_ns;
 	sz_guard_on_job(j, j->gateway);
 }
 

@@ -21,6 +21,7 @@
 #define SEAL_NS    1000000000ull
 #define REST_NS    10000000ull  /* between two batches, unless */
 #define REST_MAX   (256u << 10) /* so many bytes wait, or somebody does */
+#define AGE_PARTS  10        /* a segment spans at most this part of the time that is kept */
 #define GATHER_MAX (8u << 20) /* bytes in memory from which no more is taken on */
 
 struct waiter {
@@ -39,8 +40,10 @@ struct sz_journal {
 	struct sz_loop_ring *loop;
 	struct sz_audit *audit;
 	struct sz_seal *seal;
+	struct sz_forward *forward;
 	char *dir;
-	u64 rotate_bytes;
+	u64 rotate_bytes, rotate_age_ns; /* 0: however old */
+	u64 segment_ns; /* wall clock of its first record */
 	int fd;
 	u32 segment;
 	u64 size;               /* of the segment, without what is under way */
@@ -61,7 +64,8 @@ struct sz_journal {
 	bool shed;                   /* what to do then */
 	u64 dropped[SZ_REASON_MAX];
 	struct waiter *waiters, **last_waiter;
-	struct waiter *change; /* who waits for another key */
+	struct waiter *change; /* who waits for another key, which this record announces */
+	u64 change_seq;
 };
 
 static int open_segment(struct sz_journal *j, u64 size, struct sz_error *e)
@@ -91,6 +95,7 @@ static void add_segment_record(struct sz_journal *j, u32 segment)
 	struct sz_audit_record r = {
 		.type = SZ_AUDIT_SEGMENT, .wall_ns = sz_wall_ns(), .count = segment};
 
+	j->segment_ns = r.wall_ns;
 	j->seq = sz_audit_add(j->audit, &r);
 }
 
@@ -306,9 +311,19 @@ static void on_timer(void *arg)
 		start_batch(j);
 }
 
-void sz_journal_tick(struct sz_journal *j, const struct sz_conf *c)
+/* Retention removes whole segments: so that none holds much more than what may go, they end in
+ * time. */
+static void configure(struct sz_journal *j, const struct sz_conf *c)
 {
 	j->shed = c->audit.on_full == SZ_AUDIT_ON_FULL_SHED;
+	j->rotate_bytes = c->audit.rotate_bytes;
+	sz_forward_configure(j->forward, c);
+	j->rotate_age_ns = c->audit.retention.age_s * (1000000000ull / AGE_PARTS);
+}
+
+void sz_journal_tick(struct sz_journal *j, const struct sz_conf *c)
+{
+	configure(j, c);
 	if (j->write_error)
 		start_batch(j);
 	seal(j);
@@ -336,8 +351,8 @@ int sz_journal_open(struct sz_loop_ring *loop, const struct sz_conf *c, struct s
 	j = sz_calloc(1, sizeof(*j));
 	j->loop = loop;
 	j->dir = sz_strdup(c->audit.dir);
-	j->rotate_bytes = c->audit.rotate_bytes;
-	j->shed = c->audit.on_full == SZ_AUDIT_ON_FULL_SHED;
+	j->forward = sz_forward_new(loop);
+	configure(j, c);
 	j->last_waiter = &j->waiters;
 	j->audit = sz_audit_new(st.next_seq, st.last);
 	j->seq = st.next_seq - 1;
@@ -357,6 +372,12 @@ int sz_journal_open(struct sz_loop_ring *loop, const struct sz_conf *c, struct s
 	sz_audit_tree_root(&tree, j->synced.root);
 	if (!j->size)
 		add_segment_record(j, j->segment);
+	else
+		r = sz_audit_segment_time(j->dir, j->segment, &j->segment_ns, e);
+	if (r) {
+		sz_journal_free(j);
+		return r;
+	}
 	/* Nothing is signed yet: the log says first who is going to. */
 	if (!sz_seal_size(j->seal))
 		add_key_record(j, sz_seal_key(j->seal));
@@ -375,17 +396,29 @@ static bool drop(struct sz_journal *j, const struct sz_audit_record *r)
 	return true;
 }
 
+/* A segment's size or its age calls for the next one. */
+static bool is_due(const struct sz_journal *j, u64 wall_ns)
+{
+	return j->size + j->batch.len + sz_audit_pending(j->audit) >= j->rotate_bytes ||
+	       (j->rotate_age_ns && wall_ns > j->segment_ns &&
+		wall_ns - j->segment_ns >= j->rotate_age_ns);
+}
+
 u64 sz_journal_add(struct sz_journal *j, const struct sz_audit_record *r)
 {
+	const char *line;
+	size_t n;
+
 	if (drop(j, r))
 		return j->seq;
-	if (!j->rotating &&
-	    j->size + j->batch.len + sz_audit_pending(j->audit) >= j->rotate_bytes) {
+	if (!j->rotating && is_due(j, r->wall_ns)) {
 		take(j, &j->tail, &j->tail_head);
 		j->rotating = true;
 		add_segment_record(j, j->segment + 1);
 	}
 	j->seq = sz_audit_add(j->audit, r);
+	line = sz_audit_last_line(j->audit, &n);
+	sz_forward_record(j->forward, r, line, n);
 	if (!j->write_error)
 		start_batch(j);
 	return j->seq;
@@ -425,6 +458,11 @@ u64 sz_journal_signed(const struct sz_journal *j)
 	return sz_seal_size(j->seal);
 }
 
+u32 sz_journal_segment(const struct sz_journal *j)
+{
+	return j->segment;
+}
+
 u64 sz_journal_first(const struct sz_journal *j)
 {
 	return j->first;
@@ -438,7 +476,7 @@ static void announced(int res, void *arg)
 	struct sz_journal *j = arg;
 	struct waiter *w = j->change;
 	struct sz_error e = {};
-	int r = sz_seal_changed(j->seal, !res, &e);
+	int r = sz_seal_changed(j->seal, !res, j->change_seq, &e);
 
 	if (r)
 		sz_log(SZ_LOG_ERR, "audit: %s", e.msg);
@@ -460,8 +498,14 @@ int sz_journal_change_key(struct sz_journal *j, void (*fn)(int res, void *arg), 
 	w->arg = arg;
 	j->change = w;
 	add_key_record(j, sz_seal_next(j->seal));
+	j->change_seq = j->seq;
 	sz_journal_when_synced(j, announced, j);
 	return 0;
+}
+
+const struct sz_forward *sz_journal_forward(const struct sz_journal *j)
+{
+	return j->forward;
 }
 
 void sz_journal_free(struct sz_journal *j)
@@ -480,6 +524,7 @@ void sz_journal_free(struct sz_journal *j)
 	free(j->change);
 	if (j->fd >= 0)
 		close(j->fd);
+	sz_forward_free(j->forward);
 	sz_seal_free(j->seal);
 	sz_audit_free(j->audit);
 	sz_buf_done(&j->batch);

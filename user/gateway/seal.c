@@ -319,12 +319,32 @@ const struct sz_audit_vkey *sz_seal_next(const struct sz_seal *s)
 	return &s->next.vkey;
 }
 
-int sz_seal_changed(struct sz_seal *s, bool keep, struct sz_error *e)
+/* The old key's word for the new one, before anything depends on it. */
+static int vouch(struct sz_seal *s, u64 seq, struct sz_error *e)
+{
+	char path[PATH_MAX];
+	struct sz_buf text = {};
+	int r = 0;
+
+	sz_audit_changes_path(s->dir, path, sizeof(path));
+	if (!access(path, F_OK))
+		r = sz_file_read(path, KEYS_MAX, &text, e);
+	if (!r) {
+		sz_audit_change_sign(&s->key, &s->next.vkey, seq, &text);
+		r = sz_file_replace(path, text.data, text.len, 0644, e);
+	}
+	sz_buf_done(&text);
+	return r;
+}
+
+int sz_seal_changed(struct sz_seal *s, bool keep, u64 seq, struct sz_error *e)
 {
 	int r = 0;
 
 	s->changing = false;
 	if (keep)
+		r = vouch(s, seq, e);
+	if (keep && !r)
 		r = list_key(s, &s->next.vkey, s->size, e);
 	if (keep && !r && rename(s->next_path, s->key_path))
 		r = sz_error_set(e, -errno, "cannot rename %s to %s: %s", s->next_path, s->key_path,

@@ -29,10 +29,11 @@ int sz_seal_write(struct sz_seal *s, u64 size, const u8 root[SZ_AUDIT_HASH_LEN],
 
 /*
  * Another key, in three steps: sz_seal_change makes it; the caller announces sz_seal_next in the
- * log and has that record signed by the old one; sz_seal_changed goes over to it, or forgets it.
+ * log and has that record signed by the old one; sz_seal_changed goes over to it, or forgets it;
+ * `seq` is that record's number.
  */
 int sz_seal_change(struct sz_seal *s, struct sz_error *e);
 const struct sz_audit_vkey *sz_seal_next(const struct sz_seal *s);
-int sz_seal_changed(struct sz_seal *s, bool keep, struct sz_error *e);
+int sz_seal_changed(struct sz_seal *s, bool keep, u64 seq, struct sz_error *e);
 
 #endif

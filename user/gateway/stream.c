@@ -199,9 +199,13 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 
 static void refuse_with(struct sz_gateway *g, struct sz_pending *p, const struct verdict *v)
 {
+	u64 began = p->trace ? sz_boot_ns() : 0;
+
 	if (p->first)
 		sz_stream_refuse(g, p->first, SZ_TELL(v->reason, v->challenge), v->explanation,
 				 p->chain, p->state == SZ_PENDING_CHUNKS);
+	sz_traced_verdict(p, v->reason, false, NULL);
+	sz_traced_inject(p, began);
 	sz_pending_free(g, p);
 }
 
@@ -301,6 +305,8 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 		why = r.why.msg;
 	}
 	audit_request(g, p, &v, d, why[0] ? why : NULL);
+	sz_traced_verdict(p, v.reason, v.reason == SZ_R_TICKET,
+			  v.route < p->svc->n_routes ? p->svc->routes[v.route].path : NULL);
 	if (v.reason == SZ_R_TICKET)
 		admit(g, p, &v);
 	else
@@ -314,6 +320,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 	struct verdict v = {.route = SZ_ROUTE_NONE, .method = (u8)p->http->method};
 
 	p->state = SZ_PENDING_REQUEST;
+	sz_traced_begin(g, p, p->head.data, p->http->head_len);
 	if (SZ_RULE(D_UPGRADE) && p->http->upgrade) {
 		v.reason = SZ_R_UPGRADE;
 	} else if (SZ_RULE(D_SCHEME) && p->http->has_auth && !p->http->token) {

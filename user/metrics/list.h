@@ -136,6 +136,24 @@
 	  "Records that are not on disk yet.")                                                     \
 	X(AUDIT_LAG, GAUGE, "subzero_audit_lag_seconds", "",                                       \
 	  "How long the oldest of them has waited, to a quarter of a second.")                     \
+	X(AUDIT_SEGMENTS, GAUGE, "subzero_audit_segments", "",                                     \
+	  "Segments of the audit log on disk.")                                                    \
+	X(AUDIT_BYTES, GAUGE, "subzero_audit_bytes", "",                                           \
+	  "What they and the checkpoints take on disk.")                                           \
+	X(AUDIT_REMOVED, COUNTER, "subzero_audit_removed_records_total", "",                       \
+	  "Records that retention has removed, since the log began.")                              \
+	X(AUDIT_RETENTION, GAUGE, "subzero_audit_retention_ok", "",                                \
+	  "0 where old segments should go and could not be removed.")                              \
+	X(FORWARDED, COUNTER, "subzero_audit_forwarded_total", "target,result",                    \
+	  "Records told to journald or syslog, by result: ok or dropped.")                         \
+	X(TRACE_SPANS, COUNTER, "subzero_trace_spans_total", "result",                             \
+	  "Spans of traces, by result: ok (the collector has them) or failed.")                    \
+	X(TRACE_DROPPED, COUNTER, "subzero_trace_requests_dropped_total", "",                      \
+	  "Requests that were to be traced and found the queue full.")                             \
+	X(TRACE_EXPORTS, COUNTER, "subzero_trace_exports_total", "result",                         \
+	  "Requests to the collector, by result: ok or failed.")                                   \
+	X(TRACE_WAITING, GAUGE, "subzero_trace_waiting_spans", "",                                 \
+	  "Spans that wait for the collector.")                                                    \
 	X(HEARTBEAT_AGE, GAUGE, "subzero_heartbeat_age_seconds", "",                               \
 	  "Time since the daemon last told the kernel that it lives.")                             \
 	X(HEARTBEAT_TTL, GAUGE, "subzero_heartbeat_ttl_seconds", "",                               \

@@ -395,11 +395,45 @@ static void policy(struct sz_expo *x, const struct sz_gateway_view *v)
 	two(x, SZ_METRIC_RELOADS, "ok", v->reloads, "failed", v->reload_failures);
 }
 
+static void forwarded(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+	unsigned i;
+
+	family(x, SZ_METRIC_FORWARDED);
+	for (i = 0; i < SZ_FORWARD_TARGETS; i++) {
+		const char *target = sz_forward_name((enum sz_forward_target)i);
+
+		if (!v->forward[i].on)
+			continue;
+		sz_expo_label(x, "target", target);
+		sz_expo_label(x, "result", "ok");
+		sz_expo_u64(x, v->forward[i].sent);
+		sz_expo_label(x, "target", target);
+		sz_expo_label(x, "result", "dropped");
+		sz_expo_u64(x, v->forward[i].dropped);
+	}
+}
+
+static void traces(struct sz_expo *x, const struct sz_trace_stats *t)
+{
+	two(x, SZ_METRIC_TRACE_SPANS, "ok", t->sent, "failed", t->failed);
+	one(x, SZ_METRIC_TRACE_DROPPED, t->dropped);
+	two(x, SZ_METRIC_TRACE_EXPORTS, "ok", t->exports, "failed", t->export_failures);
+	one(x, SZ_METRIC_TRACE_WAITING, t->waiting);
+}
+
 static void life(struct sz_expo *x, const struct sz_gateway_view *v)
 {
 	one(x, SZ_METRIC_AUDIT_RECORDS, v->audit_seq);
 	one(x, SZ_METRIC_AUDIT_UNSYNCED, v->audit_seq - v->audit_synced);
 	one_time(x, SZ_METRIC_AUDIT_LAG, v->audit_lag_ns);
+	one(x, SZ_METRIC_AUDIT_SEGMENTS, v->audit_segments);
+	one(x, SZ_METRIC_AUDIT_BYTES, v->audit_bytes);
+	one(x, SZ_METRIC_AUDIT_REMOVED, v->audit_removed);
+	one(x, SZ_METRIC_AUDIT_RETENTION, v->audit_removing);
+	forwarded(x, v);
+	if (v->tracing)
+		traces(x, &v->trace);
 	one_time(x, SZ_METRIC_HEARTBEAT_AGE, v->heartbeat_age_ns);
 	one_time(x, SZ_METRIC_HEARTBEAT_TTL, v->heartbeat_ttl_ns);
 }
