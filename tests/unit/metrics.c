@@ -86,6 +86,7 @@ static void render(struct sz_expo *x)
 	routes[0] = (struct sz_view_route){"sh\"op", "other", 0};
 	routes[1] = (struct sz_view_route){"sh\"op", "GET /a", 3};
 	view = (struct sz_gateway_view){
+		.tracing = true,
 		.latency = &hist, .verifying = &hist, .policy = &hist, .reinject = &hist,
 		.pauses = &hist, .coalesced = 6,
 		.pool = {.workers = 2, .steals = 8, .batches = 3, .limit = 4,
