@@ -86,6 +86,23 @@ json_t *sz_evidence_traces(const struct sz_gateway *g)
 			 "export_failures", (json_int_t)s.export_failures);
 }
 
+void sz_evidence_look(const struct sz_gateway *g, struct sz_gateway_view *v)
+{
+	const struct sz_retained *kept = sz_retain_seen(g);
+	unsigned i;
+
+	v->audit_segments = kept->segments;
+	v->audit_bytes = kept->bytes;
+	v->audit_removed = kept->removed;
+	v->audit_removing = !kept->failing;
+	for (i = 0; i < SZ_FORWARD_TARGETS; i++)
+		sz_forward_look(sz_journal_forward(g->journal), (enum sz_forward_target)i,
+				&v->forward[i]);
+	v->tracing = g->trace != NULL;
+	if (v->tracing)
+		sz_trace_look(g->trace, &v->trace);
+}
+
 int sz_gateway_change_key(struct sz_gateway *g, void (*done)(int res, void *arg), void *arg,
 			  struct sz_error *e)
 {

@@ -391,6 +391,7 @@ bool sz_evidence_beat(struct sz_gateway *g);
 /* More of the log's state; a new reference. */
 json_t *sz_evidence_status(const struct sz_gateway *g);
 json_t *sz_evidence_traces(const struct sz_gateway *g);
+void sz_evidence_look(const struct sz_gateway *g, struct sz_gateway_view *v);
 
 /*
  * banlist.c: what the configuration bans. 0: it is in the map, or, where it is much and there is a

@@ -490,23 +490,6 @@ static int look_at_limits(struct sz_gateway *g, struct sz_gateway_view *v)
 	return 0;
 }
 
-static void look_at_evidence(const struct sz_gateway *g, struct sz_gateway_view *v)
-{
-	const struct sz_retained *kept = sz_retain_seen(g);
-	unsigned i;
-
-	v->audit_segments = kept->segments;
-	v->audit_bytes = kept->bytes;
-	v->audit_removed = kept->removed;
-	v->audit_removing = !kept->failing;
-	for (i = 0; i < SZ_FORWARD_TARGETS; i++)
-		sz_forward_look(sz_journal_forward(g->journal), (enum sz_forward_target)i,
-				&v->forward[i]);
-	v->tracing = g->trace != NULL;
-	if (v->tracing)
-		sz_trace_look(g->trace, &v->trace);
-}
-
 int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 {
 	u64 now = sz_boot_ns(), beat = __atomic_load_n(&g->cfg->heartbeat_ns, __ATOMIC_RELAXED);
@@ -537,7 +520,7 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 		sz_pool_look(g->pool, &ret->pool);
 	if (g->expiry)
 		sz_expiry_look(g, &ret->expiry);
-	look_at_evidence(g, ret);
+	sz_evidence_look(g, ret);
 	if (g->dpop) {
 		struct sz_dpop_stats proofs = sz_dpop_stats(g->dpop);
 
