@@ -351,6 +351,11 @@ void att_engine_run(struct att_case *c);
 void att_engine_series(u32 at_once, struct att_case *(*next)(void *arg),
 		       void (*done)(struct att_case *c, void *arg), void *arg);
 
+/* ---- flows.c -------------------------------------------------------------------------------- */
+
+/* Has the guard an entry for the case's connection among those with an admitted request? */
+bool att_flow_known(const struct att_case *c);
+
 /* ---- random.c, named.c ---------------------------------------------------------------------- */
 
 void att_random_case(struct att_case *c);

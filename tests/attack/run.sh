@@ -64,7 +64,7 @@ attack_env() {
 	export ATT_KEY=$GUARD_DIR/key.jwk ATT_ISS=$GUARD_ISS ATT_AUD=$GUARD_AUD
 	ATT_CTL="$(realpath "$GUARD_BUILD/subzeroctl") --pin-dir $GUARD_PINS"
 	ATT_CTL+=" --config $GUARD_DIR/guard.yaml"
-	export ATT_CTL
+	export ATT_CTL ATT_PINS=$GUARD_PINS
 }
 
 # A flow map that a few hundred connections overflow.
