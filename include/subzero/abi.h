@@ -31,6 +31,43 @@ struct sz_id {
 
 /* ---- sz_config: one element, memory-mapped by the daemon ------------------------------------ */
 
+/*
+ * Who is refused first when the verifier is busy. X(NUMBER, NAME, word in the configuration,
+ * percent of the limit that questions of this priority may use).
+ */
+#define SZ_PRIORITY_LIST(X)                                                                        \
+	X(1, LOW, "low", 50)                                                                       \
+	X(2, NORMAL, "normal", 80)                                                                 \
+	X(3, HIGH, "high", 100)
+#define SZ_PRIORITY_ENUM_(n, NAME, word, percent) SZ_PRIORITY_##NAME = (n),
+/* 0: says nothing, and another one counts. */
+enum sz_priority { SZ_PRIORITY_NONE, SZ_PRIORITY_LIST(SZ_PRIORITY_ENUM_) SZ_PRIORITY_COUNT };
+
+/* Where two bits of flags hold one: in sz_service, sz_grant, sz_ticket; sz_flow; sz_networks. */
+#define SZ_PRIORITY_SHIFT 4
+#define SZ_FLOW_PRIORITY_SHIFT 12
+#define SZ_NETWORK_PRIORITY_SHIFT 8
+#define SZ_PRIORITY_OF(flags, shift) ((flags) >> (shift) & 3u)
+
+#define SZ_LOAD_DRY 0x1u /* counts what would have been shed, refuses nothing */
+
+/*
+ * Questions to the daemon that are open: docs/limits.md, "Adaptive". What is open is asked - done,
+ * both counted since the maps were made, modulo 2^64; less than 0 is none.
+ */
+struct sz_load {
+	u64 apart[8];   /* from what every request reads */
+	u64 asked;      /* W: ingress */
+	u64 shed[SZ_PRIORITY_COUNT]; /* W: ingress; by enum sz_priority */
+	u64 pad[3];
+	u64 done;       /* W: daemon, as is what follows */
+	u32 cap[SZ_PRIORITY_COUNT]; /* so many may be open for one more to be asked; 0: no limit */
+	u32 limit;      /* that they are made from; 0: off */
+	u32 flags;      /* SZ_LOAD_* */
+	u64 target_ns;  /* what answers should take at most, */
+	u64 latency_ns; /* and what they took on average in the last window that had any */
+};
+
 struct sz_config {
 	u32 abi;               /* SZ_ABI; 0 = never configured: protected ports are dropped */
 	u32 ban_count;         /* entries in sz_bans; 0 skips the lookup */
@@ -57,6 +94,7 @@ struct sz_config {
 	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
 	u32 rel_gen[SZ_REL_SLOTS]; /* by sz_rel_slot(): void what sz_requests has by relationships */
 	u64 same_key[SZ_SAME_MAX / 8 + 2]; /* secret like `key`, for sz_same_sum() */
+	struct sz_load load;
 };
 
 /* ---- sz_services: which address:port is protected ------------------------------------------- */
@@ -69,6 +107,7 @@ struct sz_service_key {
 
 #define SZ_SVC_MONITOR 0x1u    /* decide and count, but pass */
 #define SZ_SVC_EVENT_HITS 0x2u /* one event per admitted request */
+/* 0x30: its priority, SZ_PRIORITY_SHIFT */
 #define SZ_SVC_COOKIES_AUTO 0x100u   /* SYN cookies while there is pressure */
 #define SZ_SVC_COOKIES_ALWAYS 0x200u /* SYN cookies for every connection */
 
@@ -140,7 +179,7 @@ struct sz_grant_key {
 	u32 pad;
 };
 
-#define SZ_GRANT_REVOKED 0x1u /* answered 401 */
+#define SZ_GRANT_REVOKED 0x1u /* answered 401; 0x30: its priority, SZ_PRIORITY_SHIFT */
 
 struct sz_grant {
 	u64 expires_ns;              /* void at and after this */
@@ -304,6 +343,7 @@ struct sz_same {
 #define SZ_FLOW_CARRY 0x40u /* what stands before `next` is the beginning kept in sz_carry */
 #define SZ_FLOW_SPILL 0x80u /* more ranges are in sz_spill */
 #define SZ_FLOW_REFUSED 0x100u /* at `next` the answer is due, as soon as it may be given */
+#define SZ_FLOW_WHOLE 0x200u /* with ASKED: about a whole head, that the daemon has */
 #define SZ_FLOW_LOST 0x8u   /* monitor mode only: request boundaries are no longer known */
 
 /*
@@ -326,7 +366,7 @@ struct sz_flow {
 	u32 next;       /* first byte that needs a decision */
 	u32 ack_admit;  /* the client's ack number when a request was last admitted or refused */
 	u32 floor;      /* bytes before this never pass */
-	u32 flags;      /* SZ_FLOW_* */
+	u32 flags;      /* SZ_FLOW_*, and the priority of `principal` */
 	u32 service;
 	u32 requests;   /* admitted on this connection */
 	u32 held;       /* frames behind `next` handed to the daemon since it was asked */
@@ -371,7 +411,7 @@ struct sz_ticket {
 	u64 explanation; /* id of why it refuses; 0: none */
 	u32 len;        /* decided bytes; never more than the segment holds */
 	u32 reason;     /* SZ_R_TICKET admits; one with an http status refuses: SZ_TELL() */
-	u32 flags;      /* SZ_TK_* */
+	u32 flags;      /* SZ_TK_*, and the principal's priority */
 	u32 service;
 	u16 route;
 	u8 method;
@@ -548,7 +588,10 @@ struct sz_bucket_set {
 	struct sz_bucket_key key[SZ_BUCKET_WAYS]; /* for people; the tag decides */
 };
 
-/* LPM trie; the value is the network's number, 1..SZ_NETWORKS_MAX, an index of variant[]. */
+/*
+ * LPM trie; the value is the network's number, 1..SZ_NETWORKS_MAX, an index of variant[], and its
+ * priority at SZ_NETWORK_PRIORITY_SHIFT.
+ */
 struct sz_network_key {
 	u32 prefixlen; /* 0..128 over addr */
 	struct sz_addr addr;
@@ -665,6 +708,8 @@ struct sz_miss {
 	u8 monitor;       /* 1: a copy, the frame itself has passed */
 	u16 carried;      /* bytes of the same head before `seq`: they are in sz_carry */
 	u64 birth_ns;     /* of the flow */
+	u32 counted;      /* 1: it is one in sz_config.load.asked */
+	u32 pad;
 	/* frame_len bytes of frame follow */
 };
 
@@ -677,9 +722,10 @@ enum sz_miss_why {
 	SZ_MISS_ROUTE = 5,   /* clean head, but this request is asked about: ticket, sz_requests */
 };
 
+_Static_assert(sizeof(struct sz_load) == 176, "ABI");
 _Static_assert(sizeof(struct sz_config) ==
 		       144 + 8 * SZ_REASON_MAX + 4 * SZ_KEY_SLOTS + 4 * SZ_NAME_SLOTS +
-			       4 * SZ_REL_SLOTS + SZ_SAME_MAX,
+			       4 * SZ_REL_SLOTS + SZ_SAME_MAX + sizeof(struct sz_load),
 	       "ABI");
 _Static_assert(sizeof(struct sz_service_key) == 24, "ABI");
 _Static_assert(sizeof(struct sz_service) == 72, "ABI");
@@ -712,6 +758,6 @@ _Static_assert(sizeof(struct sz_name_key) == 16, "ABI");
 _Static_assert(sizeof(struct sz_name) == 128, "ABI");
 _Static_assert(sizeof(struct sz_answer) == 1000, "ABI");
 _Static_assert(sizeof(struct sz_event) == 184, "ABI");
-_Static_assert(sizeof(struct sz_miss) == 112, "ABI");
+_Static_assert(sizeof(struct sz_miss) == 120, "ABI");
 
 #endif

@@ -26,6 +26,7 @@
 #include "subzero/account.h"
 #include "subzero/cookie.h"
 #include "subzero/flow.h"
+#include "subzero/load.h"
 #include "subzero/outcome.h"
 #include "subzero/rule.h"
 #include "subzero/walk.h"
@@ -481,6 +482,7 @@ SZ_INLINE int sz_guard_ingress(struct sz_ctx *ctx, struct sz_scratch *s, u32 ifi
 	if (act != SZ_AGAIN)
 		return act;
 	act = sz_guard_frame(ctx, &g);
+	sz_load_release(g.cfg, s);
 	sz_source_frame(s, act);
 	return act;
 }

@@ -11,6 +11,7 @@
 #include "subzero/answer.h"
 #include "subzero/carry.h"
 #include "subzero/flow.h"
+#include "subzero/load.h"
 #include "subzero/parts.h"
 #include "subzero/spill.h"
 #include "subzero/rule.h"
@@ -332,7 +333,8 @@ SZ_COLD int sz_conclude(struct sz_ctx *ctx, struct sz_guard *g, struct sz_flow *
 		if (w->why == SZ_MISS_STREAM && s->p.seq + w->off != s->flow.next) {
 			s->flow.held++;
 		} else {
-			s->flow.flags |= SZ_FLOW_ASKED;
+			s->flow.flags &= ~SZ_FLOW_WHOLE;
+			s->flow.flags |= SZ_FLOW_ASKED | sz_load_whole(w->why);
 			s->flow.asked_ns = w->now;
 		}
 		w->changed = 1;

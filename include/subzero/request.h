@@ -10,6 +10,7 @@
 #include "subzero/bucket.h"
 #include "subzero/head.h"
 #include "subzero/limit.h"
+#include "subzero/load.h"
 #include "subzero/parts.h"
 #include "subzero/rule.h"
 
@@ -67,6 +68,8 @@ SZ_COLD enum sz_verdict sz_ask(struct sz_guard *g, u32 why)
 	if (SZ_RULE(FAIL_UNREAD) && (why == SZ_MISS_UNUSUAL || why == SZ_MISS_PARTIAL) &&
 	    !f->principal)
 		reason = sz_limited(g, SZ_LIMIT_FAIL, SZ_LIMIT_PEEK);
+	if (SZ_RULE(LOAD_LIMIT) && reason == SZ_R_NONE)
+		reason = sz_part_load(why);
 	if (SZ_RULE(ASK_BUDGET) && reason == SZ_R_NONE)
 		reason = sz_limited(g, SZ_LIMIT_MISS, SZ_LIMIT_TAKE);
 	if (reason != SZ_R_NONE)
@@ -143,6 +146,7 @@ SZ_INLINE bool sz_token_wonders(struct sz_guard *g, u16 route, u16 flags, struct
 		return sz_wonders(w, SZ_MISS_TOKEN);
 	}
 	w->principal = grant->principal;
+	w->priority = SZ_PRIORITY_OF(grant->flags, SZ_PRIORITY_SHIFT);
 	if (SZ_RULE(REVOKED) && (grant->flags & SZ_GRANT_REVOKED))
 		return sz_settled(w, SZ_DENY, SZ_R_REVOKED);
 	if (SZ_RULE(NO_ROUTE) && route == SZ_ROUTE_NONE && !(flags & SZ_RT_VARS))

@@ -314,6 +314,12 @@
 	X(BUCKET_LOCK, 14, "a subject has one bucket")						\
 	X(ASK_ONCE, 14, "a question is asked once")						\
 	X(ASK_BUDGET, 14, "misses are limited, of a source and of all")				\
+	X(LOAD_LIMIT, 14, "so are those that are open at once, as the daemon keeps up")	\
+	X(LOAD_SHARE, 14, "and what has a lower priority is refused first")			\
+	X(LOAD_RELEASE, 14, "and what was not asked in the end is not open")			\
+	X(LOAD_REPEAT, 14, "and a head that the daemon has whole keeps its place")		\
+	X(LOAD_BEGUN, 14, "and a request that was begun is not cut off")			\
+	X(D_LOAD_LIMIT, 14, "and the daemon takes no more either, of heads in pieces")		\
 	X(HOLD_SPAN, 14, "how far ahead frames are held")					\
 	X(HOLD_COUNT, 14, "and how many")							\
 	X(HOLD_SPAN_UNKNOWN, 14, "less far for a client that is not known")			\

@@ -87,6 +87,8 @@ struct sz_walk {
 	u64 wait_ns;                 /* and for how long */
 	u32 n_paid;
 	u32 network, network_known;
+	u32 priority;                /* that the principal has: enum sz_priority */
+	u32 reserved;                /* this frame is counted among the open questions */
 	u32 charged[SZ_SERVICE_STAGES]; /* payload before this has been charged, one off */
 	u32 n_admitted;
 	u16 route;

@@ -10,6 +10,7 @@
 #include "subzero/account.h"
 #include "subzero/carry.h"
 #include "subzero/flow.h"
+#include "subzero/load.h"
 #include "subzero/parts.h"
 #include "subzero/request.h"
 #include "subzero/same.h"
@@ -47,7 +48,8 @@ SZ_INLINE void sz_admit(struct sz_scratch *s, u32 len, u64 body)
 	f->next += len;
 	w->carry_done |= f->flags & SZ_FLOW_CARRY;
 	w->carry = 0;
-	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_STREAM | SZ_FLOW_CHUNK | SZ_FLOW_CARRY);
+	f->flags &= ~(SZ_FLOW_ASKED | SZ_FLOW_WHOLE | SZ_FLOW_STREAM | SZ_FLOW_CHUNK |
+		      SZ_FLOW_CARRY);
 	f->held = 0;
 	f->chain = 0;
 	w->off += len;
@@ -81,6 +83,8 @@ SZ_INLINE void sz_note(struct sz_scratch *s, u32 reason, u64 principal, u16 rout
 	s->flow.quiet_ns = 0;
 	s->flow.requests++;
 	s->flow.principal = principal;
+	s->flow.flags = (s->flow.flags & ~(3u << SZ_FLOW_PRIORITY_SHIFT)) |
+			w->priority << SZ_FLOW_PRIORITY_SHIFT;
 	s->flow.seen_ns = w->now;
 	s->flow.ack_admit = s->p.ack;
 }
@@ -107,6 +111,7 @@ SZ_COLD bool sz_use_ticket(struct sz_guard *g)
 		return false;
 	w->ticket_seq[w->n_tickets++ & (SZ_WALK_TICKETS - 1)] = key.seq;
 	w->principal = t->principal;
+	w->priority = SZ_PRIORITY_OF(t->flags, SZ_PRIORITY_SHIFT);
 	w->route = t->route;
 	w->method = t->method;
 	w->explanation = t->explanation;
@@ -172,7 +177,11 @@ SZ_COLD bool sz_hold(struct sz_guard *g)
 		m->token_off = (u16)s->scan.token_off;
 		m->token_len = (u16)s->scan.token_len;
 	}
-	return !sz_ring_put(&sz_misses, m, (u32)sizeof(*m) + len, sizeof(*m) + SZ_FRAME_MAX);
+	m->counted = s->w.reserved;
+	if (sz_ring_put(&sz_misses, m, (u32)sizeof(*m) + len, sizeof(*m) + SZ_FRAME_MAX))
+		return false;
+	s->w.reserved = 0; /* the daemon counts it from here on */
+	return true;
 }
 
 /* Monitor mode: what would have been refused passes, and the boundary moves along where it can. */
@@ -326,6 +335,7 @@ SZ_INLINE long sz_walk_boundary(struct sz_guard *g)
 	w->route = SZ_ROUTE_NONE;
 	w->method = 0xff;
 	w->principal = 0;
+	w->priority = 0;
 	w->token_len = 0;
 	sz_says(w, SZ_DENY, SZ_R_STATE_FULL, 0);
 	sz_part_decide();

@@ -392,3 +392,72 @@ TEST(plain_list_of_bans_is_one_prefix_a_line)
 	EXPECT_EQ(read_list("::/0\n", &l, &e), -EINVAL);
 	sz_ban_list_done(&l);
 }
+
+static const char adaptive_top[] =
+	"interfaces: [v0]\n"
+	"issuers: [{issuer: i, jwks: k, audiences: a}]\n";
+static const char adaptive_services[] =
+	"services:\n"
+	"- {name: shop, address: '*:80', priority: high, routes: [{path: /, scopes: s}]}\n"
+	"- {name: blog, address: '*:81', routes: [{path: /, scopes: s}]}\n";
+
+static struct sz_conf *adaptive(const char *lines)
+{
+	struct sz_error e = {};
+	struct sz_conf *c;
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%s%s%s", adaptive_top, lines, adaptive_services);
+	c = sz_conf_parse(text, strlen(text), "t.yaml", &e);
+	if (!c)
+		printf("# %s\n", e.msg);
+	return c;
+}
+
+TEST(limit_of_open_questions_is_on_unless_it_is_switched_off)
+{
+	struct sz_conf *c = adaptive("");
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(c->adaptive.on && !c->adaptive.dry_run);
+	EXPECT_EQ(c->adaptive.target_ms, 50);
+	EXPECT_EQ(c->adaptive.min, 64);
+	EXPECT_EQ(c->adaptive.max, 4096);
+	EXPECT_EQ(c->n_priorities, 0);
+	sz_conf_free(c);
+	c = adaptive("limits: {adaptive: none}\n");
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(!c->adaptive.on);
+	sz_conf_free(c);
+	c = adaptive("limits: {adaptive: {target: 2s, min: 3, max: 3, dry_run: true}}\n");
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(c->adaptive.on && c->adaptive.dry_run);
+	EXPECT_EQ(c->adaptive.target_ms, 2000);
+	EXPECT_EQ(c->adaptive.min, 3);
+	EXPECT_EQ(c->adaptive.max, 3);
+	sz_conf_free(c);
+}
+
+TEST(priorities_of_services_networks_and_principals_are_read_as_written)
+{
+	struct sz_conf *c = adaptive(
+		"networks: [{name: n, prefixes: 192.0.2.0/24, priority: low}]\n"
+		"priorities:\n"
+		"- {priority: high, issuer: i, scopes: [a, b], claims: {realm.org: ops}}\n"
+		"- {priority: normal, scopes: c}\n");
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_EQ(c->services[0].priority, SZ_PRIORITY_HIGH);
+	EXPECT_EQ(c->services[1].priority, SZ_PRIORITY_NORMAL);
+	EXPECT_EQ(c->networks[0].priority, SZ_PRIORITY_LOW);
+	ASSERT_EQ(c->n_priorities, 2);
+	EXPECT_EQ(c->priorities[0].priority, SZ_PRIORITY_HIGH);
+	EXPECT_STREQ(c->priorities[0].issuer, "i");
+	ASSERT_EQ(c->priorities[0].n_scopes, 2);
+	EXPECT_STREQ(c->priorities[0].scopes[1], "b");
+	ASSERT_EQ(c->priorities[0].n_claims, 1);
+	EXPECT_STREQ(c->priorities[0].claims[0].name, "realm.org");
+	EXPECT_STREQ(c->priorities[0].claims[0].value, "ops");
+	EXPECT_EQ(c->priorities[1].priority, SZ_PRIORITY_NORMAL);
+	sz_conf_free(c);
+}

@@ -440,3 +440,27 @@ TEST(message_stays_utf8_where_long_text_is_cut)
 	}
 	sz_buf_done(&b);
 }
+
+TEST(mistakes_in_priorities_and_the_limit_of_open_questions_are_refused)
+{
+	static const struct mistake m[] = {
+		{TOP "limits: {adaptive: soon}\n", 9, "adaptive \"soon\" is not known"},
+		{TOP "limits: {adaptive: {target: 0ms}}\n", 9, "target"},
+		{TOP "limits: {adaptive: {target: 11s}}\n", 9, "target"},
+		{TOP "limits: {adaptive: {min: 0}}\n", 9, "min"},
+		{TOP "limits: {adaptive: {max: 70000}}\n", 9, "max"},
+		{TOP "limits: {adaptive: {min: 9, max: 8}}\n", 9, "min 9 is above max 8"},
+		{TOP "limits: {adaptive: {goal: 1ms}}\n", 9, "goal"},
+		{TOP "  priority: urgent\n", 9, "priority \"urgent\" is not known"},
+		{TOP "networks: [{name: n, prefixes: 192.0.2.0/24, priority: 1}]\n", 9,
+		 "priority \"1\" is not known"},
+		{TOP "networks: [{name: n, prefixes: 192.0.2.0/24}]\n", 9, "says nothing"},
+		{TOP "priorities: [{priority: high}]\n", 9, "everybody's"},
+		{TOP "priorities: [{issuer: i}]\n", 9, "priority"},
+		{TOP "priorities: [{priority: low, issuer: j}]\n", 9, "none of those"},
+		{TOP "priorities: [{priority: low, claims: {a: b, a: c}}]\n", 9, "twice"},
+		{TOP "priorities: [{priority: low, scopes: [\"a b\"]}]\n", 9, "scope \"a b\""},
+	};
+
+	EXPECT_MISTAKES(m);
+}

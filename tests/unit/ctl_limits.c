@@ -68,6 +68,8 @@ TEST(limits_are_listed_with_rate_burst_and_state)
 	EXPECT_CONTAINS(out, "misses");
 	EXPECT_EQ(CTL("list", "--json"), SZ_CTL_OK);
 	EXPECT_CONTAINS(out, "\"name\": \"shop/total\"");
+	EXPECT_CONTAINS(out, "\"name\": \"adaptive\"");
+	EXPECT_CONTAINS(out, "\"on\": false");
 	EXPECT_EQ(CTL("show", "shop/source"), SZ_CTL_OK);
 	EXPECT_CONTAINS(out, "every bucket is full");
 	EXPECT_EQ(CTL("show", "shop/source", "--json"), SZ_CTL_OK);
@@ -116,5 +118,30 @@ TEST(bucket_of_the_whole_service_is_shown_and_forgotten)
 	EXPECT_EQ(CTL("reset", "shop/total", "--all"), SZ_CTL_OK);
 	EXPECT_EQ(CTL("show", "shop/total"), SZ_CTL_OK);
 	EXPECT_CONTAINS(out, "every bucket is full");
+	sz_kern_close(k);
+}
+
+TEST(limit_of_open_questions_is_shown_with_its_shares)
+{
+	struct sz_kern *k = with_limits();
+	struct sz_load *l = &sz_kern_config(k)->load;
+
+	EXPECT_EQ(CTL("list"), SZ_CTL_OK);
+	EXPECT_CONTAINS(out, "adaptive: off");
+	l->limit = 100;
+	l->cap[SZ_PRIORITY_LOW] = 50;
+	l->cap[SZ_PRIORITY_NORMAL] = 80;
+	l->cap[SZ_PRIORITY_HIGH] = 100;
+	l->target_ns = 50000000;
+	l->latency_ns = 1500000;
+	l->asked = 12;
+	l->done = 5;
+	l->shed[SZ_PRIORITY_LOW] = 3;
+	EXPECT_EQ(CTL("list"), SZ_CTL_OK);
+	EXPECT_CONTAINS(out, "adaptive: 7 of at most 100 questions open; answers take 1.5 ms on "
+			     "average, target 50 ms");
+	EXPECT_CONTAINS(out, "low up to 50: 3 shed, normal up to 80: 0 shed, high up to 100");
+	EXPECT_EQ(CTL("list", "--json"), SZ_CTL_OK);
+	EXPECT_CONTAINS(out, "\"in_flight\": 7");
 	sz_kern_close(k);
 }

@@ -280,3 +280,141 @@ TEST(trickle_of_records_is_written_in_few_batches_and_nobody_has_to_ask)
 	/* The first needs no rest, and one more may have been under way before. */
 	EXPECT_TRUE(trickle.batches <= 2 + (sz_boot_ns() - begin) / (REST_MS * 1000000));
 }
+
+/* ---- how many questions are open ------------------------------------------------------------ */
+
+static u64 open_now(void)
+{
+	return sz_adaptive_open(&g.cfg->load);
+}
+
+/* As after a start, with n questions of another run that were never answered. */
+static void load_begin(u64 n)
+{
+	gateway_begin();
+	memset(&g.load, 0, sizeof(g.load));
+	memset(&g.cfg->load, 0, sizeof(g.cfg->load));
+	g.cfg->load.asked = n;
+	conf->adaptive = (struct sz_conf_adaptive){
+		.on = true, .target_ms = 1000, .min = 4, .max = 10};
+	sz_load_open(&g);
+}
+
+static void drained(void)
+{
+	sz_load_drained(&g, sz_load_look(&g));
+}
+
+TEST(limit_and_its_shares_are_published)
+{
+	load_begin(0);
+	EXPECT_EQ(g.cfg->load.limit, 10);
+	EXPECT_EQ(g.cfg->load.cap[SZ_PRIORITY_LOW], 5);
+	EXPECT_EQ(g.cfg->load.cap[SZ_PRIORITY_NORMAL], 8);
+	EXPECT_EQ(g.cfg->load.cap[SZ_PRIORITY_HIGH], 10);
+	EXPECT_EQ(g.cfg->load.target_ns, 1000000000);
+	conf->adaptive.on = false;
+	sz_load_configure(&g);
+	EXPECT_EQ(g.cfg->load.limit + g.cfg->load.cap[SZ_PRIORITY_HIGH], 0);
+}
+
+TEST(questions_of_a_run_that_is_over_are_not_open)
+{
+	load_begin(50);
+	EXPECT_EQ(open_now(), 0);
+	drained();
+	EXPECT_EQ(open_now(), 0);
+	g.cfg->load.asked++;
+	EXPECT_EQ(open_now(), 1);
+}
+
+TEST(question_is_open_until_its_work_is_done)
+{
+	struct sz_miss m = {.counted = 1}, again = {.counted = 0};
+	bool working = false;
+
+	load_begin(7);
+	drained();
+	g.cfg->load.asked++;
+	EXPECT_EQ(open_now(), 1);
+	sz_load_taken(&g, &m);
+	sz_load_begin(&g, &working);
+	sz_load_begin(&g, &working); /* the same work once more counts once */
+	drained();
+	EXPECT_EQ(open_now(), 1);
+	sz_load_taken(&g, &again);
+	drained();
+	EXPECT_EQ(open_now(), 1);
+	sz_load_end(&g, &working);
+	EXPECT_EQ(open_now(), 0);
+	sz_load_end(&g, &working);
+	EXPECT_EQ(open_now(), 0);
+}
+
+TEST(record_that_is_lost_is_open_for_a_beat_and_no_longer)
+{
+	load_begin(0);
+	drained();
+	sz_load_beat(&g);
+	g.cfg->load.asked += 3;
+	drained();
+	EXPECT_EQ(open_now(), 3);
+	sz_load_beat(&g);
+	EXPECT_EQ(open_now(), 0);
+	/* Nor does one too many let more through for ever. */
+	g.load.taken += 5;
+	drained();
+	sz_load_beat(&g);
+	g.cfg->load.asked++;
+	EXPECT_EQ(open_now(), 1);
+}
+
+TEST(record_that_is_on_its_way_is_not_taken_for_lost)
+{
+	struct sz_miss m = {.counted = 1};
+
+	load_begin(0);
+	drained();
+	sz_load_beat(&g);
+	g.cfg->load.asked++;
+	drained(); /* counted, and not in the ring yet */
+	sz_load_taken(&g, &m);
+	drained();
+	sz_load_beat(&g);
+	EXPECT_EQ(open_now(), 0);
+	g.cfg->load.asked++;
+	EXPECT_EQ(open_now(), 1);
+	sz_load_beat(&g); /* nobody has looked at the ring since: nothing is known */
+	EXPECT_EQ(open_now(), 1);
+}
+
+/* What the kernel let through in pieces while there was room is refused where there is none. */
+TEST(head_in_pieces_is_refused_when_it_is_whole_and_no_room_is_left)
+{
+	static const char head[] = GET("/%41", "Authorization: Bearer aaaa.bbbb.cccc\r\n");
+	const u32 cut = 30;
+	struct sz_ticket_key key = {.seq = 500};
+	struct sz_pending *p;
+	struct sz_ticket t;
+	char piece[64] = "";
+
+	load_begin(0);
+	drained();
+	memcpy(piece, head, cut);
+	record(piece);
+	key.flow = rec.m.flow;
+	rec.m.reason = SZ_MISS_PARTIAL;
+	sz_stream_begin(&g, &rec.m, rec.frame, svc);
+	p = sz_pending_find(&g, &key.flow);
+	ASSERT_TRUE(p != NULL && p->state == SZ_PENDING_HEAD);
+	g.cfg->load.asked += 9; /* meanwhile others ask */
+	record(head + cut);
+	rec.m.reason = SZ_MISS_STREAM;
+	rec.m.seq = 500 + cut;
+	sz_stream_more(&g, p, &rec.m, rec.frame);
+	EXPECT_EQ(g.n_pending, 0);
+	ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_TICKETS, &key, &t), 0);
+	EXPECT_EQ(t.reason, SZ_R_SHED);
+	EXPECT_EQ(g.cfg->load.shed[SZ_PRIORITY_NORMAL], 1);
+	sz_map_del(g.kern, SZ_MAP_TICKETS, &key);
+}

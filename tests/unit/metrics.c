@@ -98,6 +98,7 @@ static void render(struct sz_expo *x)
 		.routes = routes, .n_routes = 2, .services = services, .n_services = 1,
 		.limits = limits, .n_limits = 2, .sampled = true, .n_maps = 2,
 		.audit_seq = 12, .audit_synced = 10,
+		.open = 6, .open_limit = 64, .answer_ns = 2500000, .shed = {0, 31, 32, 33},
 		.maps = {{"sz_grants", 5, 10, true}, {"sz_half", 0, 7, false}},
 		.stores = {{{.id = "ID", .name = "do\"cs"},
 			    {.tuples = 6, .generation = 8, .written_ms = 1500}},
@@ -125,6 +126,11 @@ TEST(view_is_told_by_its_figures)
 	EXPECT_CONTAINS(x.out.data, "_would_refuse_total{limit=\"shop/source@partner\"} 33\n");
 	EXPECT_CONTAINS(x.out.data, "_limit_spare_total{limit=\"shop/source@partner\"} 44\n");
 	EXPECT_CONTAINS(x.out.data, "subzero_limit_refused_total{limit=\"other\"} 5\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_questions_shed_total{priority=\"low\"} 31\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_questions_shed_total{priority=\"high\"} 33\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_questions_open 6\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_questions_open_limit 64\n");
+	EXPECT_CONTAINS(x.out.data, "subzero_questions_answer_seconds 0.0025");
 	EXPECT_CONTAINS(x.out.data, "subzero_map_entries{map=\"grants\"} 5\n");
 	EXPECT_TRUE(!strstr(x.out.data, "subzero_map_entries{map=\"half\"}"));
 	EXPECT_CONTAINS(x.out.data, "subzero_map_capacity{map=\"half\"} 7\n");

@@ -142,6 +142,7 @@ static const struct sz_conf_field top_fields[] = {
 	{"workers", sz_conf_read_u32, OFF(workers), .min = 1, .max = SZ_WORKERS_MAX},
 	{"limits", .read = sz_conf_read_limits},
 	{"networks", .read = sz_conf_read_networks},
+	{"priorities", .read = sz_conf_read_priorities},
 	{"maps", .read = read_maps},
 	{"audit", .read = sz_conf_read_audit},
 	{"metrics", .read = read_metrics},
@@ -235,7 +236,8 @@ static int read_top(struct sz_conf_reader *r, struct sz_conf *c)
 
 	if (sz_conf_map(r, "the file", root, top_fields, SZ_ARRAY_LEN(top_fields), c))
 		return -EINVAL;
-	if (sz_conf_check_routes(r, c) || sz_conf_resolve_opaque(r, c))
+	if (sz_conf_check_routes(r, c) || sz_conf_resolve_opaque(r, c) ||
+	    sz_conf_check_priorities(r, c))
 		return -EINVAL;
 	return sz_conf_networks_check(r, c);
 }
@@ -269,6 +271,7 @@ struct sz_conf *sz_conf_parse(const char *text, size_t n, const char *name, stru
 		.tracing = {.sampling = 0.01, .follow = true, .queue = 2048},
 		.bans.automatic = {.within_ms = 60000, .for_s = 600, .at_most_s = 86400,
 				   .prefix4 = 32, .prefix6 = 64},
+		.adaptive = {.on = true, .target_ms = 50, .min = 64, .max = 4096},
 		.syn = {.mode = SZ_COOKIES_AUTO, .rate = 10000, .half_open = 1000,
 			.window_scale = 7},
 	};
@@ -318,6 +321,7 @@ void sz_conf_free(struct sz_conf *c)
 	sz_conf_policy_done(c);
 	sz_conf_limits_free(c->limits, c->n_limits);
 	sz_conf_networks_free(c->networks, c->n_networks);
+	sz_conf_priorities_free(c->priorities, c->n_priorities);
 	sz_conf_texts_free(c->interfaces, c->n_interfaces);
 	free(c->issuers);
 	free(c->services);

@@ -43,6 +43,30 @@ struct sz_conf_network {
 	bool exempt;
 	struct sz_conf_limit *limits; /* only name, rate, dry_run and line */
 	size_t n_limits;
+	enum sz_priority priority; /* of unknown tokens from there; NONE: the service's counts */
+	u32 line;
+};
+
+struct sz_conf_claim {
+	char *name;          /* member of the claims; dots descend ("realm.org") */
+	char *value;         /* as text; numbers and true/false compare by their JSON text */
+};
+
+/* How many questions may be open at once: docs/limits.md, "Adaptive". */
+struct sz_conf_adaptive {
+	bool on, dry_run;
+	u32 target_ms; /* what an answer should take at most */
+	u32 min, max;  /* of the limit */
+};
+
+/* Principals with a priority: all that is given must hold of the token's claims. */
+struct sz_conf_priority {
+	enum sz_priority priority;
+	char *issuer;  /* NULL: any */
+	char **scopes;
+	size_t n_scopes;
+	struct sz_conf_claim *claims;
+	size_t n_claims;
 	u32 line;
 };
 
@@ -108,11 +132,6 @@ struct sz_conf_issuer {
 	enum sz_conf_dpop dpop;
 	char *events;        /* "aud" of its security events; NULL: none are taken */
 	u32 line;
-};
-
-struct sz_conf_claim {
-	char *name;          /* member of the claims; dots descend ("realm.org") */
-	char *value;         /* as text; numbers and true/false compare by their JSON text */
 };
 
 /* An expression and where it stands; column 1 is its line's first. */
@@ -206,6 +225,7 @@ struct sz_conf_service {
 	char *introspection; /* as the file says: an issuer or "none"; NULL: the only one */
 	const struct sz_conf_issuer *opaque; /* who is asked about opaque tokens; NULL: nobody */
 	enum sz_conf_cookies cookies; /* "syn_cookies" */
+	enum sz_priority priority;    /* when the verifier is busy; default normal */
 	struct sz_conf_limit *limits;
 	size_t n_limits;
 	u32 prefix4, prefix6; /* bits of an address that are one source; default 32 and 64 */
@@ -241,6 +261,9 @@ struct sz_conf {
 	u32 workers;         /* verifier threads; default: online CPUs */
 	struct sz_conf_limit *limits; /* of all services together */
 	size_t n_limits;
+	struct sz_conf_adaptive adaptive;
+	struct sz_conf_priority *priorities; /* the first that fits a token counts */
+	size_t n_priorities;
 	struct sz_conf_network *networks; /* number i + 1 in the kernel */
 	size_t n_networks;
 	/* All of the file that decides about tokens, and so not its limits, networks, bans and SYN

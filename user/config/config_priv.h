@@ -188,6 +188,23 @@ void sz_conf_limits_free(struct sz_conf_limit *l, size_t n);
 int sz_conf_read_limit_value(struct sz_conf_reader *r, const char *key, yaml_node_t *v,
 			     struct sz_conf_limit *l);
 
+/* route.c: lists of scopes, and of claims with values */
+int sz_conf_read_scopes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj);
+int sz_conf_read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj);
+
+/* adaptive.c: what is refused when the verifier is busy, and who last */
+int sz_conf_read_adaptive(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj);
+int sz_conf_read_priority(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			  void *obj); /* enum sz_priority */
+int sz_conf_read_priorities(struct sz_conf_reader *r, const struct sz_conf_field *f,
+			    yaml_node_t *v, void *obj);
+/* Once the issuers are known: those that priorities name are among them. */
+int sz_conf_check_priorities(struct sz_conf_reader *r, const struct sz_conf *c);
+void sz_conf_priorities_free(struct sz_conf_priority *p, size_t n);
+
 /* network.c: named networks and what limits say there */
 int sz_conf_read_networks(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			  void *obj);

@@ -10,7 +10,7 @@
 #include "config/config_priv.h"
 
 static const char *const not_of_file[] = {"limits", "networks", "bans", "syn_cookies", NULL};
-static const char *const not_of_service[] = {"limits", "syn_cookies", NULL};
+static const char *const not_of_service[] = {"limits", "syn_cookies", "priority", NULL};
 static const char *const nothing[] = {NULL};
 
 static bool is_one_of(const yaml_node_t *key, const char *const *list)

@@ -132,8 +132,8 @@ static int read_global(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 int sz_conf_read_limits(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
 			void *obj)
 {
-	struct sz_conf_field fields[KIND_COUNT];
-	size_t n = 0;
+	struct sz_conf_field fields[KIND_COUNT + 1] = {{"adaptive", .read = sz_conf_read_adaptive}};
+	size_t n = 1;
 
 	for (enum kind k = 0; k < KIND_COUNT; k++)
 		if (!kinds[k].of_service)

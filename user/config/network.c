@@ -123,6 +123,7 @@ static const struct sz_conf_field network_fields[] = {
 	{"prefixes", read_prefixes, .required = true},
 	{"exempt", sz_conf_read_bool, .off = offsetof(struct sz_conf_network, exempt)},
 	{"limits", .read = read_overrides},
+	{"priority", sz_conf_read_priority, .off = offsetof(struct sz_conf_network, priority)},
 };
 
 int sz_conf_read_networks(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
@@ -143,12 +144,12 @@ int sz_conf_read_networks(struct sz_conf_reader *r, const struct sz_conf_field *
 		if (sz_conf_map(r, "the network", item, network_fields,
 				SZ_ARRAY_LEN(network_fields), w))
 			return -EINVAL;
-		if (w->exempt == (w->n_limits != 0))
-			return sz_conf_fail(r, w->line,
-					    w->exempt ? "the network is exempt and has limits; "
-							"remove one of the two"
-						      : "the network says nothing; add limits, or "
-							"\"exempt: true\"");
+		if (w->exempt && w->n_limits)
+			return sz_conf_fail(r, w->line, "the network is exempt and has limits; "
+							"remove one of the two");
+		if (!w->exempt && !w->n_limits && !w->priority)
+			return sz_conf_fail(r, w->line, "the network says nothing; add limits, "
+							"\"exempt: true\" or a priority");
 	}
 	return 0;
 }

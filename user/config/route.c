@@ -149,25 +149,28 @@ static int read_methods(struct sz_conf_reader *r, const struct sz_conf_field *f,
 	return 0;
 }
 
-static int read_scopes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
+int sz_conf_read_scopes(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
 {
-	struct sz_conf_route *t = obj;
+	char *const *scopes;
+	size_t n;
 
 	if (sz_conf_read_texts(r, f, v, obj))
 		return -EINVAL;
-	for (size_t i = 0; i < t->n_scopes; i++)
-		if (strpbrk(t->scopes[i], " \"\\"))
+	scopes = *(char ***)(void *)((char *)obj + f->off);
+	n = *(size_t *)(void *)((char *)obj + f->n_off);
+	for (size_t i = 0; i < n; i++)
+		if (strpbrk(scopes[i], " \"\\"))
 			return sz_conf_fail(
 				r, sz_conf_line(sz_conf_item(r, v, i)),
 				"scope \"%.64s\" has a "
 				"space, quote or backslash in it; write several scopes as a list",
-				t->scopes[i]);
+				scopes[i]);
 	return 0;
 }
 
 static int read_claim(struct sz_conf_reader *r, const yaml_node_pair_t *pair,
-		      struct sz_conf_route *t)
+		      struct sz_conf_claim *list, size_t *n_list)
 {
 	yaml_node_t *k = yaml_document_get_node(&r->doc, pair->key);
 	yaml_node_t *v = yaml_document_get_node(&r->doc, pair->value);
@@ -182,22 +185,23 @@ static int read_claim(struct sz_conf_reader *r, const yaml_node_pair_t *pair,
 				    "claim \"%.64s\" has nothing on one side of a dot; "
 				    "write it like realm.org",
 				    name);
-	for (size_t i = 0; i < t->n_claims; i++)
-		if (!strcmp(t->claims[i].name, name))
+	for (size_t i = 0; i < *n_list; i++)
+		if (!strcmp(list[i].name, name))
 			return sz_conf_fail(r, sz_conf_line(k),
 					    "claim \"%.64s\" is given twice; keep one of the two",
 					    name);
 	value = sz_conf_scalar(r, "a claim", v);
 	if (!value)
 		return -EINVAL;
-	t->claims[t->n_claims++] = (struct sz_conf_claim){sz_strdup(name), sz_strdup(value)};
+	list[(*n_list)++] = (struct sz_conf_claim){sz_strdup(name), sz_strdup(value)};
 	return 0;
 }
 
-static int read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
-		       void *obj)
+int sz_conf_read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, yaml_node_t *v,
+			void *obj)
 {
-	struct sz_conf_route *t = obj;
+	struct sz_conf_claim **list = (struct sz_conf_claim **)(void *)((char *)obj + f->off);
+	size_t *n_list = (size_t *)(void *)((char *)obj + f->n_off);
 	yaml_node_pair_t *p;
 	size_t n;
 
@@ -215,9 +219,9 @@ static int read_claims(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 		return sz_conf_fail(r, sz_conf_line(v),
 				    "%s has %zu entries; at most %d are allowed", f->key, n,
 				    SZ_CONF_LIST_MAX);
-	t->claims = sz_calloc(n, sizeof(*t->claims));
+	*list = sz_calloc(n, sizeof(**list));
 	for (p = v->data.mapping.pairs.start; p < v->data.mapping.pairs.top; p++)
-		if (read_claim(r, p, t))
+		if (read_claim(r, p, *list, n_list))
 			return -EINVAL;
 	return 0;
 }
@@ -242,9 +246,10 @@ static int read_decide(struct sz_conf_reader *r, const struct sz_conf_field *f, 
 static const struct sz_conf_field route_fields[] = {
 	{"path", read_path, .required = true},
 	{"methods", .read = read_methods},
-	{"scopes", read_scopes, OFF(scopes), .n_off = offsetof(struct sz_conf_route, n_scopes),
+	{"scopes", sz_conf_read_scopes, OFF(scopes), .n_off = offsetof(struct sz_conf_route, n_scopes),
 	 .max = SZ_CONF_LIST_MAX},
-	{"claims", .read = read_claims},
+	{"claims", sz_conf_read_claims, OFF(claims),
+	 .n_off = offsetof(struct sz_conf_route, n_claims)},
 	{"public", sz_conf_read_bool, OFF(public)},
 	{"decide", .read = read_decide},
 	{"dpop", sz_conf_read_binding, OFF(dpop)},

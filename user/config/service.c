@@ -119,6 +119,7 @@ static const struct sz_conf_field service_fields[] = {
 	{"introspection", sz_conf_read_text, OFF(introspection)},
 	{"limits", .read = sz_conf_read_service_limits},
 	{"syn_cookies", sz_conf_read_cookies, OFF(cookies)},
+	{"priority", sz_conf_read_priority, OFF(priority)},
 	{"routes", sz_conf_read_routes, .required = true},
 };
 
@@ -161,6 +162,7 @@ int sz_conf_read_services(struct sz_conf_reader *r, const struct sz_conf_field *
 		svc->line = sz_conf_line(item);
 		svc->prefix4 = 32;
 		svc->prefix6 = 64;
+		svc->priority = SZ_PRIORITY_NORMAL;
 		if (sz_conf_map(r, "the service", item, service_fields,
 				SZ_ARRAY_LEN(service_fields), svc) ||
 		    sz_conf_limits_resolve(r, svc) || number_service(r, svc))

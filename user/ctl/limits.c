@@ -83,6 +83,30 @@ static void add_limit(struct sz_ctl_table *t, const struct sz_limit_row *r, u64 
 	cell_state(t, r, now);
 }
 
+/* The limit of open questions: one line, and one for what was shed. */
+static void print_adaptive(struct sz_ctl *c)
+{
+	const struct sz_load *l = &sz_kern_config(c->kern)->load;
+	const char *dry = l->flags & SZ_LOAD_DRY ? " (dry run: nothing is refused)" : "";
+	enum sz_priority p;
+	u64 shed = 0;
+
+	if (!l->limit) {
+		printf("\nadaptive: off; as many questions may be open as are asked\n");
+		return;
+	}
+	printf("\nadaptive: %llu of at most %u questions open%s; answers take %.1f ms on average, "
+	       "target %.0f ms\n",
+	       (unsigned long long)sz_adaptive_open(l), l->limit, dry, (double)l->latency_ns / 1e6,
+	       (double)l->target_ns / 1e6);
+	for (p = SZ_PRIORITY_LOW; p < SZ_PRIORITY_COUNT; p++) {
+		printf("%s%s up to %u: %llu shed", p == SZ_PRIORITY_LOW ? "  " : ", ",
+		       sz_adaptive_word(p), l->cap[p], (unsigned long long)l->shed[p]);
+		shed += l->shed[p];
+	}
+	printf("%s\n", shed ? "" : " (nothing yet)");
+}
+
 int sz_ctl_cmd_limits(struct sz_ctl *c)
 {
 	struct sz_limit_row *rows;
@@ -105,7 +129,9 @@ int sz_ctl_cmd_limits(struct sz_ctl *c)
 	for (i = 0; i < n; i++)
 		add_limit(&t, &rows[i], sz_boot_ns());
 	free(rows);
-	return sz_ctl_print(c, &t, "nothing is limited");
+	err = sz_ctl_print(c, &t, "nothing is limited");
+	print_adaptive(c);
+	return err;
 }
 
 /* ---- one ------------------------------------------------------------------------------------ */

@@ -29,6 +29,8 @@ struct bound {
 	u64 generation; /* when it was submitted */
 	struct sz_dpop_proof proof;
 	u64 place;
+	u64 asked_ns;
+	bool working, waited;
 	char bytes[];
 };
 
@@ -100,6 +102,7 @@ static bool submit(struct bound *b)
 	b->verifier = sz_verifier_ref(b->g->verifier);
 	b->generation = generation(b->g);
 	b->is_known = sz_known_find(b->g->known, b->verifier, b->generation, &b->digest, &b->known);
+	sz_load_begin(b->g, &b->working);
 	sz_pool_submit(b->g->pool, &b->work);
 	return true;
 }
@@ -123,6 +126,7 @@ static void done(struct sz_work *w)
 	struct sz_pending *p = b->p;
 	struct sz_decision *d = &b->decision;
 
+	sz_load_end(g, &b->working);
 	/* What came meanwhile belongs behind what is put back now. */
 	sz_guard_on_misses(g);
 	if (p->orphaned) {
@@ -132,6 +136,7 @@ static void done(struct sz_work *w)
 			return;
 		sz_pending_free(g, p);
 	} else if (sz_issuers_want(&b->question)) {
+		b->waited = true;
 		return;
 	} else {
 		sz_traced_token(p, d, w->began_ns, w->ended_ns);
@@ -149,6 +154,8 @@ static void done(struct sz_work *w)
 			g->stats.refused++;
 		}
 		sz_stream_decided(g, p, d);
+		if (!b->waited)
+			sz_load_answered(g, b->asked_ns);
 	}
 	drop(w);
 }
@@ -239,6 +246,7 @@ void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p)
 	b->g = g;
 	b->p = p;
 	b->place = place_of(p);
+	b->asked_ns = p->last ? p->last->miss.time_ns : p->started_ns;
 	b->work = (struct sz_work){.run = run, .done = done, .drop = drop, .class = SZ_WORK_NORMAL};
 	prepare_question(b);
 	if (submit(b))

@@ -78,6 +78,7 @@ static void on_beat(void *arg)
 	watch_clock(g);
 	sz_retain_tick(g);
 	sz_syn_beat(g);
+	sz_load_beat(g);
 	sz_revocations_tick(g);
 	sz_bound_tick(g);
 	sz_idp_tick(g->idp);
@@ -189,6 +190,7 @@ static int start(struct sz_gateway *g, struct sz_error *e)
 		 "generation %u, key generation %u",
 		 g->conf_path, g->conf->n_services, g->cfg->policy_gen, g->cfg->key_gen);
 	sz_gateway_record(g, SZ_AUDIT_START, detail);
+	sz_load_open(g);
 	beat(g);
 	sz_watch_files(g);
 	g->more_events = sz_net_wake_new(g->loop, on_events, g);
@@ -355,6 +357,7 @@ static int reload(struct sz_gateway *g, struct sz_error *e)
 	r = sz_issuers_reload(g, e);
 	sz_verifier_unref(old);
 	sz_bound_configure(g);
+	sz_load_configure(g);
 	return r ? r : sz_publish_interfaces(g, e);
 }
 
@@ -482,6 +485,7 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 			 sz_journal_error(g->journal) != 0, "reloads",
 			 (json_int_t)s->reloads, "reload_failures", (json_int_t)s->reload_failures);
 	if (status) {
+		json_object_set_new(status, "adaptive", sz_adaptive_json(g->cfg));
 		json_object_set_new(status, "providers", sz_issuers_status(g));
 		json_object_set_new(status, "longest_pause_us",
 				    json_real((double)sz_hist_max(sz_net_pauses(g->loop)) / 1e3));

@@ -174,6 +174,9 @@ struct sz_gateway_view {
 	u64 pending, held_bytes, jobs;
 	u64 proofs, proofs_limit; /* of DPoP, remembered */
 	u64 known_tokens;         /* bound to a key, whose signature was not verified anew */
+	u64 open, open_limit;     /* questions; limit 0: there is none */
+	u64 answer_ns;            /* what answers to them take */
+	u64 shed[SZ_PRIORITY_COUNT];
 	u64 audit_seq, audit_synced, audit_lag_ns;
 	u64 audit_segments, audit_bytes, audit_removed; /* files; records that retention removed */
 	bool audit_removing;                            /* retention is not failing */

@@ -67,6 +67,8 @@ struct sz_job {
 	u64 started_ns;
 	u64 began_ns, ended_ns;  /* of the worker that had it last; 0: none */
 	u64 verify_ns;           /* what the worker needed for it */
+	bool working;            /* see sz_load_begin() */
+	bool waited;             /* for its issuer: its latency is not the daemon's */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
 	struct sz_question question;
@@ -211,6 +213,14 @@ struct sz_gateway {
 	struct sz_job *jobs[SZ_JOB_BUCKETS];
 	struct sz_buf order; /* keys of the connections in SZ_PENDING_ORDER */
 	size_t n_pending, held_bytes, n_jobs;
+	struct {
+		struct sz_adaptive adaptive;
+		u64 taken;    /* questions read from the ring, as sz_config.load.asked counts them */
+		u64 working;  /* with the pool */
+		s64 apart;    /* smallest difference to `asked` with the ring empty, since a beat */
+		bool looked;  /* there is one */
+		bool adopted; /* the ring was empty since the start */
+	} load; /* load.c */
 	struct sz_hist latency; /* from a frame's arrival to its return */
 	struct sz_gateway_stats stats;
 	struct sz_hist verifying, policy, reinject;
@@ -296,6 +306,22 @@ void sz_traced_token(struct sz_pending *p, const struct sz_decision *d, u64 bega
 void sz_traced_verdict(struct sz_pending *p, u32 reason, bool allowed, const char *route);
 void sz_traced_inject(struct sz_pending *p, u64 began);
 void sz_traced_end(struct sz_gateway *g, struct sz_pending *p);
+
+/* load.c: how many questions may be open */
+void sz_load_open(struct sz_gateway *g);      /* before the first heartbeat */
+void sz_load_configure(struct sz_gateway *g); /* after another configuration is in use */
+void sz_load_taken(struct sz_gateway *g, const struct sz_miss *m); /* a record of the ring */
+/* What is asked by now; once the ring was found empty behind that, it goes to sz_load_drained(). */
+u64 sz_load_look(const struct sz_gateway *g);
+void sz_load_drained(struct sz_gateway *g, u64 asked);
+void sz_load_beat(struct sz_gateway *g);
+/* The pool has work for a question from here to there; *working is false to begin with. */
+void sz_load_begin(struct sz_gateway *g, bool *working);
+void sz_load_end(struct sz_gateway *g, bool *working);
+void sz_load_answered(struct sz_gateway *g, u64 asked_ns); /* one that waited for nobody else */
+/* Is there no room for the question of a head that came in pieces? The kernel has let its beginning
+ * through when there was. Counts it. */
+bool sz_load_full(struct sz_gateway *g, const struct sz_pending *p);
 
 /* stream.c */
 void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,

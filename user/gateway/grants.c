@@ -74,6 +74,7 @@ static int write_good(struct sz_gateway *g, const struct sz_job *j)
 		.session = d->names.id[SZ_REVOKE_SESSION],
 		.key = d->names.id[SZ_REVOKE_KEY],
 		.issued_s = d->names.issued_s,
+		.flags = (u32)d->priority << SZ_PRIORITY_SHIFT,
 		.source_bits = d->routes.source_bits,
 		.source = j->at.source,
 	};

@@ -363,9 +363,12 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 
 	/* What came meanwhile belongs behind what is put back now. */
 	sz_guard_on_misses(g);
-	if (ask_again(j) || sz_expiry_wait(g, &j->key, &j->work) ||
-	    (j->verifier == g->verifier && sz_issuers_want(&j->question)))
+	if (ask_again(j) || sz_expiry_wait(g, &j->key, &j->work))
 		return;
+	if (j->verifier == g->verifier && sz_issuers_want(&j->question)) {
+		j->waited = true;
+		return;
+	}
 	sz_observe_job(g, j);
 	job_unlink(g, j);
 	if (j->verifier != g->verifier) { /* the service is gone */
@@ -404,6 +407,8 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 			sz_pending_done(g, p);
 		}
 	}
+	if (!j->waited)
+		sz_load_answered(g, j->started_ns);
 	sz_job_free(j);
 }
 
@@ -521,6 +526,7 @@ static void on_miss(const void *record, size_t len, void *arg)
 	if (SZ_RULE(RECORD) && !record_ok(m, len))
 		return;
 	g->stats.misses++;
+	sz_load_taken(g, m);
 	svc = sz_conf_service_by_id(g->conf, m->service);
 	p = sz_pending_find(g, &m->flow);
 	if (!svc || (p && p->svc->id != m->service))
@@ -544,12 +550,16 @@ static void on_miss(const void *record, size_t len, void *arg)
 void sz_guard_on_misses(void *gateway)
 {
 	struct sz_gateway *g = gateway;
+	u64 asked;
 	int n;
 
 	do {
+		asked = sz_load_look(g);
 		n = sz_ring_consume(g->kern, SZ_MAP_MISSES, RING_BATCH, on_miss, g);
 		flush_order(g);
 	} while (n > 0);
+	if (!n)
+		sz_load_drained(g, asked);
 }
 
 void sz_guard_tick(void *gateway)

@@ -26,6 +26,7 @@ static void done(struct sz_work *w)
 	j->verify_ns = w->ended_ns - w->began_ns;
 	j->began_ns = w->began_ns;
 	j->ended_ns = w->ended_ns;
+	sz_load_end(j->gateway, &j->working);
 	sz_guard_on_job(j, j->gateway);
 }
 
@@ -93,6 +94,7 @@ void sz_job_submit(struct sz_job *j)
 	j->work.run = run;
 	j->work.done = done;
 	j->work.drop = drop;
+	sz_load_begin(j->gateway, &j->working);
 	sz_pool_submit(j->gateway->pool, &j->work);
 }
 

@@ -515,7 +515,11 @@ int sz_gateway_look(struct sz_gateway *g, struct sz_gateway_view *ret)
 		.latency = &g->latency, .verifying = &g->verifying,
 		.policy = &g->policy, .reinject = &g->reinject,
 		.pauses = sz_net_pauses(g->loop), .coalesced = s->coalesced,
+		.open = sz_adaptive_open(&g->cfg->load), .open_limit = g->cfg->load.limit,
+		.answer_ns = g->cfg->load.latency_ns,
 	};
+	for (enum sz_priority p = SZ_PRIORITY_LOW; p < SZ_PRIORITY_COUNT; p++)
+		ret->shed[p] = __atomic_load_n(&g->cfg->load.shed[p], __ATOMIC_RELAXED);
 	if (g->pool)
 		sz_pool_look(g->pool, &ret->pool);
 	if (g->expiry)

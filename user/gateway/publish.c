@@ -246,7 +246,7 @@ static int put_services(struct sz_gateway *g, const struct sz_conf *c, struct sz
 			.id = svc->id,
 			.flags = (svc->monitor ? SZ_SVC_MONITOR : 0) |
 				 (svc->audit_requests ? SZ_SVC_EVENT_HITS : 0) |
-				 sz_syn_flags(c, svc),
+				 (u32)svc->priority << SZ_PRIORITY_SHIFT | sz_syn_flags(c, svc),
 			.syn_rate = c->syn.rate,
 			.syn_half = c->syn.half_open,
 		};

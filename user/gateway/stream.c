@@ -20,6 +20,7 @@ struct verdict {
 	u64 principal;
 	u16 route;
 	u16 challenge; /* of a step-up */
+	u32 priority;  /* of the principal */
 	u8 method;
 	u64 explanation;
 };
@@ -178,7 +179,7 @@ static enum sz_reason head_tickets(struct sz_gateway *g, struct sz_pending *p,
 			t.flags = SZ_TK_STREAM;
 			left -= len;
 		} else {
-			t.flags = SZ_TK_REQUEST;
+			t.flags = SZ_TK_REQUEST | v->priority << SZ_PRIORITY_SHIFT;
 			used = (ssize_t)left;
 			if (p->http->chunked)
 				used = begin_chunks(p, h, left, &t, ret_done);
@@ -303,6 +304,7 @@ void sz_stream_decided(struct sz_gateway *g, struct sz_pending *p, const struct 
 		v.principal = d ? d->principal : 0;
 		v.explanation = r.id;
 		why = r.why.msg;
+		v.priority = d ? d->priority : 0;
 	}
 	audit_request(g, p, &v, d, why[0] ? why : NULL);
 	sz_traced_verdict(p, v.reason, v.reason == SZ_R_TICKET,
@@ -327,6 +329,9 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		v.reason = SZ_R_BAD_SCHEME;
 	} else if (p->http->token && p->http->token_len > SZ_TOKEN_MAX) {
 		v.reason = SZ_R_BAD_TOKEN;
+	} else if (p->http->token && (p->first != p->last || p->released) &&
+		   sz_load_full(g, p)) {
+		v.reason = SZ_R_SHED;
 	} else if (p->http->token && p->http->dpop) {
 		sz_bound_verify(g, p);
 		return;

@@ -76,4 +76,47 @@ struct sz_limit_subject {
 int sz_limits_reset(struct sz_kern *k, const char *name, const struct sz_limit_subject *s,
 		    struct sz_error *e);
 
+/* ---- how many questions may be open: adaptive.c --------------------------------------------- */
+
+/*
+ * A limit of questions in flight that follows what their answers take: pure arithmetic on samples
+ * and instants. Additive increase, multiplicative decrease (Chiu and Jain, "Analysis of the
+ * Increase and Decrease Algorithms for Congestion Avoidance", 1989), once a window: half of what
+ * was in flight, as TCP has it (RFC 5681 section 3.1: FlightSize / 2), when most answers of the
+ * window were late, or when there was none though something was open all the time. An answer that
+ * is late alone changes nothing, and neither do late answers while less was open than `min`: it is
+ * not the number of questions that is too high then.
+ */
+#define SZ_ADAPTIVE_WINDOW_NS 100000000ull /* at least; at least twice the target as well */
+
+struct sz_adaptive {
+	struct sz_conf_adaptive rule;
+	u32 limit;         /* rule.min .. rule.max */
+	u64 since_ns;      /* when the window began */
+	u64 answers, late; /* in it */
+	u64 sum_ns;        /* of the answers' latencies */
+	u64 peak;          /* of questions in flight */
+	bool idle;         /* at some time nothing was */
+	u64 latency_ns;    /* on average in the last window that had answers; 0: there was none */
+	u64 decreases;     /* since the beginning */
+};
+
+/* Begins at rule->max: nothing has been seen that speaks against it. */
+void sz_adaptive_init(struct sz_adaptive *a, const struct sz_conf_adaptive *rule, u64 now_ns);
+/* Other bounds; the limit goes on within them. */
+void sz_adaptive_configure(struct sz_adaptive *a, const struct sz_conf_adaptive *rule);
+/* A question was answered after that time. */
+void sz_adaptive_answer(struct sz_adaptive *a, u64 latency_ns);
+/* `open` questions are in flight now; true: a window has ended, and a->limit may be another. */
+bool sz_adaptive_turn(struct sz_adaptive *a, u64 now_ns, u64 open);
+/* What questions of a priority may use of the limit; at least 1. */
+u32 sz_adaptive_share(u32 limit, enum sz_priority p);
+/* The word for a priority; "" for none. */
+const char *sz_adaptive_word(enum sz_priority p);
+
+/* What is published, as an object: see docs/limits.md. A new reference. */
+json_t *sz_adaptive_json(const struct sz_config *cfg);
+/* Questions in flight, as the kernel counts them. */
+u64 sz_adaptive_open(const struct sz_load *l);
+
 #endif

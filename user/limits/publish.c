@@ -241,13 +241,13 @@ static int put_networks(struct sz_kern *k, struct sz_limit *table, const struct 
 		memset(table[s].variant, 0, sizeof(table[s].variant));
 	for (i = 0; i < c->n_networks && !r; i++) {
 		const struct sz_conf_network *w = &c->networks[i];
-		u32 number = i + 1;
+		u32 value = (i + 1) | (u32)w->priority << SZ_NETWORK_PRIORITY_SHIFT;
 
 		for (size_t m = 0; m < w->n_prefixes && !r; m++, n++) {
 			struct sz_network_key key = {.prefixlen = w->prefixes[m].bits,
 						     .addr = w->prefixes[m].addr};
 
-			r = sz_map_put(k, SZ_MAP_NETWORKS, &key, &number);
+			r = sz_map_put(k, SZ_MAP_NETWORKS, &key, &value);
 		}
 	}
 	if (r)

@@ -253,6 +253,10 @@ json_t *sz_limits_json_all(struct sz_kern *k)
 	for (i = 0; i < n; i++)
 		json_array_append_new(list, sz_limits_json(k, &rows[i]));
 	free(rows);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", "adaptive", "counts",
+					      "questions in flight", "reason",
+					      sz_reason_label(SZ_R_SHED), "adaptive",
+					      sz_adaptive_json(sz_kern_config(k))));
 	return list;
 }
 

@@ -31,6 +31,15 @@
 	  "What it would have refused but for its dry run.")                                       \
 	X(LIMIT_SPARE, COUNTER, "subzero_limit_spare_total", "limit",                              \
 	  "Requests that found no room for a bucket and asked the spare one.")                     \
+	X(SHED, COUNTER, "subzero_questions_shed_total", "priority",                               \
+	  "Questions refused because the verifier was busy (or that would have been), "            \
+	  "since the maps were made.")                                                             \
+	X(OPEN, GAUGE, "subzero_questions_open", "",                                               \
+	  "Questions that the kernel has asked and the verifier works on.")                        \
+	X(OPEN_LIMIT, GAUGE, "subzero_questions_open_limit", "",                                   \
+	  "How many may be, as it adapts to the verifier; 0: no limit.")                           \
+	X(ANSWER_TIME, GAUGE, "subzero_questions_answer_seconds", "",                              \
+	  "From question to answer, on average in the last window that had answers.")              \
 	/* the daemon's part */                                                                    \
 	X(MISSES, COUNTER, "subzero_misses_total", "",                                             \
 	  "Frames that the kernel has handed to the daemon.")                                      \

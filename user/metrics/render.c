@@ -143,6 +143,18 @@ static void limits(struct sz_expo *x, const struct sz_gateway_view *v)
 	of_limits(x, v, SZ_METRIC_LIMIT_SPARE, limit_spare);
 }
 
+static void load(struct sz_expo *x, const struct sz_gateway_view *v)
+{
+#define SHED(n, NAME, word, percent)                                                               \
+	sz_expo_label(x, "priority", word);                                                        \
+	sz_expo_u64(x, v->shed[n]);
+	family(x, SZ_METRIC_SHED);
+	SZ_PRIORITY_LIST(SHED)
+	one(x, SZ_METRIC_OPEN, v->open);
+	one(x, SZ_METRIC_OPEN_LIMIT, v->open_limit);
+	one_time(x, SZ_METRIC_ANSWER_TIME, v->answer_ns);
+}
+
 static void decisions(struct sz_expo *x, const struct sz_gateway_view *v)
 {
 	reasons(x, SZ_METRIC_VERDICTS, v->counters, true);
@@ -151,6 +163,7 @@ static void decisions(struct sz_expo *x, const struct sz_gateway_view *v)
 	denials(x, v, SZ_METRIC_MONITORED);
 	reasons(x, SZ_METRIC_LOST, v->lost, false);
 	limits(x, v);
+	load(x, v);
 }
 
 /* ---- the daemon's part ---------------------------------------------------------------------- */

@@ -87,3 +87,21 @@ bool sz_policy_has_claim(const json_t *claims, const struct sz_conf_claim *want)
 			return true;
 	return is_value(v, want->value);
 }
+
+enum sz_priority sz_policy_priority(const struct sz_conf *c, const struct sz_policy_subject *who)
+{
+	size_t i, k;
+
+	for (i = 0; i < c->n_priorities; i++) {
+		const struct sz_conf_priority *p = &c->priorities[i];
+		bool fits = !p->issuer || (who->issuer && !strcmp(p->issuer, who->issuer));
+
+		for (k = 0; fits && k < p->n_scopes; k++)
+			fits = sz_policy_has_scope(who->claims, p->scopes[k]);
+		for (k = 0; fits && k < p->n_claims; k++)
+			fits = sz_policy_has_claim(who->claims, &p->claims[k]);
+		if (fits)
+			return p->priority;
+	}
+	return SZ_PRIORITY_NONE;
+}

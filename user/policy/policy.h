@@ -91,6 +91,9 @@ void sz_policy_for_token(const struct sz_policy *p, const struct sz_conf_service
 u64 sz_policy_profile(const struct sz_policy *p, const struct sz_conf_service *svc,
 		      const struct sz_policy_answer *answer);
 
+/* When the verifier is busy: the priority of the first of the configuration's that fits. */
+enum sz_priority sz_policy_priority(const struct sz_conf *c, const struct sz_policy_subject *who);
+
 /* A request as the policy sees it. */
 struct sz_policy_request {
 	enum sz_method method;

@@ -263,6 +263,7 @@ static void accept(const struct sz_verifier *v, const struct sz_conf_service *sv
 	began = sz_boot_ns();
 	sz_verifier_subject(&ret->token, &who);
 	sz_policy_for_token(sz_verifier_policy(v), svc, &who, at, &ret->routes);
+	ret->priority = sz_policy_priority(sz_verifier_conf(v), &who);
 	ret->policy_ns = sz_boot_ns() - began;
 	if (!dpop)
 		ask_for_binding(svc, &ret->routes);

@@ -69,6 +69,7 @@ struct sz_decision {
 	struct sz_names names;
 	const char *jkt; /* of the key it is bound to, in the claims; NULL where it is to none */
 	struct sz_policy_answer routes;
+	enum sz_priority priority; /* of the principal, by its verified claims */
 	u64 policy_ns; /* time spent on the policy */
 };
 
