@@ -212,7 +212,7 @@ TEST(beginning_of_what_was_asked_about_waits_for_the_daemon)
 	asked(n, SZ_MISS_TOKEN, 0);
 	EXPECT_EQ(DATA_N(n, unknown, 30), SCENE_DROP);
 	EXPECT_EQ(flow().next - scene_base, n);
-	EXPECT_EQ(flow().flags, SZ_FLOW_ASKED);
+	EXPECT_EQ(flow().flags, SZ_FLOW_ASKED | SZ_FLOW_WHOLE);
 }
 
 TEST(long_beginning_goes_to_the_daemon_with_what_was_carried)

@@ -84,7 +84,9 @@ static void held(int act, const char *request, u32 why)
 	EXPECT_MEMEQ(scene_miss_frame, scene.in, scene.in_len);
 	ASSERT_TRUE(scene_half(&f));
 	EXPECT_TRUE(m.birth_ns == f.birth_ns);
-	EXPECT_EQ(f.flags, SZ_FLOW_ASKED);
+	EXPECT_EQ(f.flags, SZ_FLOW_ASKED | (why == SZ_MISS_TOKEN || why == SZ_MISS_ROUTE
+						    ? SZ_FLOW_WHOLE
+						    : 0));
 }
 
 /*

@@ -174,7 +174,7 @@ size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dp
 	} else if (status == 429) {
 		field = "Retry-After: 1\r\n";
 	} else if (status == 503) {
-		field = "Retry-After: 5\r\n";
+		field = reason == SZ_R_SHED ? "Retry-After: 1\r\n" : "Retry-After: 5\r\n";
 	}
 	body_len = snprintf(body, sizeof(body), "{\"title\":\"%s\",\"status\":%d}",
 			    sz_reason_label(reason), status);
