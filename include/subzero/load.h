@@ -60,7 +60,7 @@ SZ_INLINE bool sz_load_repeats(const struct sz_flow *f)
 }
 
 /*
- * Takes a place among the open questions for the frame: SZ_R_NONE, or SZ_R_SHED where there is
+ * Takes a place among the open questions for the frame: SZ_R_NONE, or SZ_R_BUSY where there is
  * none.
  */
 SZ_PART u32 sz_part_load(u32 why)
@@ -95,7 +95,7 @@ SZ_PART u32 sz_part_load(u32 why)
 		sz_fetch_add(&l->asked, -1);
 	}
 	sz_fetch_add(&l->shed[p], 1);
-	return SZ_R_SHED;
+	return SZ_R_BUSY;
 }
 
 /* The frame has ended; a place that it took and no question came of is free again. */

@@ -67,7 +67,7 @@
 	X(59, KEYS_DOWN, "keys_unavailable", 503, "the issuer's keys cannot be fetched now")       \
 	X(60, INTROSPECTION_DOWN, "introspection_unavailable", 503,                                \
 	  "the issuer cannot be asked about the access token now")                                 \
-	X(61, SHED, "shed", 503, "the verifier is busy; known tokens keep working")                \
+	X(61, BUSY, "busy", 503, "the verifier is busy; known tokens keep working")                \
 	/* refused in silence or by RST */                                                         \
 	X(64, BANNED, "banned", 0, "the source address is banned")                                 \
 	X(65, UNKNOWN_FLOW, "unknown_flow", 0,                                                     \

@@ -83,8 +83,8 @@ TEST(question_beyond_the_limit_gets_503_and_is_asked_again_once_there_is_room)
 	scene_begin();
 	limit(2, 3, 4);
 	EXPECT_EQ(asked_until_shed(UNKNOWN), 3);
-	REFUSED(first(UNKNOWN), SZ_R_SHED);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 2);
+	REFUSED(first(UNKNOWN), SZ_R_BUSY);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 2);
 	EXPECT_EQ(scene_count(SZ_R_MISS), 3);
 	EXPECT_EQ(load().asked, 3);
 	EXPECT_EQ(load().shed[SZ_PRIORITY_NORMAL], 2);
@@ -94,11 +94,11 @@ TEST(question_beyond_the_limit_gets_503_and_is_asked_again_once_there_is_room)
 	EXPECT_EQ(seen, 3);
 	seen = 0;
 	while (scene_event(&e))
-		seen += e.reason == SZ_R_SHED;
+		seen += e.reason == SZ_R_BUSY;
 	EXPECT_EQ(seen, 2);
 	answered(1);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
-	REFUSED(first(UNKNOWN), SZ_R_SHED);
+	REFUSED(first(UNKNOWN), SZ_R_BUSY);
 }
 
 TEST(without_a_limit_nothing_is_shed)
@@ -106,7 +106,7 @@ TEST(without_a_limit_nothing_is_shed)
 	scene_begin();
 	EXPECT_EQ(asked_until_shed(UNKNOWN), 50);
 	EXPECT_EQ(load().asked, 50);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 0);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 0);
 }
 
 /* A daemon that counts ahead, as after a restart, makes nobody wait for its mistake. */
@@ -123,7 +123,7 @@ TEST(known_tokens_are_not_touched)
 	scene_begin();
 	limit(1, 1, 1);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
-	REFUSED(first(UNKNOWN), SZ_R_SHED);
+	REFUSED(first(UNKNOWN), SZ_R_BUSY);
 	for (u32 i = 0; i < 20; i++)
 		EXPECT_EQ(first(GET_A), SCENE_PASS);
 	EXPECT_EQ(first(GET_PUB), SCENE_PASS);
@@ -141,7 +141,7 @@ TEST(answer_that_is_remembered_is_not_touched)
 	scene_begin();
 	limit(1, 1, 1);
 	EXPECT_EQ(first(GET_ASK), SCENE_DROP);
-	REFUSED(first(GET_ASK), SZ_R_SHED);
+	REFUSED(first(GET_ASK), SZ_R_BUSY);
 	v.policy_gen = scene.cfg.policy_gen;
 	v.key_gen = scene.cfg.key_gen;
 	k.token = scene_token(SCENE_GRANTED).token;
@@ -182,7 +182,7 @@ TEST(network_has_a_priority_of_its_own)
 	EXPECT_EQ(asked_until_shed(UNKNOWN), 2);
 	v = 1;
 	ASSERT_EQ(machine_set("sz_networks", &k, &v), 0);
-	REFUSED(first(UNKNOWN), SZ_R_SHED);
+	REFUSED(first(UNKNOWN), SZ_R_BUSY);
 	EXPECT_EQ(load().shed[SZ_PRIORITY_LOW], 2);
 }
 
@@ -197,7 +197,7 @@ TEST(verified_principal_brings_its_priority)
 	scene_grant("important", &g);
 	limit(1, 1, 3);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
-	REFUSED(first(GET_ASK), SZ_R_SHED);
+	REFUSED(first(GET_ASK), SZ_R_BUSY);
 	EXPECT_EQ(first("GET /ask HTTP/1.1\r\n" HOST_ "Authorization: Bearer important\r\n\r\n"),
 		  SCENE_DROP);
 	EXPECT_EQ(first(TOKEN("important")), SCENE_PASS);
@@ -205,14 +205,14 @@ TEST(verified_principal_brings_its_priority)
 	EXPECT_EQ(DATA(strlen(TOKEN("important")), UNKNOWN), SCENE_DROP);
 	EXPECT_EQ(load().asked, 3);
 	/* One that nobody has verified gives none, whatever it says. */
-	REFUSED(first(TOKEN("important-too")), SZ_R_SHED);
+	REFUSED(first(TOKEN("important-too")), SZ_R_BUSY);
 	/* And neither does it last beyond the next principal. */
 	answered(1);
 	EXPECT_EQ(first(TOKEN("important")), SCENE_PASS);
 	scene_said(10);
 	EXPECT_EQ(DATA(strlen(TOKEN("important")), GET_A), SCENE_PASS);
 	scene_said(10);
-	REFUSED(DATA(strlen(TOKEN("important")) + strlen(GET_A), UNKNOWN), SZ_R_SHED);
+	REFUSED(DATA(strlen(TOKEN("important")) + strlen(GET_A), UNKNOWN), SZ_R_BUSY);
 }
 
 TEST(ticket_brings_the_priority_of_its_principal)
@@ -229,7 +229,7 @@ TEST(ticket_brings_the_priority_of_its_principal)
 	EXPECT_EQ(DATA(0, odd), SCENE_PASS);
 	scene_said(10);
 	EXPECT_EQ(DATA(sizeof(odd) - 1, UNKNOWN), SCENE_DROP);
-	REFUSED(first(UNKNOWN), SZ_R_SHED);
+	REFUSED(first(UNKNOWN), SZ_R_BUSY);
 }
 
 TEST(dry_run_counts_what_would_be_shed)
@@ -240,7 +240,7 @@ TEST(dry_run_counts_what_would_be_shed)
 	EXPECT_EQ(asked_until_shed(UNKNOWN), 50);
 	EXPECT_EQ(load().asked, 50);
 	EXPECT_EQ(load().shed[SZ_PRIORITY_NORMAL], 48);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 0);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 0);
 }
 
 TEST(monitor_mode_passes_what_would_be_shed)
@@ -252,7 +252,7 @@ TEST(monitor_mode_passes_what_would_be_shed)
 	limit(2, 9, 9);
 	for (u32 i = 0; i < 4; i++)
 		EXPECT_EQ(first(UNKNOWN), SCENE_PASS);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 2);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 2);
 	EXPECT_EQ(load().asked, 2);
 	EXPECT_EQ(scene_count(SZ_R_MISS), 2);
 }
@@ -281,7 +281,7 @@ TEST(copy_of_an_open_question_keeps_its_place_and_counts_no_second_time)
 	machine_wait(200000000);
 	EXPECT_EQ(DATA(0, UNKNOWN), SCENE_DROP);
 	EXPECT_EQ(scene_count(SZ_R_MISS), 2);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 0);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 0);
 	EXPECT_EQ(load().asked, 1);
 	EXPECT_TRUE(scene_miss(&m) && m.counted);
 	EXPECT_TRUE(scene_miss(&m) && !m.counted);
@@ -296,7 +296,7 @@ TEST(rest_of_a_question_that_was_no_whole_head_has_no_place)
 	limit(1, 1, 1);
 	EXPECT_EQ(first(beginning), SCENE_DROP);
 	machine_wait(200000000);
-	REFUSED(DATA(0, UNKNOWN), SZ_R_SHED);
+	REFUSED(DATA(0, UNKNOWN), SZ_R_BUSY);
 }
 
 TEST(request_that_was_begun_is_not_cut_off)
@@ -313,7 +313,7 @@ TEST(request_that_was_begun_is_not_cut_off)
 	EXPECT_EQ(DATA(sizeof(CHUNKED) - 1, "data"), SCENE_PASS);
 	/* An extension is the daemon's to read: a question, but of a request that is under way. */
 	EXPECT_EQ(DATA(sizeof(CHUNKED) + 3, "\r\n4;a=b\r\n"), SCENE_DROP);
-	EXPECT_EQ(scene_count(SZ_R_SHED), 0);
+	EXPECT_EQ(scene_count(SZ_R_BUSY), 0);
 	EXPECT_EQ(load().asked, 1);
 	while (scene_miss(&m))
 		EXPECT_EQ(m.counted, m.reason != SZ_MISS_CHUNK);
@@ -352,7 +352,7 @@ TEST(what_is_shed_spends_no_budget)
 	limit(1, 1, 1);
 	EXPECT_EQ(first(UNKNOWN), SCENE_DROP);
 	for (u32 i = 0; i < 10; i++)
-		REFUSED(first(UNKNOWN), SZ_R_SHED);
+		REFUSED(first(UNKNOWN), SZ_R_BUSY);
 	EXPECT_EQ(scene_limit_count(slot, SCENE_ADMITTED), 1);
 	EXPECT_EQ(scene_limit_count(slot, SCENE_REFUSED), 0);
 }

@@ -100,7 +100,7 @@ expect_eq "$(guard_status /orders "$alice")" 200 "a token is known again"
 burst low 5
 expect_contains "$(guard_ctl limits)" "low up to 5: " "limits shows it"
 expect_contains "$(guard_ctl status)" "adaptive" "and so does status"
-expect_eq "$(guard_count shed)" "$(says "a['shed']")" "every refusal is counted under its reason"
+expect_eq "$(guard_count busy)" "$(says "a['shed']")" "every refusal is counted under its reason"
 
 # ---- principals ---------------------------------------------------------------------------------
 # A token says that it is important: only one that was verified is.
@@ -151,7 +151,7 @@ top=$(says "a['limit']")
 expect_ge "$top" 500 "which it has no reason to"
 expect_eq "$(guard_status /orders "$alice")" 200 "a token is known"
 tokens 60000 "$GUARD_DIR/tokens"
-before=$(guard_count shed)
+before=$(guard_count busy)
 # exec, so that it can be ended.
 (exec nsenter --net="/run/netns/$LAB_CLIENT_NS" -- "$GUARD_BUILD/tools/sz-load" -j -d 60 -c 300 \
 	-T 30 -p /orders -t "$GUARD_DIR/tokens" -e 401,503 "$(guard_url)") >"$GUARD_DIR/burst" 2>&1 &
@@ -176,5 +176,5 @@ expect_ok "nothing is open soon" wait_until 20 is "a['in_flight'] == 0"
 expect_ok "and its limit comes back" wait_until 30 is "a['limit'] >= $low + 20"
 expect_eq "$(guard_status /orders "$(guard_mint last orders:read)")" 200 "new tokens are verified"
 guard_ctl flush >/dev/null
-expect_ok "the audit log says so" eval 'guard_log | grep -q "\"reason\":\"shed\""'
+expect_ok "the audit log says so" eval 'guard_log | grep -q "\"reason\":\"busy\""'
 done_testing

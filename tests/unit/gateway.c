@@ -414,7 +414,7 @@ TEST(head_in_pieces_is_refused_when_it_is_whole_and_no_room_is_left)
 	sz_stream_more(&g, p, &rec.m, rec.frame);
 	EXPECT_EQ(g.n_pending, 0);
 	ASSERT_EQ(sz_map_get(g.kern, SZ_MAP_TICKETS, &key, &t), 0);
-	EXPECT_EQ(t.reason, SZ_R_SHED);
+	EXPECT_EQ(t.reason, SZ_R_BUSY);
 	EXPECT_EQ(g.cfg->load.shed[SZ_PRIORITY_NORMAL], 1);
 	sz_map_del(g.kern, SZ_MAP_TICKETS, &key);
 }

@@ -159,7 +159,7 @@ TEST(retry_after_stands_where_waiting_helps)
 
 		answer((enum sz_reason)why);
 		/* Room among the open questions comes back as soon as some are answered. */
-		bool soon = status == 429 || why == SZ_R_SHED;
+		bool soon = status == 429 || why == SZ_R_BUSY;
 
 		EXPECT_EQ(strstr(text, "\r\nRetry-After: 1\r\n") != NULL, soon);
 		EXPECT_EQ(strstr(text, "\r\nRetry-After: 5\r\n") != NULL,

@@ -34,7 +34,7 @@ static enum sz_audit_severity of_refusal(u32 reason)
 	case SZ_R_BANNED:
 	case SZ_R_CHANGED:
 	case SZ_R_OVERLOAD:
-	case SZ_R_SHED:
+	case SZ_R_BUSY:
 	case SZ_R_STATE_FULL:
 	case SZ_R_NO_DAEMON:
 		return SZ_AUDIT_MEDIUM;

@@ -237,7 +237,7 @@ static const struct {
 	{SZ_R_STATE_FULL, 0, "a table was full: see 'map' above, and subzeroctl sources"},
 	{SZ_R_OVERLOAD, 10, "raise limits.misses, or see who floods: subzeroctl sources"},
 	{SZ_R_STRAY, 100, "a flood of segments without connections, or raise limits.strays"},
-	{SZ_R_SHED, 10, "the verifier was busier than limits.adaptive allows: subzeroctl limits"},
+	{SZ_R_BUSY, 10, "the verifier was busier than limits.adaptive allows: subzeroctl limits"},
 	{SZ_R_NO_DAEMON, 10, "the daemon was away: journalctl -u subzero"},
 	{SZ_R_NOT_YET, 10, "the issuer's clock is ahead of this one: set both by NTP"},
 	{SZ_R_EXPIRED, 100, "clients renew too late, or the clocks differ: check both"},

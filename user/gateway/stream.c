@@ -331,7 +331,7 @@ static void head_complete(struct sz_gateway *g, struct sz_pending *p, const stru
 		v.reason = SZ_R_BAD_TOKEN;
 	} else if (p->http->token && (p->first != p->last || p->released) &&
 		   sz_load_full(g, p)) {
-		v.reason = SZ_R_SHED;
+		v.reason = SZ_R_BUSY;
 	} else if (p->http->token && p->http->dpop) {
 		sz_bound_verify(g, p);
 		return;

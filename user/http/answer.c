@@ -85,7 +85,7 @@ static void answer_fields(enum sz_reason reason, int status, const struct sz_htt
 
 	*out = '\0';
 	if (status == 429 || status == 503)
-		snprintf(out, max, "Retry-After: %d\r\n", status == 429 || reason == SZ_R_SHED ? 1 : 5);
+		snprintf(out, max, "Retry-After: %d\r\n", status == 429 || reason == SZ_R_BUSY ? 1 : 5);
 	/* Other tokens help neither with an unknown route nor with an upgrade: no challenge. */
 	if (status != 401 && reason != SZ_R_NO_SCOPE)
 		return;
@@ -174,7 +174,7 @@ size_t sz_http_answer_brief(enum sz_reason reason, const struct sz_http_dpop *dp
 	} else if (status == 429) {
 		field = "Retry-After: 1\r\n";
 	} else if (status == 503) {
-		field = reason == SZ_R_SHED ? "Retry-After: 1\r\n" : "Retry-After: 5\r\n";
+		field = reason == SZ_R_BUSY ? "Retry-After: 1\r\n" : "Retry-After: 5\r\n";
 	}
 	body_len = snprintf(body, sizeof(body), "{\"title\":\"%s\",\"status\":%d}",
 			    sz_reason_label(reason), status);

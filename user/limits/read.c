@@ -255,7 +255,7 @@ json_t *sz_limits_json_all(struct sz_kern *k)
 	free(rows);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", "adaptive", "counts",
 					      "questions in flight", "reason",
-					      sz_reason_label(SZ_R_SHED), "adaptive",
+					      sz_reason_label(SZ_R_BUSY), "adaptive",
 					      sz_adaptive_json(sz_kern_config(k))));
 	return list;
 }
