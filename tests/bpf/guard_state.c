@@ -297,11 +297,15 @@ TEST(requests_are_counted_when_no_row_is_left_for_them)
 
 /* ---- a million sources ---------------------------------------------------------------------- */
 
+/* More than the map holds; the sanitizers and an emulated machine see the same lines with fewer. */
+static u32 many_sources(void)
+{
 #ifdef SCENE_NATIVE
-#define SOURCES 100000u /* the sanitizers see the same lines */
+	return 100000;
 #else
-#define SOURCES 1000000u
+	return getenv("SZ_EMULATED") ? 200000 : 1000000;
 #endif
+}
 
 /* The frame in scene.in from source number i; its checksums are not looked at. */
 static void from(u32 i)
@@ -315,27 +319,28 @@ static void from(u32 i)
 TEST(a_million_sources_do_no_harm_to_a_known_client)
 {
 	struct client known = {31000, 7};
+	u32 sources = many_sources();
 
 	scene_begin();
 	handshake(known);
 	ASSERT_EQ(says(known, 0, POST_A("4")), SCENE_PASS);
-	for (u32 i = 0; i < SOURCES; i++) {
-		if (!(i % (SOURCES / 4))) {
+	for (u32 i = 0; i < sources; i++) {
+		if (!(i % (sources / 4))) {
 			struct pkt_spec syn = {.flags = PKT_SYN, .seq = 5};
 			struct pkt_spec data = {.flags = PKT_ACK, .data = GET_A, .ack = 9};
 
-			scene.v6 = data.v6 = syn.v6 = i / (SOURCES / 4) & 1;
+			scene.v6 = data.v6 = syn.v6 = i / (sources / 4) & 1;
 			data.len = LEN(GET_A);
-			scene.in_len = pkt_build(scene.in, i < SOURCES / 2 ? &syn : &data);
+			scene.in_len = pkt_build(scene.in, i < sources / 2 ? &syn : &data);
 		}
 		from(i);
-		if (i < SOURCES / 2)
+		if (i < sources / 2)
 			ASSERT_EQ(machine_in(), SCENE_PASS);
 		else
 			ASSERT_EQ(machine_in(), SCENE_REPLY);
 	}
 	scene.v6 = false;
-	EXPECT_EQ(scene_count(SZ_R_UNKNOWN_FLOW), SOURCES / 2);
+	EXPECT_EQ(scene_count(SZ_R_UNKNOWN_FLOW), sources / 2);
 	EXPECT_EQ(says(known, LEN(POST_A("4")), "body"), SCENE_PASS);
 	EXPECT_EQ(says(known, LEN(POST_A("4")) + 4, GET_A), SCENE_PASS);
 	EXPECT_EQ(scene_count(SZ_R_HIT), 2);
