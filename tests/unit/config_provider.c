@@ -36,6 +36,7 @@ TEST(every_key_of_a_provider_is_read)
 				  "    auth: private_key_jwt\n"
 				  "    client_key_file: /k.jwk\n"
 				  "    max_ttl: 5m\n"
+				  "    min_ttl: 20s\n"
 				  "    inactive_ttl: 3s\n"
 				  "    timeout: 1s\n"
 				  "    max_waiting: 7\n"
@@ -67,6 +68,7 @@ TEST(every_key_of_a_provider_is_read)
 	EXPECT_EQ(in->auth, SZ_CLIENT_PRIVATE_KEY_JWT);
 	EXPECT_STREQ(in->key_file, "/k.jwk");
 	EXPECT_EQ(in->max_ttl_s, 300);
+	EXPECT_EQ(in->min_ttl_s, 20);
 	EXPECT_EQ(in->inactive_ttl_s, 3);
 	EXPECT_EQ(in->timeout_ms, 1000);
 	EXPECT_EQ(in->max_waiting, 7);
@@ -104,7 +106,17 @@ TEST(what_is_not_said_has_safe_defaults)
 	EXPECT_TRUE(sz_conf_keys_none(&c->issuers[0]));
 	EXPECT_TRUE(c->issuers[0].introspection.require_audience);
 	EXPECT_STREQ(c->issuers[0].introspection.secret_file, "/etc/sz/s");
+	EXPECT_EQ(c->issuers[0].introspection.max_ttl_s, 60);
+	EXPECT_EQ(c->issuers[0].introspection.min_ttl_s, 10);
 	sz_conf_free(c);
+	c = parse("  introspection: {endpoint: https://id.test/i, client_id: x, "
+		  "client_secret_file: s, max_ttl: 4s}\n", "");
+	ASSERT_TRUE(c);
+	EXPECT_EQ(c->issuers[0].introspection.min_ttl_s, 4);
+	sz_conf_free(c);
+	EXPECT_TRUE(!parse("  introspection: {endpoint: https://id.test/i, client_id: x, "
+			   "client_secret_file: s, max_ttl: 4s, min_ttl: 5s}\n", ""));
+	EXPECT_CONTAINS(error.msg, "min_ttl is longer than max_ttl");
 }
 
 #define IN "client_id: x, client_secret_file: s"

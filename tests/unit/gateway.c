@@ -236,6 +236,27 @@ TEST(first_revocation_of_its_kind_is_seen_by_a_token_decided_before_it)
 	EXPECT_EQ(grant.flags, SZ_GRANT_REVOKED);
 }
 
+/* ---- who comes first ------------------------------------------------------------------------- */
+
+TEST(request_of_a_token_that_was_good_is_urgent_and_a_stranger_s_is_not)
+{
+	struct sz_grant_key key = {.token.w[0] = 0xabc, .service = 1};
+	struct sz_miss m = {.service = 1};
+	struct sz_grant grant = {.expires_ns = 1}; /* over, but not gone */
+
+	gateway_begin();
+	EXPECT_EQ(class_of(&g, &m, &key), SZ_WORK_NORMAL);
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_GRANTS, &key, &grant), 0);
+	EXPECT_EQ(class_of(&g, &m, &key), SZ_WORK_URGENT);
+	grant.flags = SZ_GRANT_REVOKED;
+	ASSERT_EQ(sz_map_put(g.kern, SZ_MAP_GRANTS, &key, &grant), 0);
+	EXPECT_EQ(class_of(&g, &m, &key), SZ_WORK_NORMAL);
+	key.service = 2; /* good at one service says nothing about another */
+	EXPECT_EQ(class_of(&g, &m, &key), SZ_WORK_NORMAL);
+	m.monitor = 1; /* its frame has passed */
+	EXPECT_EQ(class_of(&g, &m, &key), SZ_WORK_LATER);
+}
+
 /* ---- the audit log's batches ---------------------------------------------------------------- */
 
 #define RECORDS 60

@@ -152,6 +152,7 @@ static void on_told(struct sz_idp_wait *w, enum sz_idp_outcome o, const struct s
 		sz_net_stop(loop);
 }
 
+static struct sz_idp_use use;
 static bool recent;
 static struct sz_idp_answer was;
 
@@ -161,7 +162,7 @@ static enum sz_idp_ask ask(struct asked *x, const char *token)
 
 	memcpy(&d.w[1], token, strlen(token) < 8 ? strlen(token) : 8);
 	*x = (struct asked){.w = {.fn = on_told}};
-	return sz_idp_introspect(idp, 0, &d, token, strlen(token), &x->w, &was, &recent);
+	return sz_idp_introspect(idp, 0, &d, token, strlen(token), &use, &x->w, &was, &recent);
 }
 
 /* Asks and waits for what comes. */
@@ -327,13 +328,104 @@ TEST(an_answer_is_kept_until_its_end_and_no_longer)
 
 TEST(how_long_an_answer_is_good)
 {
-	struct sz_conf_introspection in = {.max_ttl_s = 60, .inactive_ttl_s = 5};
+	struct sz_conf_introspection in = {.max_ttl_s = 60, .min_ttl_s = 10, .inactive_ttl_s = 5};
+	struct sz_idp_use none = {0};
 
-	EXPECT_EQ(sz_idp_answer_ttl(&in, true, 0, 1000), 60);
-	EXPECT_EQ(sz_idp_answer_ttl(&in, true, 1030, 1000), 30);
-	EXPECT_EQ(sz_idp_answer_ttl(&in, true, 5000, 1000), 60);
-	EXPECT_EQ(sz_idp_answer_ttl(&in, true, 900, 1000), 0);
-	EXPECT_EQ(sz_idp_answer_ttl(&in, false, 1002, 1000), 5);
+	EXPECT_EQ(sz_idp_answer_ttl(&in, &none, true, 0, 1000), 60);
+	EXPECT_EQ(sz_idp_answer_ttl(&in, &none, true, 1030, 1000), 30);
+	EXPECT_EQ(sz_idp_answer_ttl(&in, &none, true, 5000, 1000), 60);
+	EXPECT_EQ(sz_idp_answer_ttl(&in, &none, true, 900, 1000), 0);
+	EXPECT_EQ(sz_idp_answer_ttl(&in, &none, false, 1002, 1000), 5);
+	EXPECT_TRUE(!sz_idp_renews(&in, &none));
+}
+
+TEST(the_more_a_token_is_used_the_shorter_an_answer_is_good)
+{
+	static const struct {
+		u64 uses, over_ms;
+		s64 ttl;
+	} cases[] = {
+		{0, 60000, 60},    {1, 60000, 60},   {16, 60000, 60}, {17, 60000, 57},
+		{32, 60000, 30},   {64, 60000, 15},  {96, 60000, 10}, {97, 60000, 10},
+		{1000000, 60000, 10}, {2, 1000, 10}, {UINT64_MAX, 1, 10},
+		{1, UINT64_MAX, 60},  {UINT64_MAX, UINT64_MAX, 10}, {5, 0, 60},
+	};
+	struct sz_conf_introspection in = {.max_ttl_s = 60, .min_ttl_s = 10, .inactive_ttl_s = 5};
+	struct sz_conf_introspection one = {.max_ttl_s = 60, .min_ttl_s = 60};
+	s64 last = 60;
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(cases); i++) {
+		struct sz_idp_use u = {.uses = cases[i].uses, .over_ms = cases[i].over_ms};
+
+		EXPECT_EQ(sz_idp_answer_ttl(&in, &u, true, 0, 1000), cases[i].ttl);
+		EXPECT_EQ(sz_idp_renews(&in, &u), cases[i].ttl < 60);
+		/* Never beyond the token's own end, and what is not active knows no use. */
+		EXPECT_EQ(sz_idp_answer_ttl(&in, &u, true, 1003, 1000), 3);
+		EXPECT_EQ(sz_idp_answer_ttl(&in, &u, false, 0, 1000), 5);
+		EXPECT_EQ(sz_idp_answer_ttl(&one, &u, true, 0, 1000), 60);
+		EXPECT_TRUE(!sz_idp_renews(&one, &u));
+	}
+	for (u64 n = 1; n < 5000; n++) {
+		struct sz_idp_use u = {.uses = n, .over_ms = 30000};
+		s64 ttl = sz_idp_answer_ttl(&in, &u, true, 0, 1000);
+
+		ASSERT_TRUE(ttl <= last && ttl >= 10);
+		last = ttl;
+	}
+}
+
+TEST(an_answer_holds_while_the_next_one_is_asked_for)
+{
+	struct asked first, second;
+
+	begin(SECRET);
+	reply = "{\"active\":true,\"sub\":\"one\"}";
+	once("hot");
+	EXPECT_EQ(stats().renewals, 0);
+	use = (struct sz_idp_use){.renewal = true, .uses = 1000, .over_ms = 1000};
+	left = 1;
+	EXPECT_EQ(ask(&first, "hot"), SZ_IDP_WAITING);
+	EXPECT_TRUE(!recent);
+	EXPECT_EQ(stats().in_flight, 1);
+	use = (struct sz_idp_use){0};
+	EXPECT_EQ(ask(&second, "hot"), SZ_IDP_WAITING);
+	EXPECT_TRUE(recent); /* the old one, at once */
+	reply = "{\"active\":true,\"sub\":\"two\"}";
+	EXPECT_EQ(sz_net_run(loop), 0);
+	EXPECT_EQ(server.requests, 2);
+	EXPECT_EQ(stats().renewals, 1);
+	EXPECT_CONTAINS(first.text, "two");
+	EXPECT_TRUE(first.until_s <= now_s() + 10); /* by its use: the shortest */
+	EXPECT_EQ(ask(&second, "hot"), SZ_IDP_WAITING);
+	EXPECT_TRUE(recent && strstr(was.text, "two"));
+	end();
+}
+
+TEST(a_renewal_that_fails_leaves_the_answer_as_it_is)
+{
+	struct asked x;
+
+	begin(SECRET);
+	once("hot");
+	reply = "{}";
+	use = (struct sz_idp_use){.renewal = true, .uses = 1000, .over_ms = 1000};
+	left = 1;
+	EXPECT_EQ(ask(&x, "hot"), SZ_IDP_WAITING);
+	EXPECT_EQ(sz_net_run(loop), 0);
+	EXPECT_EQ(x.o, SZ_IDP_FAILED);
+	use = (struct sz_idp_use){0};
+	EXPECT_EQ(ask(&x, "hot"), SZ_IDP_WAITING);
+	EXPECT_TRUE(recent);
+	/* An answer that made no sense, while the next one is asked for: that goes on. */
+	use = (struct sz_idp_use){.renewal = true};
+	left = 1;
+	reply = "{\"active\":true}";
+	EXPECT_EQ(ask(&x, "hot"), SZ_IDP_WAITING);
+	sz_idp_bad_answer(idp, 0, &(struct sz_digest){.w = {3, 'h' | 'o' << 8 | 't' << 16}});
+	EXPECT_EQ(sz_net_run(loop), 0);
+	EXPECT_EQ(x.o, SZ_IDP_ANSWER);
+	use = (struct sz_idp_use){0};
+	end();
 }
 
 /* ---- a provider that fails ------------------------------------------------------------------ */

@@ -9,6 +9,8 @@
 #include "config/config_priv.h"
 
 #define PROVIDER(member)      .off = offsetof(struct sz_conf_issuer, provider.member)
+#define MIN_TTL_S 10 /* where the file says none */
+
 #define INTROSPECTION(member) .off = offsetof(struct sz_conf_issuer, introspection.member)
 #define ISSUER_OF(obj)        ((struct sz_conf_issuer *)(obj))
 
@@ -144,6 +146,7 @@ static const struct sz_conf_field introspection_fields[] = {
 	{"client_secret_file", sz_conf_read_file, INTROSPECTION(secret_file)},
 	{"client_key_file", sz_conf_read_file, INTROSPECTION(key_file)},
 	{"max_ttl", sz_conf_read_s, INTROSPECTION(max_ttl_s), .min = 1, .max = 86400},
+	{"min_ttl", sz_conf_read_s, INTROSPECTION(min_ttl_s), .min = 2, .max = 86400},
 	{"inactive_ttl", sz_conf_read_s, INTROSPECTION(inactive_ttl_s), .min = 1, .max = 3600},
 	{"timeout", sz_conf_read_ms, INTROSPECTION(timeout_ms), .min = 100, .max = 60000},
 	{"max_waiting", sz_conf_read_u32, INTROSPECTION(max_waiting), .min = 1, .max = 65536},
@@ -161,6 +164,12 @@ int sz_conf_read_introspection(struct sz_conf_reader *r, const struct sz_conf_fi
 			obj))
 		return -EINVAL;
 	in->on = true;
+	if (in->min_ttl_s > in->max_ttl_s)
+		return sz_conf_fail(r, sz_conf_line(v),
+				    "min_ttl is longer than max_ttl; write the shorter time as "
+				    "min_ttl, or leave it out");
+	if (!in->min_ttl_s)
+		in->min_ttl_s = in->max_ttl_s < MIN_TTL_S ? in->max_ttl_s : MIN_TTL_S;
 	if (in->auth == SZ_CLIENT_PRIVATE_KEY_JWT ? !in->key_file || in->secret_file :
 						    !in->secret_file || in->key_file)
 		return sz_conf_fail(r, sz_conf_line(v),

@@ -41,6 +41,7 @@ static void look(struct sz_doctor *d)
 		sz_doctor_maps(d);
 		sz_doctor_counters(d);
 	}
+	sz_doctor_loop(d);
 	sz_doctor_providers(d);
 	sz_doctor_audit(d);
 	sz_doctor_stores(d);

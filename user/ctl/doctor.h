@@ -32,6 +32,9 @@ void sz_doctor_maps(struct sz_doctor *d);
 void sz_doctor_counters(struct sz_doctor *d);
 void sz_doctor_audit(struct sz_doctor *d);
 
+/* doctor_loop.c: the daemon's event loop and its workers */
+void sz_doctor_loop(struct sz_doctor *d);
+
 /* doctor_keys.c: identity providers */
 void sz_doctor_providers(struct sz_doctor *d);
 

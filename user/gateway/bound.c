@@ -102,6 +102,8 @@ static bool submit(struct bound *b)
 	b->verifier = sz_verifier_ref(b->g->verifier);
 	b->generation = generation(b->g);
 	b->is_known = sz_known_find(b->g->known, b->verifier, b->generation, &b->digest, &b->known);
+	/* Somebody known waits for it. */
+	b->work.class = b->is_known ? SZ_WORK_URGENT : SZ_WORK_NORMAL;
 	sz_load_begin(b->g, &b->working);
 	sz_pool_submit(b->g->pool, &b->work);
 	return true;
@@ -247,7 +249,7 @@ void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p)
 	b->p = p;
 	b->place = place_of(p);
 	b->asked_ns = p->last ? p->last->miss.time_ns : p->started_ns;
-	b->work = (struct sz_work){.run = run, .done = done, .drop = drop, .class = SZ_WORK_NORMAL};
+	b->work = (struct sz_work){.run = run, .done = done, .drop = drop};
 	prepare_question(b);
 	if (submit(b))
 		return;

@@ -237,6 +237,7 @@ void sz_gateway_free(struct sz_gateway *g)
 		close(g->watch_fd); /* the watch went with the loop */
 	sz_pool_free(g->pool);
 	sz_idp_free(g->idp);
+	sz_renewals_free(g->renewals);
 	sz_guard_done(g);
 	sz_journal_free(g->journal);
 	sz_retain_free(g);
@@ -456,6 +457,35 @@ struct sz_stores *sz_gateway_stores(const struct sz_gateway *g)
 
 /* ---- status -------------------- */
 
+static json_t *loop_status(const struct sz_gateway *g)
+{
+	const struct sz_hist *h = sz_net_pauses(g->loop);
+
+	return json_pack("{s:I, s:f, s:f, s:f, s:f}", "count", (json_int_t)sz_hist_count(h), "p50",
+			 (double)sz_hist_percentile(h, 50) / 1e3, "p99",
+			 (double)sz_hist_percentile(h, 99) / 1e3, "p99.9",
+			 (double)sz_hist_percentile(h, 99.9) / 1e3, "max",
+			 (double)sz_hist_max(h) / 1e3);
+}
+
+static json_t *workers_status(const struct sz_gateway *g)
+{
+	struct sz_pool_stats s;
+	json_t *v;
+	unsigned c;
+
+	sz_pool_look(g->pool, &s);
+	v = json_pack("{s:i, s:i, s:I, s:I}", "threads", (int)s.workers, "asleep", (int)s.asleep,
+		      "stolen", (json_int_t)s.steals, "shared", (json_int_t)g->stats.coalesced);
+	for (c = 0; c < SZ_WORK_CLASSES; c++)
+		json_object_set_new(v, sz_work_class_name(c),
+				    json_pack("{s:I, s:I}", "done",
+					      (json_int_t)(s.class[c].submitted -
+							   s.class[c].in_flight),
+					      "waiting", (json_int_t)s.class[c].waiting));
+	return v;
+}
+
 json_t *sz_gateway_status(const struct sz_gateway *g)
 {
 	const struct sz_gateway_stats *s = &g->stats;
@@ -498,6 +528,8 @@ json_t *sz_gateway_status(const struct sz_gateway *g)
 					      (json_int_t)s->known_tokens));
 		json_object_update_new(json_object_get(status, "audit"), sz_evidence_status(g));
 		json_object_set_new(status, "traces", sz_evidence_traces(g));
+		json_object_set_new(status, "loop_pause_us", loop_status(g));
+		json_object_set_new(status, "workers", workers_status(g));
 	}
 	if (status && g->stores)
 		json_object_set_new(status, "relationships", sz_relations_status(g));

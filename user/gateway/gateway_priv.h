@@ -39,6 +39,7 @@ struct sz_question {
 	void (*drop)(struct sz_question *q);
 	bool looked; /* its key was looked for */
 	u64 asked_ns, answered_ns; /* an issuer, for traces; 0: it was not */
+	struct sz_idp_use use; /* of the token, where its answer is renewed */
 	struct {
 		char *text; /* of introspection; NULL: none */
 		size_t len, issuer;
@@ -69,6 +70,7 @@ struct sz_job {
 	u64 verify_ns;           /* what the worker needed for it */
 	bool working;            /* see sz_load_begin() */
 	bool waited;             /* for its issuer: its latency is not the daemon's */
+	bool renewal;            /* nobody has asked for it: see renew.c */
 	bool monitor;            /* somebody only watches: decide even without waiters */
 	struct sz_flow_key flow; /* of the first who asked, for the audit record */
 	struct sz_question question;
@@ -168,6 +170,7 @@ struct sz_ban_feed;    /* banlist.c */
 struct sz_baseline;    /* summary.c */
 struct sz_revocations; /* revoke.c */
 struct sz_expiry;      /* expiry.c */
+struct sz_renewals;    /* renew.c */
 
 /* issuers.c: what only an identity provider can say. */
 int sz_issuers_open(struct sz_gateway *g, struct sz_error *e);
@@ -232,6 +235,7 @@ struct sz_gateway {
 	char dpop_algs[128];               /* as challenges name them */
 	struct sz_wheel wheel; /* everything that ends */
 	struct sz_expiry *expiry;
+	struct sz_renewals *renewals; /* NULL: no token has been asked about yet */
 	struct sz_observer *observer; /* NULL: nobody asked for metrics */
 	u64 started_ns;
 	s64 wall_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
@@ -322,6 +326,16 @@ void sz_load_answered(struct sz_gateway *g, u64 asked_ns); /* one that waited fo
 /* Is there no room for the question of a head that came in pieces? The kernel has let its beginning
  * through when there was. Counts it. */
 bool sz_load_full(struct sz_gateway *g, const struct sz_pending *p);
+
+/* Decides about a token that nobody waits for; its issuer is asked anew. False: it is being decided
+ * already, or its service is gone. */
+bool sz_guard_renew(struct sz_gateway *g, const struct sz_grant_key *key, const char *token,
+		    size_t n, const struct sz_addr *source, const struct sz_idp_use *use);
+
+/* renew.c: answers of issuers about tokens that are used often are renewed before they end */
+void sz_renewals_decided(struct sz_gateway *g, const struct sz_job *j, bool down);
+void sz_renewals_clear(struct sz_gateway *g); /* another configuration */
+void sz_renewals_free(struct sz_renewals *r); /* behind the pool; NULL is fine */
 
 /* stream.c */
 void sz_stream_begin(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,

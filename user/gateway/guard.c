@@ -309,31 +309,70 @@ static void job_unlink(struct sz_gateway *g, struct sz_job *j)
 	g->n_jobs--;
 }
 
+static struct sz_job *job_find(struct sz_gateway *g, const struct sz_grant_key *key)
+{
+	struct sz_job *j = *job_slot(g, key);
+
+	while (j && memcmp(&j->key, key, sizeof(*key)))
+		j = j->hash_next;
+	return j;
+}
+
+/* NULL: the service is gone. */
+static struct sz_job *job_new(struct sz_gateway *g, const struct sz_grant_key *key,
+			      const char *token, size_t n)
+{
+	const struct sz_conf_service *svc = sz_conf_service_by_id(g->conf, key->service);
+	struct sz_job **slot = job_slot(g, key), *j;
+
+	if (!svc)
+		return NULL;
+	j = sz_calloc(1, sizeof(*j) + n);
+	j->key = *key;
+	j->verifier = sz_verifier_ref(g->verifier);
+	j->svc = svc;
+	j->gateway = g;
+	j->len = n;
+	memcpy(j->token, token, n);
+	j->hash_next = *slot;
+	*slot = j;
+	g->n_jobs++;
+	return j;
+}
+
+/*
+ * Whose request is held first: a grant, also one that is void, is there only for a token that was
+ * good. Where the service is only watched nobody waits.
+ */
+static enum sz_work_class class_of(struct sz_gateway *g, const struct sz_miss *m,
+				   const struct sz_grant_key *key)
+{
+	struct sz_grant old;
+
+	if (m->monitor)
+		return SZ_WORK_LATER;
+	return !sz_map_get(g->kern, SZ_MAP_GRANTS, key, &old) && !(old.flags & SZ_GRANT_REVOKED)
+		       ? SZ_WORK_URGENT : SZ_WORK_NORMAL;
+}
+
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
 		     const char *token, size_t n, const struct sz_digest *digest)
 {
 	struct sz_grant_key key = {.token = *digest, .service = m->service};
-	struct sz_job **slot = job_slot(g, &key), *j;
+	struct sz_job *j = job_find(g, &key);
 
-	for (j = *slot; j && memcmp(&j->key, &key, sizeof(key)); j = j->hash_next)
-		;
-	if (!j) {
-		j = sz_calloc(1, sizeof(*j) + n);
-		j->key = key;
-		j->verifier = sz_verifier_ref(g->verifier);
-		j->svc = sz_conf_service_by_id(sz_verifier_conf(j->verifier), m->service);
-		j->gateway = g;
-		j->work.class = SZ_WORK_NORMAL;
+	if (j) {
+		g->stats.coalesced++;
+	} else {
+		j = job_new(g, &key, token, n);
+		if (!j) {
+			sz_pending_free(g, p);
+			return;
+		}
+		j->work.class = class_of(g, m, &key);
 		j->started_ns = m->time_ns;
 		j->flow = m->flow;
-		j->len = n;
-		memcpy(j->token, token, n);
-		j->hash_next = *slot;
-		*slot = j;
-		g->n_jobs++;
 		sz_job_submit(j);
-	} else {
-		g->stats.coalesced++;
 	}
 	p->job_next = NULL;
 	if (j->last_waiter)
@@ -341,6 +380,22 @@ void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz
 	else
 		j->waiters = p;
 	j->last_waiter = p;
+}
+
+bool sz_guard_renew(struct sz_gateway *g, const struct sz_grant_key *key, const char *token,
+		    size_t n, const struct sz_addr *source, const struct sz_idp_use *use)
+{
+	struct sz_job *j = job_find(g, key) ? NULL : job_new(g, key, token, n);
+
+	if (!j)
+		return false;
+	j->work.class = SZ_WORK_LATER;
+	j->started_ns = sz_boot_ns();
+	j->flow.client = *source;
+	j->renewal = true;
+	j->question.use = *use;
+	sz_job_submit(j);
+	return true;
 }
 
 /* The configuration or the keys changed meanwhile: the same question to the new snapshot. */
@@ -385,7 +440,10 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 		g->stats.refused++;
 	down = sz_reason_http(j->decision.reason) == 503;
 	r = down ? 0 : sz_grant_write(g, j);
-	sz_grant_audit(g, j, now);
+	sz_renewals_decided(g, j, down);
+	/* That a token is still as good as it was is no news. */
+	if (!j->renewal || j->waiters || j->decision.reason != SZ_R_NONE)
+		sz_grant_audit(g, j, now);
 	if (r)
 		sz_log(SZ_LOG_WARNING, "a verdict could not be written to the kernel: %s%s",
 		       strerror(-r), r == -E2BIG ? "; raise maps.grants" : "");

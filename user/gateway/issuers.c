@@ -117,7 +117,7 @@ static bool want_answer(struct sz_question *q)
 	bool is_recent;
 
 	if (sz_idp_introspect(q->gateway->idp, q->decision->issuer, q->digest, q->token, q->len,
-			      &q->wait, &recent, &is_recent) != SZ_IDP_WAITING) {
+			      &q->use, &q->wait, &recent, &is_recent) != SZ_IDP_WAITING) {
 		unavailable(q, "its issuer cannot be asked about it now");
 		return false;
 	}
@@ -213,6 +213,7 @@ int sz_issuers_reload(struct sz_gateway *g, struct sz_error *e)
 {
 	int r = sz_idp_configure(g->idp, g->conf, e);
 
+	sz_renewals_clear(g);
 	if (!r)
 		overlay(g);
 	return r;

@@ -118,14 +118,32 @@ enum sz_idp_ask sz_idp_want_keys(struct sz_idp *idp, size_t issuer, u64 kid,
 /* The key was looked for and is not there: not again for a while. */
 void sz_idp_no_such_key(struct sz_idp *idp, size_t issuer, u64 kid);
 
+/* How often a token was used lately. */
+struct sz_idp_use {
+	u64 uses, over_ms; /* in so long a time; 0: not known */
+	bool renewal;      /* ask, though a recent answer is there */
+};
+
+/*
+ * How long an answer is good, in seconds from now: the one place that decides it. A token that is
+ * active and was used as before is asked about again after SZ_IDP_USES uses, within min_ttl and
+ * max_ttl; never longer than its `exp`, which is 0 where the answer does not say.
+ */
+#define SZ_IDP_USES 16
+s64 sz_idp_answer_ttl(const struct sz_conf_introspection *in, const struct sz_idp_use *use,
+		      bool active, s64 exp, s64 now);
+/* Is it used so often that the next answer is asked for before this one ends? */
+bool sz_idp_renews(const struct sz_conf_introspection *in, const struct sz_idp_use *use);
+
 /*
  * What does the issuer say about this token? Equal tokens share one question. With SZ_IDP_WAITING
  * fn is called later; SZ_IDP_UNKNOWN does not occur. A recent answer is given at once: then
  * *ret_recent is true and *ret is good until the loop goes on.
  */
 enum sz_idp_ask sz_idp_introspect(struct sz_idp *idp, size_t issuer, const struct sz_digest *digest,
-				  const char *token, size_t n, struct sz_idp_wait *w,
-				  struct sz_idp_answer *ret, bool *ret_recent);
+				  const char *token, size_t n, const struct sz_idp_use *use,
+				  struct sz_idp_wait *w, struct sz_idp_answer *ret,
+				  bool *ret_recent);
 /* The answer made no sense: counts as a failure of the provider, and is not kept. */
 void sz_idp_bad_answer(struct sz_idp *idp, size_t issuer, const struct sz_digest *digest);
 
@@ -155,6 +173,7 @@ struct sz_idp_stats {
 	const char *error;           /* of the last fetch, "" where it was good */
 	bool introspects;
 	u64 questions, answers, inactive, question_failures, refused, recent;
+	u64 renewals; /* questions before the last answer had ended */
 	size_t in_flight;
 	enum sz_breaker_state breaker;
 	const char *question_error;

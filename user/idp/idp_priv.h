@@ -103,7 +103,7 @@ struct sz_idp_source {
 	char *secret;
 	json_t *client_key;
 	struct sz_breaker breaker;
-	u64 questions, answers, inactive, question_failures, refused, recent;
+	u64 questions, answers, inactive, question_failures, refused, recent, renewals;
 	size_t n_questions, n_waiting;
 	struct sz_error question_error;
 };
@@ -150,8 +150,5 @@ void sz_idp_questions_tick(struct sz_idp *idp, u64 now);
 void sz_idp_questions_end(struct sz_idp *idp, const struct sz_idp_source *s,
 			  enum sz_idp_outcome o);
 void sz_idp_questions_free(struct sz_idp_questions *q);
-/* How long an answer is good, in seconds from now: the one place that decides it. `exp` is the
- * token's, 0 where the answer does not say. */
-s64 sz_idp_answer_ttl(const struct sz_conf_introspection *in, bool active, s64 exp, s64 now);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Questions about opaque tokens (RFC 7662) and what was answered lately. Equal tokens share one
  * question; how many wait is bounded; a provider that fails is left alone by its circuit breaker.
- * An answer is kept as long as sz_idp_answer_ttl() says, in a table that is bounded too.
+ * An answer is kept as long as sz_idp_answer_ttl() says, in a table that is bounded too; a later one
+ * may be asked for meanwhile, and until it comes the old one holds.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ struct entry {
 	struct entry *older, *newer; /* answers, by when they came */
 	struct sz_idp_source *source;
 	struct sz_digest digest;
-	struct sz_fetch_call *call; /* NULL: answered */
+	struct sz_fetch_call *call; /* NULL: answered; with an answer: the next one is asked for */
+	struct sz_idp_use use;      /* as the question has it */
 	struct sz_idp_queue waits;
 	char *text;
 	size_t len;
@@ -85,8 +87,22 @@ static void forget(struct sz_idp_questions *q, struct entry *x)
 	free(x);
 }
 
+/* The answer is over; a question under way goes on. */
+static void drop_answer(struct sz_idp_questions *q, struct entry *x)
+{
+	if (!x->call) {
+		forget(q, x);
+		return;
+	}
+	unlink_answer(q, x);
+	free(x->text);
+	x->text = NULL;
+}
+
 static void keep(struct sz_idp_questions *q, struct entry *x, const char *text, size_t n)
 {
+	unlink_answer(q, x);
+	free(x->text);
 	x->text = sz_strndup(text, n);
 	x->len = n;
 	x->older = q->newest;
@@ -95,18 +111,38 @@ static void keep(struct sz_idp_questions *q, struct entry *x, const char *text, 
 	q->n++;
 	q->bytes += n;
 	while (q->oldest != x && (q->n > RECENT_MAX || q->bytes > RECENT_BYTES))
-		forget(q, q->oldest);
+		drop_answer(q, q->oldest);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-s64 sz_idp_answer_ttl(const struct sz_conf_introspection *in, bool active, s64 exp, s64 now)
+/* Of a token that is active, by its use alone. */
+static s64 ttl_by_use(const struct sz_conf_introspection *in, const struct sz_idp_use *use)
 {
-	s64 ttl = active ? in->max_ttl_s : in->inactive_ttl_s;
+	u64 ms;
+
+	if (!use->over_ms || !use->uses)
+		return in->max_ttl_s;
+	ms = use->over_ms > UINT64_MAX / SZ_IDP_USES ? UINT64_MAX : use->over_ms * SZ_IDP_USES;
+	ms /= use->uses;
+	if (ms >= (u64)in->max_ttl_s * 1000)
+		return in->max_ttl_s;
+	return ms > (u64)in->min_ttl_s * 1000 ? (s64)((ms + 999) / 1000) : in->min_ttl_s;
+}
+
+s64 sz_idp_answer_ttl(const struct sz_conf_introspection *in, const struct sz_idp_use *use,
+		      bool active, s64 exp, s64 now)
+{
+	s64 ttl = active ? ttl_by_use(in, use) : in->inactive_ttl_s;
 
 	if (active && exp && exp - now < ttl)
 		ttl = exp > now ? exp - now : 0;
 	return ttl;
+}
+
+bool sz_idp_renews(const struct sz_conf_introspection *in, const struct sz_idp_use *use)
+{
+	return ttl_by_use(in, use) < in->max_ttl_s;
 }
 
 /* Every outcome of a question comes through here. */
@@ -179,11 +215,12 @@ static void on_answer(int err, const struct sz_fetch_answer *a, const struct sz_
 	s->n_waiting -= x->waits.n;
 	if (err) {
 		sz_idp_queue_tell(&x->waits, NULL, 0, SZ_IDP_FAILED, NULL, &why);
-		forget(q, x);
+		if (!x->text)
+			forget(q, x);
 		return;
 	}
 	s->inactive += !active;
-	ttl = sz_idp_answer_ttl(&s->conf->introspection, active, exp, wall_s());
+	ttl = sz_idp_answer_ttl(&s->conf->introspection, &x->use, active, exp, wall_s());
 	x->until_s = wall_s() + ttl;
 	keep(q, x, a->body, a->len);
 	ans = (struct sz_idp_answer){.text = x->text, .len = x->len, .until_s = x->until_s};
@@ -225,51 +262,71 @@ static enum sz_idp_ask refuse(struct sz_idp_source *s)
 	return SZ_IDP_DOWN;
 }
 
+static struct entry *add(struct sz_idp_source *s, const struct sz_digest *digest)
+{
+	struct entry **slot = slot_of(s->idp->questions, digest), *x = sz_calloc(1, sizeof(*x));
+
+	x->source = s;
+	x->digest = *digest;
+	sz_idp_queue_init(&x->waits);
+	x->hash_next = *slot;
+	*slot = x;
+	return x;
+}
+
+/* Asks about it, unless somebody does already. */
+static bool begin(struct sz_idp_source *s, struct entry **at, const struct sz_digest *digest,
+		  const char *token, size_t n, const struct sz_idp_use *use)
+{
+	struct sz_error e = {""};
+	struct entry *x = *at;
+
+	if (x && x->call)
+		return true;
+	if (!s->endpoint || !sz_breaker_allow(&s->breaker, sz_boot_ns()))
+		return false;
+	x = *at = x ? x : add(s, digest);
+	x->use = *use;
+	if (ask(s, x, token, n, &e)) {
+		outcome(s, -EIO, &e);
+		if (!x->text)
+			forget(s->idp->questions, x);
+		return false;
+	}
+	s->questions++;
+	s->renewals += use->renewal;
+	s->n_questions++;
+	return true;
+}
+
 enum sz_idp_ask sz_idp_introspect(struct sz_idp *idp, size_t issuer, const struct sz_digest *digest,
-				  const char *token, size_t n, struct sz_idp_wait *w,
-				  struct sz_idp_answer *ret, bool *ret_recent)
+				  const char *token, size_t n, const struct sz_idp_use *use,
+				  struct sz_idp_wait *w, struct sz_idp_answer *ret,
+				  bool *ret_recent)
 {
 	struct sz_idp_source *s = idp->sources[issuer];
 	struct sz_idp_questions *q = idp->questions;
-	struct sz_error e = {""};
 	struct entry *x;
-	u64 now = sz_boot_ns();
 
 	*ret_recent = false;
 	if (!s || !s->conf->introspection.on)
 		return SZ_IDP_DOWN;
 	x = find(q, s, digest);
-	if (x && x->text && x->until_s > wall_s()) {
+	if (x && x->text && x->until_s > wall_s() && !use->renewal) {
 		s->recent++;
 		*ret_recent = true;
 		*ret = (struct sz_idp_answer){.text = x->text, .len = x->len,
 					      .until_s = x->until_s};
 		return SZ_IDP_WAITING;
 	}
-	if (x && x->text) {
-		forget(q, x);
-		x = NULL;
+	if (x && x->text && x->until_s <= wall_s()) {
+		drop_answer(q, x);
+		x = find(q, s, digest);
 	}
-	if (s->n_waiting >= s->conf->introspection.max_waiting)
+	if (s->n_waiting >= s->conf->introspection.max_waiting ||
+	    !begin(s, &x, digest, token, n, use))
 		return refuse(s);
-	if (!x) {
-		if (!s->endpoint || !sz_breaker_allow(&s->breaker, now))
-			return refuse(s);
-		x = sz_calloc(1, sizeof(*x));
-		x->source = s;
-		x->digest = *digest;
-		sz_idp_queue_init(&x->waits);
-		x->hash_next = *slot_of(q, digest);
-		*slot_of(q, digest) = x;
-		if (ask(s, x, token, n, &e)) {
-			outcome(s, -EIO, &e);
-			forget(q, x);
-			return refuse(s);
-		}
-		s->questions++;
-		s->n_questions++;
-	}
-	w->since_ns = now;
+	w->since_ns = sz_boot_ns();
 	sz_idp_queue_add(&x->waits, w);
 	s->n_waiting++;
 	return SZ_IDP_WAITING;
@@ -283,7 +340,7 @@ void sz_idp_bad_answer(struct sz_idp *idp, size_t issuer, const struct sz_digest
 
 	if (!x || !x->text)
 		return;
-	forget(idp->questions, x);
+	drop_answer(idp->questions, x);
 	outcome(s, -EBADMSG, &why);
 }
 
@@ -295,7 +352,7 @@ void sz_idp_questions_tick(struct sz_idp *idp, u64 now)
 
 	(void)now;
 	while (q->oldest && q->oldest->until_s <= wall)
-		forget(q, q->oldest);
+		drop_answer(q, q->oldest);
 }
 
 void sz_idp_questions_end(struct sz_idp *idp, const struct sz_idp_source *s, enum sz_idp_outcome o)
