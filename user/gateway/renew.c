@@ -98,12 +98,6 @@ static const struct sz_conf_introspection *conf_of(const struct renewal *x)
 	return &x->g->conf->issuers[x->issuer].introspection;
 }
 
-static void wait_until(struct renewal *x, u64 at_ns)
-{
-	x->state = STATE_WAIT;
-	sz_wheel_set(&x->g->wheel, &x->timer, at_ns);
-}
-
 /* ---- counting ------------------------------------------------------------------------------- */
 
 static struct renewal *of_work(struct sz_work *w)
@@ -150,27 +144,35 @@ static void ask(struct renewal *x, const struct sz_idp_use *use)
 	sz_guard_renew(x->g, &x->key, x->token, x->len, &x->source, use);
 }
 
+/* A question takes its time: the last look is well before the answer ends. */
+static u64 last_look(const struct renewal *x)
+{
+	return x->since_ns + (x->until_ns - x->since_ns) / 4 * 3;
+}
+
+static void look_at(struct renewal *x, u64 at_ns)
+{
+	u64 last = last_look(x);
+
+	x->state = STATE_WAIT;
+	sz_wheel_set(&x->g->wheel, &x->timer, at_ns < last ? at_ns : last);
+}
+
 static void look(struct renewal *x, u64 now)
 {
 	const struct sz_conf_introspection *in = conf_of(x);
 	struct sz_idp_use use = {.uses = x->count - x->first,
 				 .over_ms = (now - x->since_ns) / 1000000,
 				 .renewal = true};
-	u64 life = (u64)sz_idp_answer_ttl(in, &use, true, 0, 0) * SECOND, at;
+	bool renews = sz_idp_renews(in, &use), last = now >= last_look(x);
+	u64 life = (u64)sz_idp_answer_ttl(in, &use, true, 0, 0) * SECOND;
 
-	/* What is almost over is over for good, or rarely used. */
-	if (!x->granted || x->count < x->first || now >= x->until_ns)
-		return forget(x->g, x);
-	at = x->since_ns + life / 4 * 3;
-	if (!sz_idp_renews(in, &use)) {
-		at = now + (u64)in->min_ttl_s * SECOND / 4 * 3;
-		if (at >= x->until_ns)
-			return forget(x->g, x);
-	} else if (at > x->until_ns - (x->until_ns - x->since_ns) / 4) {
-		at = x->until_ns - (x->until_ns - x->since_ns) / 4;
-	}
-	if (at > now || !sz_idp_renews(in, &use))
-		wait_until(x, at);
+	if (!x->granted || x->count < x->first || now >= x->until_ns || (last && !renews))
+		forget(x->g, x);
+	else if (!renews)
+		look_at(x, now + (u64)in->min_ttl_s * SECOND / 4 * 3);
+	else if (!last && now < x->since_ns + life / 4 * 3)
+		look_at(x, x->since_ns + life / 4 * 3);
 	else
 		ask(x, &use);
 }
@@ -184,13 +186,13 @@ static void done(struct sz_work *w)
 		wipe(x);
 		return;
 	}
-	if (first)
-		x->first = x->count;
 	x->state = STATE_WAIT;
-	if (first)
-		wait_until(x, x->since_ns + (u64)conf_of(x)->min_ttl_s * SECOND / 4 * 3);
-	else
+	if (first) {
+		x->first = x->count;
+		look_at(x, x->since_ns + (u64)conf_of(x)->min_ttl_s * SECOND / 4 * 3);
+	} else {
 		look(x, sz_boot_ns());
+	}
 }
 
 static void drop(struct sz_work *w)
@@ -210,6 +212,13 @@ static void due(struct sz_timer *t, void *gateway)
 
 	x->state = STATE_LOOK;
 	sz_pool_submit(g->pool, &x->work);
+}
+
+/* Also behind the last look, until the answer ends. */
+static void try_again(struct renewal *x)
+{
+	x->state = STATE_WAIT;
+	sz_wheel_set(&x->g->wheel, &x->timer, sz_boot_ns() + SECOND);
 }
 
 /* ---- what guard.c tells --------------------------------------------------------------------- */
@@ -277,7 +286,7 @@ void sz_renewals_decided(struct sz_gateway *g, const struct sz_job *j, bool down
 	if (j->decision.reason == SZ_R_NONE && j->question.answer.text)
 		begin(g, x, j);
 	else if (x && down && x->state == STATE_ASKED)
-		wait_until(x, sz_boot_ns() + SECOND); /* the answer in force goes on */
+		try_again(x); /* the answer in force goes on */
 	else if (x && !down)
 		forget(g, x);
 }
