@@ -51,6 +51,7 @@ struct subject {
 	char *token[TOKENS];
 	size_t len[TOKENS];
 	struct sz_verifier *verifier;
+	struct sz_jwks *keys;
 	double one[ROUNDS_MAX], two[ROUNDS_MAX];
 };
 static struct subject subjects[] = {
@@ -66,7 +67,7 @@ static struct subject subjects[] = {
 
 static int rounds = 5;
 static double seconds = 1;
-static bool json, cpu_time, alone;
+static bool json, cpu_time, alone, bare;
 static char dir[] = "/tmp/sz-bench-verify.XXXXXX";
 
 static void usage(FILE *to)
@@ -83,6 +84,7 @@ static void usage(FILE *to)
 	      "                      with other things. Says nothing about waiting; on two cores\n"
 	      "                      openssl counts time all the same.\n"
 	      "  -n, --alone         without openssl, on one core: to profile\n"
+	      "  -S, --signature     only the time of one signature, in us, alone on a line\n"
 	      "  -j, --json          one JSON object a line instead of the table\n"
 	      "  -h, --help          this text\n",
 	      to);
@@ -181,6 +183,7 @@ static void prepare(struct subject *s)
 	json_t *private, *jwks, *claims;
 	struct sz_error e = {""};
 	struct sz_buf token = {};
+	char *text;
 
 	make_key(s->alg, &private, &jwks);
 	for (int i = 0; i < TOKENS; i++) {
@@ -193,6 +196,10 @@ static void prepare(struct subject *s)
 		json_decref(claims);
 	}
 	make_verifier(s, jwks);
+	text = json_dumps(jwks, 0);
+	if (sz_jwks_parse(text, strlen(text), SZ_ALG_BIT(s->alg), &s->keys, &e))
+		fail(sz_alg_name(s->alg), e.msg);
+	free(text);
 	sz_buf_done(&token);
 	json_decref(private);
 	json_decref(jwks);
@@ -318,6 +325,26 @@ static void use_cpus(const cpu_set_t *set)
 		fail("cannot choose a CPU", strerror(errno));
 }
 
+/* A signature and what it is over, without what a token says. */
+static double one_signature(const struct subject *s)
+{
+	double begin = now_s(cpu_time), took;
+	struct sz_buf payload = {};
+	struct sz_error e = {""};
+	unsigned n = 0;
+
+	do {
+		unsigned i = n++ % TOKENS;
+
+		if (sz_jws_verify(s->token[i], s->len[i], s->keys, SZ_ALG_BIT(s->alg), &payload,
+				  &e))
+			fail(sz_alg_name(s->alg), e.msg);
+		took = now_s(cpu_time) - begin;
+	} while (took < seconds);
+	sz_buf_done(&payload);
+	return took / n * 1e6;
+}
+
 /* Every subject and every peer once, begun with another one each time. */
 static void one_round(int round, const cpu_set_t *all, const cpu_set_t *first)
 {
@@ -328,7 +355,7 @@ static void one_round(int round, const cpu_set_t *all, const cpu_set_t *first)
 		if (!s->wanted)
 			continue;
 		use_cpus(first);
-		s->one[round] = one_core(s);
+		s->one[round] = bare ? one_signature(s) : one_core(s);
 		if (!alone && !p->one[round])
 			p->one[round] = openssl_speed(p, 1);
 		use_cpus(all);
@@ -388,6 +415,11 @@ static void report(bool two)
 {
 	char name[64];
 
+	for (unsigned i = 0; bare && i < N_SUBJECTS; i++)
+		if (subjects[i].wanted)
+			printf("%.2f\n", median(subjects[i].one));
+	if (bare)
+		return;
 	if (!json)
 		printf("%-8s %6s %12s %12s %7s %7s", "ALG", "BYTES", "ONE CORE/s", "OPENSSL/s",
 		       "RATIO", "OTHER");
@@ -448,11 +480,11 @@ static bool parse(int argc, char **argv)
 		{"alg", required_argument, NULL, 'a'},	   {"rounds", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'}, {"cpu-time", no_argument, NULL, 'c'},
 		{"alone", no_argument, NULL, 'n'},	   {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},	   {},
+		{"help", no_argument, NULL, 'h'},	   {"signature", no_argument, NULL, 'S'},	   {},
 	};
 	int o;
 
-	while ((o = getopt_long(argc, argv, "a:r:s:cnjh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "a:r:s:cnSjh", options, NULL)) != -1) {
 		if (o == '?' || (o == 'a' && !choose(optarg)))
 			return false;
 		if (o == 'r')
@@ -463,6 +495,8 @@ static bool parse(int argc, char **argv)
 			cpu_time = true;
 		else if (o == 'n')
 			alone = true;
+		else if (o == 'S')
+			bare = alone = true;
 		else if (o == 'j')
 			json = true;
 		else if (o == 'h') {
@@ -499,6 +533,7 @@ int main(int argc, char **argv)
 	report(!alone && CPU_COUNT(&all) > 1);
 	for (i = 0; i < (int)N_SUBJECTS; i++) {
 		sz_verifier_unref(subjects[i].verifier);
+		sz_jwks_free(subjects[i].keys);
 		for (int t = 0; t < TOKENS; t++)
 			free(subjects[i].token[t]);
 	}

@@ -83,11 +83,19 @@ admitted() { # NAME PATH TOKEN
 	expect_eq "$(guard_status "$2?yes" "$3")" 200 "$1: 200"
 	yes=$((yes + 1))
 }
+# And the client is told the error of RFC 6750 section 3.1.
 refused() { # STATUS REASON NAME PATH TOKEN
-	local before
+	local before error=none
 	before=$(guard_count "$2")
-	expect_eq "$(guard_status "$4?no" "$5") $(($(guard_count "$2") - before))" "$1 1" \
-		"$3: $1 for $2"
+	expect_eq "$(guard_status "$4?no" "$5" -D "$LAB_DIR/head") $(($(guard_count "$2") - before))" \
+		"$1 1" "$3: $1 for $2"
+	case $1 in
+	401) error=invalid_token ;;
+	403) error=insufficient_scope ;;
+	503) return ;;
+	esac
+	expect_contains "$(grep -i '^WWW-Authenticate: ' "$LAB_DIR/head")" "error=\"$error\"" \
+		"  and the client is told $error"
 }
 
 # ---- a look before the start ----
@@ -139,6 +147,8 @@ now=$(date +%s)
 admitted "a JWT by another library" /orders "$(idp sign '{}')"
 refused 401 expired "an old one, replayed" /orders "$(idp sign "{\"exp\":$((now - 10))}")"
 refused 401 not_yet "one from the future" /orders "$(idp sign "{\"nbf\":$((now + 3600))}")"
+refused 401 not_yet "one that was issued in the future" /orders \
+	"$(idp sign "{\"iat\":$((now + 3600)),\"exp\":$((now + 7200))}")"
 refused 401 bad_audience "for another audience" /orders "$(idp sign '{"aud":"https://else"}')"
 refused 401 bad_issuer "of another issuer, with this one's key" /orders \
 	"$(idp sign '{"iss":"https://else.test"}')"
@@ -152,7 +162,12 @@ refused 401 inactive "opaque and made up" /orders "0123456789abcdef"
 refused 401 inactive "opaque and truncated" /orders "${opaque:0:-1}"
 refused 401 inactive "a JWT cut down to its header" /orders "${jwt%%.*}"
 oversized=$(head -c 9000 /dev/zero | tr '\0' x)
-expect_eq "$(guard_status "/orders?no" "$oversized")" 401 "one of 9,000 bytes: 401"
+refused 401 bad_token "one of 9,000 bytes" /orders "$oversized"
+refused 401 bad_token "a good one with 8,000 bytes behind it" /orders "$jwt${oversized:0:8000}"
+expect_ok "the audit log is flushed" guard_ctl flush
+for reason in expired not_yet bad_audience bad_issuer unknown_key bad_token inactive no_scope; do
+	expect_ge "$(guard_records denial "\"reason\":\"$reason\"")" 1 "which has $reason on record"
+done
 before=$(idp count /token/introspection)
 for i in 1 2 3; do
 	guard_status "/orders?no" "0123456789abcdef" >/dev/null

@@ -496,6 +496,36 @@ TEST(failures_open_the_breaker_and_one_success_closes_it)
 	end();
 }
 
+TEST(half_open_a_crowd_makes_one_question)
+{
+	static struct asked same[2], other[50];
+	unsigned before, i;
+	char token[16];
+
+	begin(SECRET);
+	status = 503;
+	EXPECT_EQ(once("a").o, SZ_IDP_FAILED);
+	EXPECT_EQ(once("b").o, SZ_IDP_FAILED);
+	while (stats().breaker == SZ_BREAKER_OPEN)
+		wait_ns(5000000);
+	EXPECT_EQ(stats().breaker, SZ_BREAKER_HALF_OPEN);
+	status = 200;
+	before = (unsigned)server.requests;
+	EXPECT_EQ(ask(&same[0], "c"), SZ_IDP_WAITING);
+	for (i = 0; i < SZ_ARRAY_LEN(other); i++) {
+		snprintf(token, sizeof(token), "c%u", i);
+		EXPECT_EQ(ask(&other[i], token), SZ_IDP_DOWN);
+	}
+	EXPECT_EQ(ask(&same[1], "c"), SZ_IDP_WAITING); /* shares it */
+	left = 2;
+	EXPECT_EQ(sz_net_run(loop), 0);
+	EXPECT_TRUE(same[0].o == SZ_IDP_ANSWER && same[1].o == SZ_IDP_ANSWER);
+	EXPECT_EQ((unsigned)server.requests - before, 1);
+	EXPECT_EQ(stats().refused, SZ_ARRAY_LEN(other));
+	EXPECT_EQ(stats().breaker, SZ_BREAKER_CLOSED);
+	end();
+}
+
 TEST(an_answer_that_makes_no_sense_later_counts_against_the_provider)
 {
 	struct sz_digest d = {.w = {3, 0}};
