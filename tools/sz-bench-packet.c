@@ -129,6 +129,27 @@ static int packet_miss(u32 i)
 	return act;
 }
 
+/* Beyond the budget of segments that belong to no connection. */
+static void setup_strays(void)
+{
+	static u32 slot;
+
+	if (!slot)
+		slot = scene_limit(SZ_LIMIT_STRAY, 0, SZ_R_STRAY, 3600000000000ull, 0);
+	IN(.flags = PKT_ACK, .seq = 1, .ack = 1, .sport = 7); /* takes the one that is admitted */
+}
+
+static int packet_stray(u32 i)
+{
+	return IN(.flags = PKT_ACK, .seq = i, .ack = 1, .sport = (u16)(1 + i % 1000));
+}
+
+static int packet_stray_data(u32 i)
+{
+	return IN(.flags = PKT_ACK, .seq = i, .ack = 1, .sport = (u16)(1 + i % 1000),
+		  .data = no_token, .len = (u32)strlen(no_token));
+}
+
 static const struct class classes[] = {
 	{"foreign", SCENE_PASS, setup_flow, packet_foreign},
 	{"ack", SCENE_PASS, setup_flow, packet_ack},
@@ -136,6 +157,8 @@ static const struct class classes[] = {
 	{"repeat", SCENE_PASS, setup_flow, packet_repeat},
 	{"miss", SCENE_DROP, setup_flow, packet_miss},
 	{"denied", SCENE_REPLY, setup_flow, packet_denied},
+	{"stray", SCENE_DROP, setup_strays, packet_stray},
+	{"stray-data", SCENE_DROP, setup_strays, packet_stray_data},
 };
 
 static int by_value(const void *a, const void *b)

@@ -207,10 +207,15 @@ SZ_COLD int sz_cookie_syn(struct sz_ctx *ctx, struct sz_guard *g)
 		return SZ_AGAIN;
 	s->w.cookie = (u64)made;
 	s->w.clock_ms = sz_clock_ms();
-	/* The server has no connection of these addresses: what is known of one is over. */
+	/*
+	 * The server has no connection of these addresses: what is known of one is over. Looking
+	 * takes no lock, and in a flood there is none.
+	 */
 	if (SZ_RULE(COOKIE_FORGETS)) {
-		sz_map_unset(&sz_flows, &s->p.key);
-		sz_map_unset(&sz_half, &s->p.key);
+		if (sz_map_get(&sz_flows, &s->p.key))
+			sz_map_unset(&sz_flows, &s->p.key);
+		if (sz_map_get(&sz_half, &s->p.key))
+			sz_map_unset(&sz_half, &s->p.key);
 	}
 	if (g->cfg->cookie_until_ns < until - SZ_SYN_WINDOW_NS)
 		g->cfg->cookie_until_ns = until;

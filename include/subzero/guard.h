@@ -412,7 +412,8 @@ SZ_INLINE int sz_guard_frame(struct sz_ctx *ctx, struct sz_guard *g)
 
 /*
  * Every drop is counted for its source, and so is a sample of all frames. Who has not shown that an
- * address is his makes no row for it.
+ * address is his makes no row for it, and of his drops a sample counts, too: in a flood of made-up
+ * addresses even looking for their rows is dear.
  */
 SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 {
@@ -420,7 +421,7 @@ SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 	bool dropped = act == SZ_DROP && !s->w.held;
 	struct sz_source *src;
 
-	if (!sampled && !dropped)
+	if (!sampled && (!dropped || s->w.stranger))
 		return;
 	src = sz_source_row(&s->p.key.client, !s->w.stranger);
 	if (!src)
@@ -428,7 +429,7 @@ SZ_COLD void sz_source_frame(struct sz_scratch *s, int act)
 	if (sampled)
 		sz_fetch_add(&src->packets, SZ_SOURCE_SAMPLE);
 	if (dropped)
-		sz_fetch_add(&src->drops, 1);
+		sz_fetch_add(&src->drops, s->w.stranger ? SZ_SOURCE_SAMPLE : 1);
 	src->seen_ns = s->w.now;
 }
 

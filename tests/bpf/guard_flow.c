@@ -116,7 +116,7 @@ TEST(data_on_an_unknown_connection_is_reset)
 
 TEST(strays_beyond_their_budget_are_dropped_in_silence)
 {
-	struct sz_addr forged = scene_addr(false, 98);
+	struct sz_addr forged = scene_addr(false, 98), known = scene_addr(false, 7);
 	struct sz_source src;
 	u32 slot;
 
@@ -142,6 +142,11 @@ TEST(strays_beyond_their_budget_are_dropped_in_silence)
 	EXPECT_EQ(scene_limit_count(slot, SCENE_REFUSED), 128);
 	/* Made-up addresses take no place among the sources. */
 	EXPECT_EQ(machine_get("sz_sources", &forged, &src), -ENOENT);
+	/* Who has a row is charged for what comes in his name: a sample, as with all frames. */
+	for (u32 i = 0; i < 512; i++)
+		EXPECT_EQ(IN(.flags = PKT_ACK, .seq = 5, .ack = 6, .sport = 9), SCENE_DROP);
+	ASSERT_EQ(machine_get("sz_sources", &known, &src), 0);
+	EXPECT_TRUE(src.drops >= SZ_SOURCE_SAMPLE && src.drops <= 512 + SZ_SOURCE_SAMPLE * 64);
 	/* Connections go on, and new ones begin. */
 	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
 	scene_connect_at(SCENE_BASE + 5000);
