@@ -6,11 +6,47 @@
 #ifndef SZ_TESTS_CTL_RUN_H
 #define SZ_TESTS_CTL_RUN_H
 
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
 
 static char out[8192], err[4096];
+static char file_dir[64];
+
+/* A file of this content in a directory of this program's own, or in one below it; its path. */
+static inline char *file(const char *name, const char *content)
+{
+	static char paths[8][128];
+	static unsigned next;
+	char *path = paths[next++ % 8], *slash;
+	FILE *f;
+
+	if (!file_dir[0]) {
+		strcpy(file_dir, "/tmp/sz-ctl-XXXXXX");
+		ASSERT_TRUE(mkdtemp(file_dir));
+	}
+	snprintf(path, 128, "%s/%s", file_dir, name);
+	slash = strrchr(path, '/');
+	*slash = 0;
+	mkdir(path, 0700);
+	*slash = '/';
+	f = fopen(path, "w");
+	ASSERT_TRUE(f);
+	fputs(content, f);
+	fclose(f);
+	return path;
+}
+
+__attribute__((destructor)) static void file_clean_up(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", file_dir);
+	if (file_dir[0] && system(command))
+		fprintf(stderr, "%s stays behind\n", file_dir);
+}
 
 static void read_back(int fd, char *to, size_t room)
 {

@@ -17,38 +17,11 @@ static const struct sz_ctl_command commands[] = {
 	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static char dir[64];
-
 #define RUN(...)                                                                                   \
 	({                                                                                         \
 		char *argv_[] = {"subzeroctl", "cel", "eval", __VA_ARGS__};                        \
 		run(commands, (int)SZ_ARRAY_LEN(argv_), argv_);                                    \
 	})
-
-/* A file of this content in a directory of this test's own; its path. */
-static char *file(const char *name, const char *content)
-{
-	static char path[128];
-	FILE *f;
-
-	if (!dir[0]) {
-		strcpy(dir, "/tmp/sz-cel-XXXXXX");
-		ASSERT_TRUE(mkdtemp(dir));
-	}
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	ASSERT_TRUE(f);
-	fputs(content, f);
-	fclose(f);
-	return path;
-}
-
-static void remove_file(const char *path)
-{
-	unlink(path);
-	rmdir(dir);
-	dir[0] = 0;
-}
 
 TEST(a_value_is_printed_and_the_status_is_0)
 {
@@ -78,7 +51,6 @@ TEST(bindings_declare_variables_by_their_values)
 	EXPECT_STREQ(out, "unknown: unknown.x\n");
 	EXPECT_EQ(RUN("n", "--bindings", path, "--unknown", "n"), SZ_CTL_FAILED);
 	EXPECT_CONTAINS(err, "there is a value for 'n'");
-	remove_file(path);
 }
 
 TEST(bindings_that_cannot_be_used_are_refused)
@@ -93,7 +65,6 @@ TEST(bindings_that_cannot_be_used_are_refused)
 	path = file("vars.json", "{\"a\": 1, \"a\": 2}");
 	EXPECT_EQ(RUN("1", "--bindings", path), SZ_CTL_FAILED);
 	EXPECT_CONTAINS(err, ":1:");
-	remove_file(path);
 }
 
 TEST(time_zones_are_those_of_the_machine)
@@ -127,7 +98,6 @@ TEST(cases_are_answered_line_by_line)
 	EXPECT_EQ(RUN("--jsonl", path), SZ_CTL_FAILED);
 	EXPECT_CONTAINS(out, "{\"id\":null,\"value\":{\"int\":\"2\"}}\n");
 	EXPECT_CONTAINS(err, "line 2 is no JSON object");
-	remove_file(path);
 	EXPECT_EQ(RUN("--jsonl", "/nowhere/cases"), SZ_CTL_FAILED);
 	EXPECT_EQ(RUN("--jsonl", "/nowhere/cases", "1"), SZ_CTL_USAGE);
 	EXPECT_EQ(RUN("--json"), SZ_CTL_USAGE);

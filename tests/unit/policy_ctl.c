@@ -20,47 +20,12 @@ static const struct sz_ctl_command commands[] = {
 	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static char dir[64];
-
 #define RUN(...)                                                                                   \
 	({                                                                                         \
 		char *argv_[] = {"subzeroctl", "policy", __VA_ARGS__};                             \
 		run(commands, (int)SZ_ARRAY_LEN(argv_), argv_);                                    \
 	})
 #define TEST_FILE(text, ...) RUN("test", file("t.test.yaml", text), "-c", conf(), ##__VA_ARGS__)
-
-/* A file of this content in a directory of this program's own; its path. */
-static char *file(const char *name, const char *content)
-{
-	static char paths[8][128];
-	static unsigned next;
-	char *path = paths[next++ % 8], *slash;
-	FILE *f;
-
-	if (!dir[0]) {
-		strcpy(dir, "/tmp/sz-policy-XXXXXX");
-		ASSERT_TRUE(mkdtemp(dir));
-	}
-	snprintf(path, 128, "%s/%s", dir, name);
-	slash = strrchr(path, '/');
-	*slash = 0;
-	mkdir(path, 0700);
-	*slash = '/';
-	f = fopen(path, "w");
-	ASSERT_TRUE(f);
-	fputs(content, f);
-	fclose(f);
-	return path;
-}
-
-__attribute__((destructor)) static void clean_up(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	if (dir[0] && system(command))
-		fprintf(stderr, "%s stays behind\n", dir);
-}
 
 #define TOP                                                                                        \
 	"issuers: [{issuer: i, jwks: none.json, audiences: a}]\ninterfaces: [eth0]\nrebac: {}\n"
@@ -304,14 +269,14 @@ TEST(a_directory_stands_for_the_tests_in_it)
 	file("d/a.test.yaml", "tests:\n- {name: x, request: {path: /free}, expect: allow}\n");
 	file("d/e/b.test.yml", "tests:\n- {name: y, request: {path: /free}, expect: allow}\n");
 	file("d/c.yaml", "not a test\n");
-	snprintf(all, sizeof(all), "%s/d", dir);
+	snprintf(all, sizeof(all), "%s/d", file_dir);
 	EXPECT_EQ(RUN("test", all, "-c", c), 0);
 	EXPECT_CONTAINS(out, "2 passed, 0 failed\n");
 	file("d/a.test.yaml", "tests: 1\n");
 	EXPECT_EQ(RUN("test", all, "-c", c), SZ_CTL_USAGE);
 	EXPECT_CONTAINS(out, "1 passed, 0 failed\n");
 	file("f/c.yaml", "not a test\n");
-	snprintf(all, sizeof(all), "%s/f", dir);
+	snprintf(all, sizeof(all), "%s/f", file_dir);
 	EXPECT_EQ(RUN("test", all, "-c", c), SZ_CTL_USAGE);
 	EXPECT_CONTAINS(err, "has no *.test.yaml file");
 	EXPECT_EQ(RUN("test", "/nowhere", "-c", c), SZ_CTL_USAGE);
@@ -368,7 +333,7 @@ TEST(the_example_of_the_documentation_works)
 	file("doc/policies/more.yaml", "service: shop\nroutes:\n- {path: /more, scopes: [m]}\n");
 	c = file("doc/subzero.yaml", config.data);
 	file("doc/policies/shop.test.yaml", test.data);
-	snprintf(path, sizeof(path), "%s/doc/policies", dir);
+	snprintf(path, sizeof(path), "%s/doc/policies", file_dir);
 	EXPECT_EQ(RUN("test", path, "-c", c), 0);
 	EXPECT_STREQ(err, "");
 	EXPECT_CONTAINS(out, "5 passed, 0 failed\n");

@@ -22,42 +22,11 @@ static const struct sz_ctl_command commands[] = {
 	{NULL, NULL, false, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-static char dir[64];
-
 #define RUN(...)                                                                                   \
 	({                                                                                         \
 		char *argv_[] = {"subzeroctl", "rebac", __VA_ARGS__};                              \
 		run(commands, (int)SZ_ARRAY_LEN(argv_), argv_);                                    \
 	})
-
-/* A file of this content in a directory of this program's own; its path. */
-static char *file(const char *name, const char *content)
-{
-	static char paths[8][128];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-	FILE *f;
-
-	if (!dir[0]) {
-		strcpy(dir, "/tmp/sz-rebac-XXXXXX");
-		ASSERT_TRUE(mkdtemp(dir));
-	}
-	snprintf(path, 128, "%s/%s", dir, name);
-	f = fopen(path, "w");
-	ASSERT_TRUE(f);
-	fputs(content, f);
-	fclose(f);
-	return path;
-}
-
-__attribute__((destructor)) static void clean_up(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	if (dir[0] && system(command))
-		fprintf(stderr, "%s stays behind\n", dir);
-}
 
 #define MODEL                                                                                      \
 	"model\n  schema 1.1\n\ntype user\n\ntype group\n  relations\n"                            \

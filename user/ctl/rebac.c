@@ -219,26 +219,11 @@ static int objects_of_daemon(struct sz_ctl *c, const char *const *word)
 	return show_names(c, "objects", names);
 }
 
-int sz_ctl_cmd_rebac_list_objects(struct sz_ctl *c)
+static int objects_of_files(struct job *j, const char *const *word, json_t **ret,
+			    struct sz_rebac_error *e)
 {
-	const char *const *word = c->args.word;
-	struct sz_rebac_error e;
-	json_t *names;
-	struct job j;
-	int ret;
-
-	if (is_for_daemon(c))
-		return objects_of_daemon(c, word);
-	ret = load(c, &j);
-	if (ret)
-		return ret;
-	if (sz_rebac_list_objects(j.r.graph, j.r.work, &j.request, word[0], word[1], word[2], 0,
-				  &names, &e))
-		ret = fail(c, &e);
-	else
-		ret = show_names(c, "objects", names);
-	end(&j);
-	return ret;
+	return sz_rebac_list_objects(j->r.graph, j->r.work, &j->request, word[0], word[1], word[2],
+				     0, ret, e);
 }
 
 /* As in the files' answers: "user:anne", "user:*", "group:x#member". */
@@ -278,26 +263,42 @@ static int users_of_daemon(struct sz_ctl *c, const char *const *word)
 	return show_names(c, "users", names);
 }
 
-int sz_ctl_cmd_rebac_list_users(struct sz_ctl *c)
+static int users_of_files(struct job *j, const char *const *word, json_t **ret,
+			  struct sz_rebac_error *e)
 {
-	const char *const *word = c->args.word;
+	return sz_rebac_list_users(j->r.graph, j->r.work, &j->request, word[0], word[1], word[2],
+				   ret, e);
+}
+
+/* Names of one kind, from the daemon or from files. */
+static int list(struct sz_ctl *c, const char *kind,
+		int (*of_daemon)(struct sz_ctl *c, const char *const *word),
+		int (*of_files)(struct job *j, const char *const *word, json_t **ret,
+				struct sz_rebac_error *e))
+{
 	struct sz_rebac_error e;
 	json_t *names;
 	struct job j;
 	int ret;
 
 	if (is_for_daemon(c))
-		return users_of_daemon(c, word);
+		return of_daemon(c, c->args.word);
 	ret = load(c, &j);
 	if (ret)
 		return ret;
-	if (sz_rebac_list_users(j.r.graph, j.r.work, &j.request, word[0], word[1], word[2], &names,
-				&e))
-		ret = fail(c, &e);
-	else
-		ret = show_names(c, "users", names);
+	ret = of_files(&j, c->args.word, &names, &e) ? fail(c, &e) : show_names(c, kind, names);
 	end(&j);
 	return ret;
+}
+
+int sz_ctl_cmd_rebac_list_objects(struct sz_ctl *c)
+{
+	return list(c, "objects", objects_of_daemon, objects_of_files);
+}
+
+int sz_ctl_cmd_rebac_list_users(struct sz_ctl *c)
+{
+	return list(c, "users", users_of_daemon, users_of_files);
 }
 
 /* ---- expand --------------------------------------------------------------------------------- */
