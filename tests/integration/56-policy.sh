@@ -26,7 +26,7 @@ GUARD_ROUTES=$(
 	cat <<END
       - {path: /gold, when: 'claims.tier == "gold"'}
       - {path: '/orders7/{id}', when: 'request.vars.id == string(claims.order)'}
-      - {path: /closing, when: 'request.time < timestamp("$(date -u -d "@$soon" +%FT%TZ)")'}
+      - {path: /closing, when: 'has(claims.c) && request.time < timestamp("$(date -u -d "@$soon" +%FT%TZ)")'}
       - {path: /near, when: 'cidr("$LAB_CLIENT4/32").containsIP(request.source)'}
       - {path: /staff, when: 'attributes.staff[principal].group == "ops"'}
       - {path: /home, when: 'request.location.country == "DE"'}
@@ -34,6 +34,7 @@ GUARD_ROUTES=$(
       - {path: /strong, step_up: {acr_values: [urn:mfa], max_age: 5m}}
       - {path: /risky, risk: {deny: 50}}
       - {path: '/docs/{id}', relation: {object: 'document:{id}', relation: viewer}}
+      - {path: /bound, dpop: required}
       - {path: /both, when: ['request.headers["x-a"] == "1"', 'claims.tier == "gold"']}
       - {path: /broken, when: 'claims.nothing.at.all == 1'}
 END
@@ -207,6 +208,11 @@ hits "remembered" 403 /docs/9 "$gold"
 explained denial "likewise" /docs/9 "$gold"
 expect_contains "$(guard_ctl explain --id "$id")" "must be viewer of document:{id}" \
 	"and what it asks for in words"
+asks "a path that is encoded for no reason" 403 /go%6cd "$gold"
+explained decision "is explained as the daemon has decided" /go%6cd "$gold"
+expect_contains "$(guard_ctl explain --id "$id")" "clause      path" "by its clause"
+asks "a bearer token where one with a proof is needed" 401 /bound "$gold"
+explained decision "is explained as well" /bound "$gold"
 expect_eq "$(guard_status /nowhere "$gold")" 403 "no route"
 explained denial "is explained" /nowhere "$gold"
 expect_eq "$(guard_status /gold)" 401 "no token"

@@ -271,6 +271,16 @@ static void explain_where(struct explain *x, const struct sz_conf_route *route, 
 	bool ask = a->ask[id / 64] >> id % 64 & 1, allow = a->allow[id / 64] >> id % 64 & 1;
 	char until[SZ_CTL_TEXT_MAX];
 
+	if (x->ruling.reason == SZ_R_TICKET && x->scan.status == SZ_HEAD_CLEAN &&
+	    sz_ctl_has(&x->c->args, "dpop")) {
+		step(x, "decided", "ok", "by the daemon, for each request (its proof counts once)");
+		return;
+	}
+	if (x->scan.status != SZ_HEAD_CLEAN) {
+		step(x, "decided", "ok", "by the daemon, for each request: the kernel does not read "
+		     "such a head");
+		return;
+	}
 	if (route->each) {
 		step(x, "decided", "ok", "by the daemon, for each request (decide: each)");
 		return;
@@ -306,6 +316,44 @@ static void explain_location(struct explain *x)
 	sz_buf_done(&place);
 }
 
+/* What the daemon adds to the policy's word where that is yes: see ruling.c of the gateway. */
+static void explain_beside(struct explain *x, const struct sz_policy_subject *who,
+			   struct sz_policy_request *req)
+{
+	const struct sz_policy *policy = sz_verifier_policy(x->verifier);
+	struct sz_policy_ruling raw, *r = &x->ruling;
+	const char *clause = NULL;
+
+	if (r->reason != SZ_R_TICKET)
+		return;
+	if (x->svc->routes[r->route].dpop == SZ_DPOP_REQUIRED &&
+	    !sz_ctl_has(&x->c->args, "dpop")) {
+		clause = SZ_POLICY_CLAUSE_DPOP;
+		r->reason = SZ_R_DPOP_BINDING;
+		sz_error_set(&r->why, 0, "the route needs a token that is bound to a key (DPoP)");
+		sz_error_set(&r->otherwise, 0,
+			     "the client must come with a DPoP token and its proof: try --dpop");
+	} else if (x->head.path_changed) {
+		req->path = x->head.target;
+		req->path_len = req->query ? (size_t)(req->query - x->head.target) - 1
+					   : x->head.target_len;
+		sz_policy_decide(policy, x->svc, who, req, &x->at, &raw);
+		if (raw.reason == SZ_R_TICKET && raw.route == r->route)
+			return;
+		clause = SZ_POLICY_CLAUSE_PATH;
+		r->reason = SZ_R_NO_ROUTE;
+		sz_error_set(&r->why, 0,
+			     "the path as sent and its canonical form fall under different routes "
+			     "or conditions");
+		sz_error_set(&r->otherwise, 0, "the client must send the path as %.200s",
+			     x->head.path);
+	} else {
+		return;
+	}
+	r->lasting = false;
+	r->id = sz_policy_explanation(policy, x->svc, r->route, clause, r->reason);
+}
+
 /* In the order of the kernel: route, then token, then what the route asks for. */
 static void explain_policy(struct explain *x)
 {
@@ -337,9 +385,11 @@ static void explain_policy(struct explain *x)
 	explain_location(x);
 	if (bad || !x->token.len) {
 		sz_policy_decide(policy, x->svc, NULL, &req, &x->at, &x->ruling);
+		explain_beside(x, NULL, &req);
 	} else {
 		sz_verifier_subject(&x->decision.token, &who);
 		sz_policy_decide(policy, x->svc, &who, &req, &x->at, &x->ruling);
+		explain_beside(x, &who, &req);
 	}
 	r = x->ruling.reason;
 	if (bad && (!route || !route->public)) {

@@ -84,7 +84,8 @@ static void tell(const struct lookup *l)
 		if (route_name(x))
 			printf("route       %s\n", route_name(x));
 		printf("clause      %s\nreason      %s\ntext        %s\n", x->clause,
-		       sz_reason_text(x->reason), text.data ? text.data : "");
+		       x->reason == SZ_R_TICKET ? "request admitted" : sz_reason_text(x->reason),
+		       text.data ? text.data : "");
 		sz_buf_done(&text);
 	} else {
 		printf("policy      not of the policy in the configuration as it is now\n");
