@@ -111,6 +111,7 @@ static struct outcome usersets(struct sz_rebac_work *w, u64 node, const struct d
 
 		to = sz_rebac_def(w->g, d->usersets[i] >> 16, d->usersets[i] & 0xffff);
 		sz_rebac_edges(&it, w, SZ_REBAC_BY_OBJECT, node, from, from | 0xffffffff);
+		it.visits = true;
 		while ((more = sz_rebac_next(&it, &edge)) > 0) {
 			one = settled(sz_rebac_counts(w, d, edge.node, edge.value));
 			if (one.answer == YES)
@@ -136,6 +137,8 @@ static struct outcome from_parents(struct sz_rebac_work *w, u64 node, const stru
 	int more;
 
 	sz_rebac_edges(&it, w, SZ_REBAC_BY_OBJECT, key, 0, UINT64_MAX);
+	it.visits = true;
+	it.by = op->relation;
 	while ((more = sz_rebac_next(&it, &edge)) > 0) {
 		to = sz_rebac_def(w->g, SZ_REBAC_TYPE(edge.node), op->relation);
 		if (!to)

@@ -55,8 +55,28 @@ void sz_rebac_edges(struct edges *it, struct sz_rebac_work *w, enum sz_rebac_sid
 	it->to = to;
 	it->i = it->n = it->local = 0;
 	it->more = true;
+	it->visits = false;
+	it->by = 0;
 	if (w->n_contextual)
 		it->local = first_local(w, side, key, from);
+}
+
+/* The objects at the other ends are looked up one after the other soon: all at once is quicker. */
+static void look_ahead(const struct edges *it)
+{
+	struct sz_rebac_store *s = it->w->g->store;
+	u64 next[SZ_ARRAY_LEN(it->batch)];
+	u32 i;
+
+	if (!it->visits || it->n < 2 || !s->ops->soon)
+		return;
+	for (i = 0; i < it->n; i++) {
+		u64 node = it->batch[i].node;
+
+		next[i] = it->by ? sz_rebac_node_of(SZ_REBAC_TYPE(node), it->by, SZ_REBAC_ID(node))
+				 : node;
+	}
+	s->ops->soon(s, next, it->n);
 }
 
 static int refill(struct edges *it)
@@ -72,6 +92,7 @@ static int refill(struct edges *it)
 	it->more = it->n == SZ_ARRAY_LEN(it->batch) && it->batch[it->n - 1].node < it->to;
 	if (it->more)
 		it->from = it->batch[it->n - 1].node + 1;
+	look_ahead(it);
 	return 0;
 }
 

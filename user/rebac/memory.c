@@ -72,6 +72,11 @@ static int memory_scan(struct sz_rebac_store *s, enum sz_rebac_side side, u64 ke
 	return (int)sz_rebac_runs_scan(&((struct memory *)s)->sides[side], key, from, to, ret, max);
 }
 
+static void memory_soon(struct sz_rebac_store *s, const u64 *objects, u32 n)
+{
+	sz_rebac_runs_soon(&((struct memory *)s)->sides[SZ_REBAC_BY_OBJECT], objects, n);
+}
+
 static const struct sz_rebac_value *memory_value(struct sz_rebac_store *s, u32 value)
 {
 	return &((struct memory *)s)->values[value];
@@ -151,6 +156,7 @@ struct sz_rebac_store *sz_rebac_memory_new(void)
 		.name = memory_name,
 		.read = memory_read,
 		.scan = memory_scan,
+		.soon = memory_soon,
 		.value = memory_value,
 		.put = memory_put,
 		.remove = memory_remove,

@@ -70,6 +70,8 @@ struct runs {
 const u32 *sz_rebac_runs_find(const struct runs *t, u64 key, u64 node);
 u32 sz_rebac_runs_scan(const struct runs *t, u64 key, u64 from, u64 to, struct sz_rebac_edge *ret,
 		       u32 max);
+/* Asks memory for the runs and their first edges, all at once instead of one after the other. */
+void sz_rebac_runs_soon(const struct runs *t, const u64 *keys, u32 n);
 /* The edge must not be there. */
 void sz_rebac_runs_add(struct runs *t, u64 key, u64 node, u32 value);
 bool sz_rebac_runs_remove(struct runs *t, u64 key, u64 node);

@@ -122,6 +122,8 @@ struct sz_rebac_store_ops {
 	/* Edges of `key` in ascending order, from..to inclusive; their number, at most `max`. */
 	int (*scan)(struct sz_rebac_store *s, enum sz_rebac_side side, u64 key, u64 from, u64 to,
 		    struct sz_rebac_edge *ret, u32 max);
+	/* These objects are asked about next: brings them nearer, changes nothing. May be NULL. */
+	void (*soon)(struct sz_rebac_store *s, const u64 *objects, u32 n);
 	/* Stays until the store is changed. */
 	const struct sz_rebac_value *(*value)(struct sz_rebac_store *s, u32 value);
 	/* -EEXIST. The context is referenced. */

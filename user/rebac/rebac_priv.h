@@ -281,6 +281,8 @@ struct edges {
 	u32 i, n;
 	u32 local, local_end;
 	bool more;
+	bool visits; /* what the edges lead to is asked about next, */
+	u16 by;      /* by this relation; 0: by their own */
 };
 
 int sz_rebac_read(struct sz_rebac_work *w, u64 object, u64 user, u32 *ret_value);

@@ -84,6 +84,24 @@ const u32 *sz_rebac_runs_find(const struct runs *t, u64 key, u64 node)
 	return i < c->n && c->edge[i].node == node ? &c->edge[i].value : NULL;
 }
 
+void sz_rebac_runs_soon(const struct runs *t, const u64 *keys, u32 n)
+{
+	const struct run *r;
+	u32 i;
+
+	if (!t->mask)
+		return;
+	for (i = 0; i < n; i++)
+		__builtin_prefetch(&t->slots[hash(keys[i]) & t->mask]);
+	for (i = 0; i < n; i++) {
+		r = find_run(t, keys[i]);
+		if (!r || r->n_chunks != 1)
+			continue;
+		__builtin_prefetch(r->one.edge);
+		__builtin_prefetch(&r->one.edge[r->one.n / 2]);
+	}
+}
+
 u32 sz_rebac_runs_scan(const struct runs *t, u64 key, u64 from, u64 to, struct sz_rebac_edge *ret,
 		       u32 max)
 {
