@@ -136,6 +136,13 @@ else
 	skip "another implementation finds the same root" "install python3 and openssl"
 fi
 
+guard_status "/orders?id_token=$first" >/dev/null
+guard_status "/orders?Access%5ftoken=hidden-in-a-query" >/dev/null
+guard_ctl flush >/dev/null
+expect_eq "$(guard_log | grep -cF -e "${first##*.}" -e hidden-in-a-query)" 0 \
+	"a secret in a query is not written"
+expect_eq "$(guard_log | grep -cF '"path":"/orders?id_token=***"')" 1 "but that it was there"
+
 # ---- another key --------------------------------------------------------------------------------
 expect_ok "the key is changed" guard_ctl audit key --rotate
 guard_status "/orders?after" >/dev/null

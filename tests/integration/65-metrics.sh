@@ -218,6 +218,8 @@ expect_contains "$out" "alive, heartbeat" "and says that the daemon lives"
 expect_contains "$out" "guarded: XDP in the driver" "and how the interface is guarded"
 expect_contains "$out" "0 bad" "and counts"
 expect_lacks "$(doctor --json)" '"level": "bad"' "in JSON, too"
+expect_ge "$(doctor --json | grep -cE '"check": "(load|(loop|workers?[0-9]*) cpu)"')" 1 \
+	"it says how busy the threads are"
 
 guard_ctl detach $LAB_SERVER_IF >/dev/null
 doctor >/dev/null

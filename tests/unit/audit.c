@@ -361,3 +361,118 @@ TEST(a_million_records_verify_in_constant_memory)
 	sz_audit_free(a);
 	sz_buf_done(&b);
 }
+
+static const char *masked(const char *path)
+{
+	static char out[512];
+	struct sz_buf b = { 0 };
+
+	snprintf(out, sizeof(out), "%s",
+		 sz_audit_mask(path, strlen(path), &b) ? b.data : "(as it is)");
+	sz_buf_done(&b);
+	return out;
+}
+
+TEST(secrets_in_a_path_are_not_written)
+{
+	static const char *const plain[] = {
+		"", "/", "/a/b", "/a?", "/a?x=1&y=2", "/token/code", "/a?token", "/a?token=",
+		"/a?mytoken=1", "/eyJshort", "/a?x=eyJ&y", "/a?%=1&%4=2&%zz=3", "*", "?&&;&=",
+	};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(plain); i++)
+		EXPECT_STREQ(masked(plain[i]), "(as it is)");
+	EXPECT_STREQ(masked("/a?access_token=abc"), "/a?access_token=***");
+	EXPECT_STREQ(masked("/a?x=1&Access%5Ftoken=abc&y=2#f"), "/a?x=1&Access%5Ftoken=***&y=2#f");
+	EXPECT_STREQ(masked("/cb?code=a=b;state=s"), "/cb?code=***;state=s");
+	EXPECT_STREQ(masked("/a?password=p&password=q"), "/a?password=***&password=***");
+	EXPECT_STREQ(masked("/v/eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln/x"), "/v/***/x");
+	EXPECT_STREQ(masked("/a?t=eyJhbGciOiJFZERTQSIsImtpZCI6"), "/a?t=***");
+	EXPECT_STREQ(masked("/a?t=1&%74oken=x"), "/a?t=1&%74oken=***");
+}
+
+TEST(a_secret_in_a_path_is_in_no_record)
+{
+	static const char path[] = "/a?access_token=hidden";
+	struct sz_audit *a = sz_audit_new(1, (const u8[SZ_AUDIT_HASH_LEN]){ 0 });
+	struct sz_buf b = { 0 };
+
+	sz_audit_add(a, &(struct sz_audit_record){ .type = SZ_AUDIT_DENIAL, .path = path,
+						   .path_len = sizeof(path) - 1 });
+	sz_audit_take(a, &b);
+	EXPECT_CONTAINS(b.data, "\"path\":\"/a?access_token=***\"");
+	EXPECT_TRUE(!strstr(b.data, "hidden"));
+	sz_buf_done(&b);
+	sz_audit_free(a);
+}
+
+/* ---- the page ------------------------------------------------------------------------------- */
+
+static char *page(void)
+{
+	struct sz_buf b = { 0 };
+	struct sz_error e;
+
+	ASSERT_EQ(sz_file_read("docs/audit.md", 1 << 20, &b, &e), 0);
+	return b.data;
+}
+
+TEST(the_page_has_one_row_for_every_type_and_no_other)
+{
+	char *text = page(), row[64], *p = strstr(text, "\n## Types\n");
+	int rows = 0;
+
+	ASSERT_TRUE(p != NULL);
+	for (int t = 1; t < SZ_AUDIT_TYPE_COUNT; t++) {
+		snprintf(row, sizeof(row), "\n| `%s` | ", sz_audit_type_name((enum sz_audit_type)t));
+		if (!EXPECT_TRUE(strstr(p, row) != NULL))
+			printf("# missing: %s\n", row + 1);
+	}
+	*strstr(p + 1, "\n### Severity") = 0;
+	while ((p = strstr(p + 1, "\n| `")))
+		rows++;
+	EXPECT_EQ(rows, SZ_AUDIT_TYPE_COUNT - 1);
+	free(text);
+}
+
+/* Is `word` in the severity's row? Of 1 and 2 only what the others do not name. */
+static bool listed(const char *text, int severity, const char *word)
+{
+	char begin[32], quoted[64];
+	const char *row, *at, *end;
+
+	snprintf(begin, sizeof(begin), "\n| %d %s |", severity,
+		 sz_audit_severity_name((enum sz_audit_severity)severity));
+	snprintf(quoted, sizeof(quoted), "`%s`", word);
+	row = strstr(text, begin);
+	if (!EXPECT_TRUE(row != NULL))
+		return false;
+	end = strchr(row + 1, '\n');
+	at = strstr(row, quoted);
+	return at && at < end;
+}
+
+TEST(the_page_has_the_severity_of_every_type_and_reason)
+{
+	char *text = page();
+
+	for (int t = 1; t < SZ_AUDIT_TYPE_COUNT; t++) {
+		const char *name = sz_audit_type_name((enum sz_audit_type)t);
+		int s = (int)sz_audit_severity((enum sz_audit_type)t, 0, false);
+
+		for (int k = SZ_AUDIT_LOW; k <= SZ_AUDIT_CRITICAL; k++)
+			if (!EXPECT_EQ(listed(text, k, name), k == s))
+				printf("# %s: %d\n", name, s);
+	}
+	for (u32 r = SZ_R_NO_TOKEN; r < SZ_REASON_MAX; r++) {
+		const char *name = sz_reason_label(r);
+		int s = (int)sz_audit_severity(SZ_AUDIT_DENIAL, r, true);
+
+		if (!strcmp(name, "unknown"))
+			continue;
+		for (int k = SZ_AUDIT_MEDIUM; k <= SZ_AUDIT_CRITICAL; k++)
+			if (!EXPECT_EQ(listed(text, k, name), k == s))
+				printf("# %s: %d\n", name, s);
+	}
+	free(text);
+}

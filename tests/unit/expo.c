@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "telemetry/telemetry.h"
 
@@ -219,7 +220,13 @@ TEST(process_figures_are_this_process)
 			work += (u64)i;
 		ASSERT_EQ(sz_process_read(&b), 0);
 	} while (b.cpu_ns == a.cpu_ns);
-	EXPECT_TRUE(b.thread_cpu_ns[0] > a.thread_cpu_ns[0]);
+	EXPECT_TRUE(b.thread[0].cpu_ns > a.thread[0].cpu_ns);
+	EXPECT_TRUE(b.thread[0].wait_ns >= a.thread[0].wait_ns);
+	EXPECT_TRUE(b.thread[0].major_faults >= a.thread[0].major_faults);
+	ASSERT_EQ(sz_process_read_pid(getpid(), &b), 0);
+	EXPECT_EQ(b.n_threads, 1);
+	EXPECT_EQ(b.max_fds, a.max_fds);
+	EXPECT_TRUE(sz_process_read_pid(-1, &b) < 0);
 }
 
 TEST(pressure_is_read_from_the_kernels_text)
@@ -232,6 +239,19 @@ TEST(pressure_is_read_from_the_kernels_text)
 		  0);
 	EXPECT_TRUE(p.ratio > 0.1249 && p.ratio < 0.1251);
 	EXPECT_EQ(p.total_ns, 123456000);
+	EXPECT_TRUE(p.full == 0);
+	ASSERT_EQ(sz_pressure_parse("some avg10=12.50 avg60=3.00 avg300=1.11 total=123456\n"
+				    "full avg10=7.25 avg60=0.00 avg300=0.00 total=0\n",
+				    &p),
+		  0);
+	EXPECT_TRUE(p.full > 0.0724 && p.full < 0.0726);
+	/* Kernels before 5.13 tell no "full" for the CPU. */
+	ASSERT_EQ(sz_pressure_parse("some avg10=1.00 avg60=3.00 avg300=1.11 total=1\n", &p), 0);
+	EXPECT_TRUE(p.full == 0);
+	EXPECT_EQ(sz_pressure_read_group("1:cpu:/x\n", "cpu", &p), -ENOENT);
+	EXPECT_EQ(sz_pressure_read_group("0::/../../etc\n", "cpu", &p), -ENOENT);
+	EXPECT_EQ(sz_pressure_read_group("", "cpu", &p), -ENOENT);
+	EXPECT_EQ(sz_pressure_read_group("0::/no/such/group\n", "cpu", &p), -ENOENT);
 	EXPECT_EQ(sz_pressure_parse("some avg10=x", &p), -EBADMSG);
 	EXPECT_EQ(sz_pressure_parse("", &p), -EBADMSG);
 	EXPECT_TRUE(sz_pressure_read("nothing", &p) < 0);

@@ -22,6 +22,9 @@ void sz_audit_format(struct sz_buf *b, struct sz_audit_clock *clock, u64 seq,
 		     const struct sz_audit_record *r, const u8 last[SZ_AUDIT_HASH_LEN],
 		     const struct sz_audit_tree *tree);
 
+/* A path with its secrets replaced by "***", into *ret, which is empty; false where it has none. */
+bool sz_audit_mask(const char *path, size_t n, struct sz_buf *ret);
+
 /* Appends 2n digits of lower-case hex, without a NUL behind them. */
 void sz_audit_hex(struct sz_buf *b, const u8 *p, size_t n);
 

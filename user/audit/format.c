@@ -256,6 +256,17 @@ static void add_time(struct sz_buf *b, struct sz_audit_clock *c, u64 wall_ns)
 	add(b, fraction, sizeof(fraction));
 }
 
+static void add_path(struct sz_buf *b, const char *path, size_t n)
+{
+	struct sz_buf masked = {0};
+
+	if (sz_audit_mask(path, n, &masked))
+		ADD_BYTES(b, "path", masked.data, masked.len);
+	else
+		ADD_BYTES(b, "path", path, n);
+	sz_buf_done(&masked);
+}
+
 static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
 {
 	int http = sz_reason_http(r->reason);
@@ -274,8 +285,7 @@ static void add_decision(struct sz_buf *b, const struct sz_audit_record *r)
 	ADD_STRING(b, "route", r->route);
 	ADD_STRING(b, "method", r->method);
 	if (r->path)
-		ADD_BYTES(b, "path", r->path,
-			  r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
+		add_path(b, r->path, r->path_len < SZ_HEAD_MAX ? r->path_len : SZ_HEAD_MAX);
 }
 
 static void add_identity(struct sz_buf *b, const struct sz_audit_record *r)

@@ -44,12 +44,14 @@ static void look(struct sz_doctor *d)
 	sz_doctor_loop(d);
 	sz_doctor_providers(d);
 	sz_doctor_audit(d);
+	sz_doctor_evidence(d);
 	sz_doctor_stores(d);
 	sz_doctor_disk(d);
 	sz_doctor_clock(d);
 	sz_doctor_kernel(d);
 	sz_doctor_cookies(d);
 	sz_doctor_pressure(d);
+	sz_doctor_load(d);
 }
 
 static void print_finding(const struct sz_doctor *d, const json_t *f)

@@ -34,6 +34,9 @@ void sz_doctor_audit(struct sz_doctor *d);
 
 /* doctor_loop.c: the daemon's event loop and its workers */
 void sz_doctor_loop(struct sz_doctor *d);
+/* doctor_load.c: the daemon's threads, and what it tells others */
+void sz_doctor_load(struct sz_doctor *d);
+void sz_doctor_evidence(struct sz_doctor *d);
 
 /* doctor_keys.c: identity providers */
 void sz_doctor_providers(struct sz_doctor *d);

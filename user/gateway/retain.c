@@ -43,6 +43,7 @@ static void *look(void *arg)
 {
 	struct sz_retainer *r = arg;
 
+	pthread_setname_np(pthread_self(), "sz-retain");
 	r->err = sz_audit_retention_plan(r->dir, &r->limit, r->wall_ns, r->signed_seq, &r->cut,
 					 &r->error);
 	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
@@ -53,6 +54,7 @@ static void *take_away(void *arg)
 {
 	struct sz_retainer *r = arg;
 
+	pthread_setname_np(pthread_self(), "sz-retain");
 	r->err = sz_audit_retention_apply(r->dir, &r->cut, &r->error);
 	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
 	return NULL;

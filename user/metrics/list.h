@@ -171,6 +171,10 @@
 	X(CPU, COUNTER, "process_cpu_seconds_total", "", "CPU time of the daemon.")                \
 	X(THREAD_CPU, COUNTER, "subzero_thread_cpu_seconds_total", "thread",                       \
 	  "CPU time by thread: loop, worker0 and so on, io for the kernel's own.")                 \
+	X(THREAD_WAIT, COUNTER, "subzero_thread_wait_seconds_total", "thread",                     \
+	  "Time in which a thread could have run and had no CPU.")                                 \
+	X(THREAD_FAULTS, COUNTER, "subzero_thread_major_faults_total", "thread",                   \
+	  "Pages of memory that a thread had to wait for from the disk.")                          \
 	X(RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Memory of the daemon in RAM.")    \
 	X(VIRTUAL, GAUGE, "process_virtual_memory_bytes", "", "Its address space in use.")         \
 	X(OPEN_FDS, GAUGE, "process_open_fds", "", "Its open file descriptors.")                   \
@@ -179,6 +183,8 @@
 	  "When it started, in seconds since 1970.")                                               \
 	X(PRESSURE, GAUGE, "subzero_pressure_some_ratio", "resource",                              \
 	  "Share of the last 10 s in which some task waited for it: cpu, memory or io.")           \
+	X(PRESSURE_FULL, GAUGE, "subzero_pressure_full_ratio", "resource",                         \
+	  "Share of the last 10 s in which all tasks waited for it.")                              \
 	X(PRESSURE_TIME, COUNTER, "subzero_pressure_some_seconds_total", "resource",               \
 	  "Time in which some task waited for it, since boot.")
 

@@ -453,19 +453,42 @@ static void life(struct sz_expo *x, const struct sz_gateway_view *v)
 
 /* ---- the process and its machine ------------------------------------------------------------ */
 
-static void threads(struct sz_expo *x, const struct sz_process *p)
+static void of_threads(struct sz_expo *x, const struct sz_process *p, enum sz_metric m,
+		       void (*value)(struct sz_expo *x, const struct sz_process_thread *t))
 {
 	char name[24];
 	size_t i;
 
-	family(x, SZ_METRIC_THREAD_CPU);
+	family(x, m);
 	for (i = 0; i < p->n_threads; i++) {
 		snprintf(name, sizeof(name), i ? "worker%zu" : "loop", i - 1);
 		sz_expo_label(x, "thread", name);
-		sz_expo_seconds(x, p->thread_cpu_ns[i]);
+		value(x, &p->thread[i]);
 	}
 	sz_expo_label(x, "thread", "io");
-	sz_expo_seconds(x, p->io_cpu_ns);
+	value(x, &p->io);
+}
+
+static void thread_cpu(struct sz_expo *x, const struct sz_process_thread *t)
+{
+	sz_expo_seconds(x, t->cpu_ns);
+}
+
+static void thread_wait(struct sz_expo *x, const struct sz_process_thread *t)
+{
+	sz_expo_seconds(x, t->wait_ns);
+}
+
+static void thread_faults(struct sz_expo *x, const struct sz_process_thread *t)
+{
+	sz_expo_u64(x, t->major_faults);
+}
+
+static void threads(struct sz_expo *x, const struct sz_process *p)
+{
+	of_threads(x, p, SZ_METRIC_THREAD_CPU, thread_cpu);
+	of_threads(x, p, SZ_METRIC_THREAD_WAIT, thread_wait);
+	of_threads(x, p, SZ_METRIC_THREAD_FAULTS, thread_faults);
 }
 
 static void process(struct sz_expo *x)
@@ -503,6 +526,13 @@ static void pressure(struct sz_expo *x)
 			continue;
 		sz_expo_label(x, "resource", resource[i]);
 		sz_expo_f64(x, p[i].ratio);
+	}
+	family(x, SZ_METRIC_PRESSURE_FULL);
+	for (i = 0; i < SZ_ARRAY_LEN(resource); i++) {
+		if (!known[i])
+			continue;
+		sz_expo_label(x, "resource", resource[i]);
+		sz_expo_f64(x, p[i].full);
 	}
 	family(x, SZ_METRIC_PRESSURE_TIME);
 	for (i = 0; i < SZ_ARRAY_LEN(resource); i++) {

@@ -52,21 +52,31 @@ void sz_hist_reset(struct sz_hist *h);
 
 #define SZ_PROCESS_THREADS (SZ_WORKERS_MAX + 1) /* the loop and its workers */
 
+struct sz_process_thread {
+	u64 cpu_ns;
+	u64 wait_ns;      /* ready to run, without a CPU */
+	u64 major_faults; /* pages that had to come from the disk */
+};
 struct sz_process {
 	u64 cpu_ns, resident_bytes, virtual_bytes, open_fds, max_fds;
-	double started_s;                       /* since 1970 */
-	u64 thread_cpu_ns[SZ_PROCESS_THREADS]; /* the loop's first */
+	double started_s; /* since 1970 */
+	struct sz_process_thread thread[SZ_PROCESS_THREADS]; /* the loop's first */
 	size_t n_threads;
-	u64 io_cpu_ns; /* of threads that the kernel made for io_uring */
+	struct sz_process_thread io; /* all threads that the kernel made for io_uring */
 };
 int sz_process_read(struct sz_process *ret);
+/* Of another process; limits and descriptors where that may be seen. */
+int sz_process_read_pid(int pid, struct sz_process *ret);
 
 struct sz_pressure {
 	double ratio; /* of the last 10 s in which some task waited, 0 to 1 */
 	u64 total_ns; /* since boot */
+	double full;  /* in which all tasks waited; 0 where the kernel does not say */
 };
 /* `resource`: cpu, memory, io. -ENOENT where the kernel does not say. */
 int sz_pressure_read(const char *resource, struct sz_pressure *ret);
+/* The same of the process's own control group (version 2), "/proc/PID/cgroup" being its text. */
+int sz_pressure_read_group(const char *cgroup, const char *resource, struct sz_pressure *ret);
 /* The same from the file's text. */
 int sz_pressure_parse(const char *text, struct sz_pressure *ret);
 
