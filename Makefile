@@ -51,7 +51,7 @@ TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-kernels check-rules bench bench-flood lint fuzz coverage asan \
+.PHONY: all help demo check check-kernels check-rules bench bench-flood bench-adaptive lint fuzz coverage asan \
         install clean tests tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
@@ -180,6 +180,9 @@ bench: all tools ## requests/s and latency beside the unguarded service and HAPr
 
 bench-flood: all tools ## what floods cost a good client, beside HAProxy and the bare service
 	@scripts/bench-flood
+
+bench-adaptive: all tools ## what unknown tokens wait when the verifier has twice as many as it can do
+	@scripts/bench-adaptive
 
 soak: all tools ## a million ordinary requests: the rate of false refusals
 	@scripts/soak

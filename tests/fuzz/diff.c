@@ -515,6 +515,17 @@ static void denies(void)
 		(void)machine_set("sz_denied", &k, &d);
 }
 
+/* How many questions may be open, and how many are. */
+static void load_set(u32 b)
+{
+	struct sz_load *l = &scene.cfg.load;
+
+	for (u32 p = SZ_PRIORITY_LOW; p < SZ_PRIORITY_COUNT; p++)
+		l->cap[p] = b & 7 ? (b & 7) * p : 0;
+	l->done = l->asked - (b >> 3 & 7);
+	l->flags = b >> 7 ? SZ_LOAD_DRY : 0;
+}
+
 static void configures(void)
 {
 	static const u64 intervals[] = {0, 1, 1000000, 1000000000};
@@ -540,7 +551,10 @@ static void configures(void)
 		scene.cfg.abi = STEP->b & 7 ? SZ_ABI : STEP->b >> 3;
 		break;
 	case 5:
-		scene.cfg.ban_count = STEP->b;
+		if (STEP->who & 2)
+			load_set(STEP->b);
+		else
+			scene.cfg.ban_count = STEP->b;
 		break;
 	case 6:
 		limit_set(LIMIT_MISSES, tat, tat * (STEP->b >> 4));
@@ -565,7 +579,7 @@ static void serves(void)
 
 	switch (STEP->a % 6) {
 	case 0:
-		s->flags = STEP->b & 3;
+		s->flags = STEP->b & (3 | 3 << SZ_PRIORITY_SHIFT);
 		break;
 	case 1:
 		limit_set(LIMIT_SOURCE, interval, interval * (STEP->b & 15));
