@@ -313,6 +313,7 @@ TEST(request_that_was_begun_is_not_cut_off)
 	EXPECT_EQ(DATA(sizeof(CHUNKED) - 1, "data"), SCENE_PASS);
 	/* An extension is the daemon's to read: a question, but of a request that is under way. */
 	EXPECT_EQ(DATA(sizeof(CHUNKED) + 3, "\r\n4;a=b\r\n"), SCENE_DROP);
+	EXPECT_EQ(scene_count(SZ_R_MISS), 2);
 	EXPECT_EQ(scene_count(SZ_R_BUSY), 0);
 	EXPECT_EQ(load().asked, 1);
 	while (scene_miss(&m))
