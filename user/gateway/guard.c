@@ -465,7 +465,7 @@ void sz_guard_on_job(struct sz_job *j, void *arg)
 			sz_pending_done(g, p);
 		}
 	}
-	if (!j->waited)
+	if (!j->waited && j->work.class != SZ_WORK_LATER)
 		sz_load_answered(g, j->started_ns);
 	sz_job_free(j);
 }

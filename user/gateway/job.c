@@ -94,7 +94,8 @@ void sz_job_submit(struct sz_job *j)
 	j->work.run = run;
 	j->work.done = done;
 	j->work.drop = drop;
-	sz_load_begin(j->gateway, &j->working);
+	if (j->work.class != SZ_WORK_LATER) /* that makes way for what somebody waits for */
+		sz_load_begin(j->gateway, &j->working);
 	sz_pool_submit(j->gateway->pool, &j->work);
 }
 
