@@ -480,7 +480,8 @@ static bool parse(int argc, char **argv)
 		{"alg", required_argument, NULL, 'a'},	   {"rounds", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'}, {"cpu-time", no_argument, NULL, 'c'},
 		{"alone", no_argument, NULL, 'n'},	   {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},	   {"signature", no_argument, NULL, 'S'},	   {},
+		{"help", no_argument, NULL, 'h'},	  {"signature", no_argument, NULL, 'S'},
+		{},
 	};
 	int o;
 

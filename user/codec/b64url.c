@@ -19,9 +19,9 @@ static const char hex_digits[] = "0123456789abcdef";
 #define GOOD (1u << 24)
 #define AT(c, v, shift) [c] = GOOD + ((v) << (shift))
 #define OCTET(c, v, s)                                                                             \
-	AT((c), (v), s), AT((c) + 1, (v) + 1, s), AT((c) + 2, (v) + 2, s), AT((c) + 3, (v) + 3, s), \
-		AT((c) + 4, (v) + 4, s), AT((c) + 5, (v) + 5, s), AT((c) + 6, (v) + 6, s),         \
-		AT((c) + 7, (v) + 7, s)
+	AT((c), (v), s), AT((c) + 1, (v) + 1, s), AT((c) + 2, (v) + 2, s),                         \
+		AT((c) + 3, (v) + 3, s), AT((c) + 4, (v) + 4, s), AT((c) + 5, (v) + 5, s),         \
+		AT((c) + 6, (v) + 6, s), AT((c) + 7, (v) + 7, s)
 #define LETTERS(c, v, s)                                                                           \
 	OCTET(c, v, s), OCTET((c) + 8, (v) + 8, s), OCTET((c) + 16, (v) + 16, s),                  \
 		AT((c) + 24, (v) + 24, s), AT((c) + 25, (v) + 25, s)

@@ -2,8 +2,9 @@
 /*
  * Requests with a token that is bound to a key (DPoP, RFC 9449). Each is decided here, by its own
  * proof: no grant is ever written for such a token, so the kernel hands over every request with it.
- * Called by stream.c for a whole head. Token and proof are checked by a worker (the token's signature
- * only once: verify/known.c); time, nonce and replay in the loop, just before the request's ticket.
+ * Called by stream.c for a whole head. Token and proof are checked by a worker (the token's
+ * signature only once: verify/known.c); time, nonce and replay in the loop, just before the
+ * request's ticket.
  */
 #include "gateway/gateway_priv.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Signatures over bytes: RFC 7518 section 3 by OpenSSL (RSA is verified in rsa.c), RFC 8037 Ed25519
- * by libsodium, which also refuses small-order points and non-canonical numbers. Keys are shared; each thread has contexts
- * of its own (thread.c). A signature of any but the exact length is refused before the library sees
- * it.
+ * by libsodium, which also refuses small-order points and non-canonical numbers. Keys are shared;
+ * each thread has contexts of its own (thread.c). A signature of any but the exact length is
+ * refused before the library sees it.
  */
 #include <string.h>
 

@@ -77,6 +77,20 @@ static void forget(struct sz_known *k, struct entry *x)
 	free(x);
 }
 
+static void forget_all(struct sz_known *k)
+{
+	struct entry *x = k->oldest, *newer;
+
+	for (; x; x = newer) {
+		newer = x->newer;
+		sz_token_done(&x->token);
+		free(x);
+	}
+	memset(k->bucket, 0, sizeof(k->bucket));
+	k->oldest = k->newest = NULL;
+	k->n = k->bytes = 0;
+}
+
 /* What was verified under another snapshot or generation is as if it had never been. */
 static void keep_to(struct sz_known *k, struct sz_verifier *v, u64 generation)
 {
@@ -84,8 +98,7 @@ static void keep_to(struct sz_known *k, struct sz_verifier *v, u64 generation)
 		return;
 	if (!SZ_RULE(KNOWN_SNAPSHOT) && k->verifier)
 		return;
-	while (k->oldest)
-		forget(k, k->oldest);
+	forget_all(k);
 	sz_verifier_unref(k->verifier);
 	k->verifier = sz_verifier_ref(v);
 	k->generation = generation;
@@ -93,8 +106,7 @@ static void keep_to(struct sz_known *k, struct sz_verifier *v, u64 generation)
 
 void sz_known_clear(struct sz_known *k)
 {
-	while (k->oldest)
-		forget(k, k->oldest);
+	forget_all(k);
 	sz_verifier_unref(k->verifier);
 	k->verifier = NULL;
 }
@@ -142,10 +154,10 @@ bool sz_known_find(struct sz_known *k, struct sz_verifier *v, u64 generation,
 void sz_known_put(struct sz_known *k, struct sz_verifier *v, u64 generation,
 		  const struct sz_digest *d, const struct sz_decision *of, size_t len)
 {
-	struct entry *x;
+	struct entry *x, *newer;
 
 	keep_to(k, v, generation);
-	/* An answer of its issuer is kept where it was asked for, and an API key has no signature. */
+	/* An issuer's answer is kept where it was asked for, and an API key has no signature. */
 	if (!of->token.key || len > k->bytes_max || find(k, d))
 		return;
 	x = sz_calloc(1, sizeof(*x));
@@ -158,8 +170,10 @@ void sz_known_put(struct sz_known *k, struct sz_verifier *v, u64 generation,
 	link_newest(k, x);
 	k->n++;
 	k->bytes += len;
-	while (k->n > k->n_max || k->bytes > k->bytes_max)
-		forget(k, k->oldest);
+	for (x = k->oldest; k->n > k->n_max || k->bytes > k->bytes_max; x = newer) {
+		newer = x->newer;
+		forget(k, x);
+	}
 }
 
 size_t sz_known_count(const struct sz_known *k)

@@ -118,7 +118,7 @@ size_t sz_known_count(const struct sz_known *k);
 /* By the keyed digest of the whole token. */
 bool sz_known_find(struct sz_known *k, struct sz_verifier *v, u64 generation,
 		   const struct sz_digest *d, struct sz_known_token *ret);
-/* `of` is good and was decided under exactly `v`, from the token's signature, or nothing is kept. */
+/* `of` is good and was decided under exactly `v`; kept where its signature was verified. */
 void sz_known_put(struct sz_known *k, struct sz_verifier *v, u64 generation,
 		  const struct sz_digest *d, const struct sz_decision *of, size_t len);
 
@@ -133,8 +133,8 @@ void sz_verifier_decide_known(const struct sz_verifier *v, const struct sz_conf_
 
 /* ---- what an issuer said -------------------------------------------------------------------- */
 
-/* The same for a token about which an issuer (an index in the configuration) has answered; `dpop`:
- * it was sent with that scheme. */
+/* Decides a token about which an issuer (an index in the configuration) has answered; `dpop`: it
+ * was sent with that scheme. */
 void sz_verifier_decide_answer(const struct sz_verifier *v, const struct sz_conf_service *svc,
 			       size_t issuer, const struct sz_idp_answer *answer, const char *token,
 			       size_t n, const struct sz_policy_moment *at, bool dpop,
