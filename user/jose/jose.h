@@ -116,9 +116,9 @@ enum sz_reason sz_token_times(const struct sz_token *t, const struct sz_token_ru
  * As sz_token_verify() for what a provider answered about a token (RFC 7662 section 2.2, a JSON
  * object of `n` bytes), whose signature nobody checks: it came from the issuer itself. "iss" and
  * "exp" may be missing, and "aud" unless `need_audience`; *ret names the issuer all the same, exp
- * is then 0, and
- * "client_id" stands for a "sub" that is missing (RFC 9068 section 2.2). INACTIVE where "active" is
- * false. -EBADMSG in *ret_err where it is no such answer: the provider failed, not the token.
+ * is then 0, and "client_id" stands for a "sub" that is missing (RFC 9068 section 2.2). INACTIVE
+ * where "active" is false. -EBADMSG in *ret_err where it is no such answer: the provider failed,
+ * not the token.
  */
 enum sz_reason sz_token_introspected(const char *answer, size_t n,
 				     const struct sz_token_rules *rules, bool need_audience,
