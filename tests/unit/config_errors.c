@@ -162,6 +162,59 @@ TEST(top_values_are_checked)
 	EXPECT_MISTAKES(m);
 }
 
+TEST(what_is_kept_and_told_of_the_log_has_bounds)
+{
+	static const struct mistake m[] = {
+		{TOP "audit: {retention: {age: 10s}}\n", 9, "out of range"},
+		{TOP "audit: {retention: {age: 90}}\n", 9, "not a duration"},
+		{TOP "audit: {retention: {size: 10G}}\n", 9, "GiB"},
+		{TOP "audit: {retention: {size: 300MiB}}\n", 9, "less than two segments"},
+		{TOP "audit: {retention: {count: 3}}\n", 9, "unknown key \"count\""},
+		{TOP "audit: {forward: {syslog: {severity: 3}}}\n", 9, "informational, low"},
+		{TOP "audit: {forward: {syslog: {facility: kern}}}\n", 9, "authpriv"},
+		{TOP "audit: {forward: {syslog: {socket: dev/log}}}\n", 9, "absolute path"},
+		{TOP "audit: {forward: {syslog: {address: localhost}}}\n", 9, "address and port"},
+		{TOP "audit: {forward: {syslog: {address: 192.0.2.1:514}}}\n", 9, "allow_remote"},
+		{TOP "audit: {forward: {syslog: {address: 127.0.0.1:514, socket: /x}}}\n", 9,
+		 "keep one of the two"},
+		{TOP "audit: {forward: {kafka: {}}}\n", 9, "unknown key \"kafka\""},
+		{TOP "tracing: {sampling: 1}\n", 9, "endpoint"},
+		{TOP "tracing: {endpoint: \"http://192.0.2.1/v1/traces\"}\n", 9, "in clear"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: 2}\n", 9, "from 0 to 1"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: -1}\n", 9, "from 0 to 1"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: nan}\n", 9, "from 0 to 1"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: 0.1.2}\n", 9, "from 0 to 1"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", parent: maybe}\n", 9, "follow or ignore"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", queue: 1}\n", 9, "out of range"},
+	};
+
+	EXPECT_MISTAKES(m);
+}
+
+TEST(what_is_kept_and_told_is_read_as_written)
+{
+	struct sz_conf *c = parse(TOP);
+
+	ASSERT_TRUE(c != NULL);
+	EXPECT_TRUE(!c->audit.retention.age_s && !c->audit.retention.size);
+	EXPECT_TRUE(!c->audit.journald.on && !c->audit.syslog.on && !c->tracing.endpoint);
+	sz_conf_free(c);
+	c = parse(TOP "audit: {retention: {age: 90d, size: 10GiB},\n"
+		      "  forward: {journald: {severity: high}, syslog: {facility: local3}}}\n"
+		      "tracing: {endpoint: \"http://127.0.0.1:4318/v1/traces\", sampling: 0.5,\n"
+		      "  parent: ignore}\n");
+	ASSERT_TRUE(c != NULL);
+	EXPECT_EQ(c->audit.retention.age_s, 90 * 86400);
+	EXPECT_EQ(c->audit.retention.size, 10ull << 30);
+	EXPECT_EQ(c->audit.journald.severity, 4);
+	EXPECT_STREQ(c->audit.journald.path, "/run/systemd/journal/socket");
+	EXPECT_EQ(c->audit.syslog.severity, 2);
+	EXPECT_EQ(c->audit.syslog.facility, 19);
+	EXPECT_STREQ(c->audit.syslog.path, "/dev/log");
+	EXPECT_TRUE(c->tracing.sampling == 0.5 && !c->tracing.follow);
+	sz_conf_free(c);
+}
+
 TEST(metrics_are_told_to_this_host_alone_unless_more_is_meant)
 {
 	static const struct mistake m[] = {
