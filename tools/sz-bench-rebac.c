@@ -198,8 +198,8 @@ static double by_numbers(struct bench *b, double seconds, u32 distinct)
 #define AHEAD 16 /* searches of which is known that they will follow, as in a check of sets */
 
 /*
- * Point searches in the index: is this user in that group by a tuple? All of them are. `ahead`: each
- * AHEAD of them are announced, as a check does with the groups that it found in an object.
+ * Point searches in the index: is this user in that group by a tuple? All of them are. `ahead`:
+ * each AHEAD of them are announced, as a check does with the groups that it found in an object.
  */
 static double searches(struct bench *b, double seconds, u32 distinct, bool ahead)
 {

@@ -92,7 +92,7 @@ struct sz_config {
 	u32 host_pad;
 	u32 key_serial[SZ_KEY_SLOTS]; /* by sz_key_slot(): goes up when a key there is withdrawn */
 	u32 name_serial[SZ_NAME_SLOTS]; /* by sz_name_slot(): goes up when a name is revoked */
-	u32 rel_gen[SZ_REL_SLOTS]; /* by sz_rel_slot(): void what sz_requests has by relationships */
+	u32 rel_gen[SZ_REL_SLOTS]; /* by sz_rel_slot(): void what sz_requests has by them */
 	u64 same_key[SZ_SAME_MAX / 8 + 2]; /* secret like `key`, for sz_same_sum() */
 	struct sz_load load;
 };
@@ -205,7 +205,7 @@ struct sz_grant {
 };
 
 /*
- * ---- sz_profiles: why a grant refuses routes -----------------------------------------------------
+ * ---- sz_profiles: why a grant refuses routes -----------------------------------------------
  *
  * What a verdict rests on travels as 64 bits: an explanation's id is even, and the key of a profile
  * is odd. Many tokens share one profile, so a grant names it.

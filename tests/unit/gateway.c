@@ -196,7 +196,8 @@ TEST(name_that_was_revoked_during_verification_marks_the_grant)
 {
 	gateway_begin();
 	for (u32 i = 1; i <= SZ_REVOKE_KIND_COUNT; i++) {
-		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id}, .svc = svc};
+		struct sz_job j = {.key = {.token.w[0] = 1 + (u64)i, .service = svc->id},
+				   .svc = svc};
 		struct sz_decision *d = &j.decision;
 		struct sz_revoked v = {.kind = i};
 		struct sz_grant grant;

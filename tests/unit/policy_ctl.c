@@ -84,8 +84,8 @@ static char *conf(void)
 	"{path: /staff}, expect: allow}\n"                                                         \
 	"- {name: table gone, token: {sub: bob}, request: {path: /staff}, expect: {verdict: "     \
 	"deny, reason: policy_error}}\n"                                                           \
-	"- {name: home, token: {}, request: {path: /home, location: {country: \"NO\", latitude: "   \
-	"61, asn: 64500}}, expect: {verdict: allow, token: ask}}\n"                               \
+	"- {name: home, token: {}, request: {path: /home, location: {country: \"NO\", " \
+	"latitude: 61, asn: 64500}}, expect: {verdict: allow, token: ask}}\n" \
 	"- {name: abroad, token: {}, request: {path: /home, location: {country: DE}}, expect: "   \
 	"{verdict: deny, reason: condition, token: ask}}\n"                                       \
 	"- {name: nowhere, token: {}, request: {path: /home, location: {}}, expect: {verdict: "   \

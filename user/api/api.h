@@ -64,8 +64,8 @@ void sz_api_register(struct sz_api *api, const char *method, const char *pattern
 
 /*
  * Acts: who changed what, for whoever keeps a record. A handler tells of its own acts with
- * sz_api_act(), before it answers; this room tells of requests that lack a scope. `words` begin with
- * who it was: "API token ci: ...", "root: ..." for the control socket.
+ * sz_api_act(), before it answers; this room tells of requests that lack a scope. `words` begin
+ * with who it was: "API token ci: ...", "root: ..." for the control socket.
  */
 void sz_api_on_act(struct sz_api *api, void (*fn)(const char *words, void *arg), void *arg);
 void sz_api_act(struct sz_api *api, const struct sz_api_request *q, const char *fmt, ...)

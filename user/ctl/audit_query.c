@@ -207,7 +207,8 @@ static bool fits(const struct query *q, const json_t *v)
 	       one_of(a, "type", text(v, "type")) && one_of(a, "reason", text(v, "reason")) &&
 	       one_of(a, "service", text(v, "service")) &&
 	       one_of(a, "verdict", text(v, "verdict")) && principal_fits(a, v) &&
-	       path_fits(a, v) && one_of(a, "explanation", text(v, "explanation")) && (!f->has_source || source_fits(f, text(v, "src"))) &&
+	       path_fits(a, v) && one_of(a, "explanation", text(v, "explanation")) &&
+	       (!f->has_source || source_fits(f, text(v, "src"))) &&
 	       (!f->severity || sz_ctl_audit_severity(v) >= f->severity);
 }
 

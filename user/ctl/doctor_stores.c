@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * doctor: the stores of relationships, as the daemon sees them, and whether the policy finds its own.
+ * doctor: the stores of relationships, as the daemon sees them, and whether the policy finds its
+ * own.
  */
 #include <string.h>
 

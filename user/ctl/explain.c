@@ -277,8 +277,8 @@ static void explain_where(struct explain *x, const struct sz_conf_route *route, 
 		return;
 	}
 	if (x->scan.status != SZ_HEAD_CLEAN) {
-		step(x, "decided", "ok", "by the daemon, for each request: the kernel does not read "
-		     "such a head");
+		step(x, "decided", "ok",
+		     "by the daemon, for each request: the kernel does not read such a head");
 		return;
 	}
 	if (route->each) {

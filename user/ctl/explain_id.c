@@ -101,8 +101,8 @@ static int read_id(const char *s, struct lookup *l)
 	char *end;
 
 	if (strlen(s) != 16 || strspn(s, "0123456789abcdef") != 16)
-		return sz_ctl_usage("--id '%s' is not 16 digits of hex, as audit records have it in "
-				    "\"explanation\"", s);
+		return sz_ctl_usage("--id '%s' is not 16 digits of hex, as audit records have it "
+				    "in \"explanation\"", s);
 	memcpy(l->text, s, 17);
 	l->id = strtoull(s, &end, 16);
 	return 0;

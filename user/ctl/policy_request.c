@@ -258,7 +258,8 @@ static int take_request(struct sz_ptest *t, const json_t *v, const json_t *lines
 	const char *method, *path, *query;
 	bool host = false;
 
-	if (sz_ptest_only(t, v, lines, "request", "method path query headers source location time") ||
+	if (sz_ptest_only(t, v, lines, "request",
+			  "method path query headers source location time") ||
 	    sz_ptest_text(t, v, lines, "method", &method) ||
 	    sz_ptest_text(t, v, lines, "path", &path) ||
 	    sz_ptest_text(t, v, lines, "query", &query))

@@ -153,8 +153,8 @@ void sz_policy_decide(const struct sz_policy *p, const struct sz_conf_service *s
 	j.otherwise = &ret->otherwise;
 	/* With everything known there is nothing left to ask; if there were, it is refused. */
 	if (sz_policy_judge(&j, ret->route) == OUT_ASK)
-		sz_policy_say(&j, SZ_R_POLICY_ERROR, POLICY_CLAUSE_UNKNOWN, "a condition cannot be decided",
-			      NULL);
+		sz_policy_say(&j, SZ_R_POLICY_ERROR, POLICY_CLAUSE_UNKNOWN,
+			      "a condition cannot be decided", NULL);
 	ret->reason = j.reason;
 	if (ret->reason == SZ_R_STEP_UP)
 		ret->challenge = j.compiled->routes[ret->route].challenge;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Names of what decided: clauses as text and as numbers, and the ids of explanations. Called by the
- * judge and the decision, by the daemon for what the kernel has refused, and by explain, which looks
- * for an id among all that a policy can say. Decides nothing.
+ * judge and the decision, by the daemon for what the kernel has refused, and by explain, which
+ * looks for an id among all that a policy can say. Decides nothing.
  */
 #include <stdio.h>
 #include <string.h>

@@ -89,7 +89,8 @@ bool sz_policy_location(struct judge *j)
 		j->location_bits = 128; /* said of this one source */
 		return !sz_cel_from_json(&j->arena, j->at->location, &j->slots[SLOT_LOCATION]);
 	}
-	if ((j->known == KNOWN_TOKEN && (j->p->n_locations || j->at->location)) || find(j->p, &j->at->source, &place))
+	if ((j->known == KNOWN_TOKEN && (j->p->n_locations || j->at->location)) ||
+	    find(j->p, &j->at->source, &place))
 		return !sz_cel_unknown(&j->arena, "request.location", &j->slots[SLOT_LOCATION]);
 	j->location_bits = place.bits;
 	n = fields_of(&place, f);

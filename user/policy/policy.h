@@ -59,7 +59,7 @@ struct sz_policy_subject {
 struct sz_policy_moment {
 	s64 now_ns; /* wall clock, since 1970 */
 	struct sz_addr source;
-	const json_t *location; /* an object, instead of what the databases say; NULL: they say it */
+	const json_t *location; /* an object, instead of what the databases say; or NULL */
 };
 
 struct sz_policy_answer {
