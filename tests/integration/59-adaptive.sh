@@ -132,7 +132,8 @@ lab_client "$GUARD_BUILD/tools/sz-load" -j -n 30 -c 30 -T 2 -p /orders -t "$GUAR
 	-e 401,503 "$(guard_url)" >/dev/null 2>&1 &
 pid=$!
 expect_ok "questions are open" \
-	wait_until 20 is "a['priorities']['low']['shed'] == $((before + 25)) and a['in_flight'] == 5"
+	wait_until 20 is \
+	"a['priorities']['low']['shed'] == $((before + 25)) and a['in_flight'] == 5"
 guard_stop KILL 2>/dev/null
 wait "$pid"
 guard_start || exit 1 # another one takes its place
@@ -153,8 +154,9 @@ expect_eq "$(guard_status /orders "$alice")" 200 "a token is known"
 tokens 60000 "$GUARD_DIR/tokens"
 before=$(guard_count busy)
 # exec, so that it can be ended.
-(exec nsenter --net="/run/netns/$LAB_CLIENT_NS" -- "$GUARD_BUILD/tools/sz-load" -j -d 60 -c 300 \
-	-T 30 -p /orders -t "$GUARD_DIR/tokens" -e 401,503 "$(guard_url)") >"$GUARD_DIR/burst" 2>&1 &
+(exec nsenter --net="/run/netns/$LAB_CLIENT_NS" -- "$GUARD_BUILD/tools/sz-load" -j -d 60 \
+	-c 300 -T 30 -p /orders -t "$GUARD_DIR/tokens" -e 401,503 \
+	"$(guard_url)") >"$GUARD_DIR/burst" 2>&1 &
 flood=$!
 daemon=$(lab_pid subzerod)
 # Nine tenths of the time it gets no processor.

@@ -497,3 +497,38 @@ TEST(words_stay_whole_where_a_token_is_long)
 	sz_buf_done(&b);
 	sz_conf_free(c);
 }
+
+TEST(first_priority_whose_conditions_all_hold_counts)
+{
+	static char *ops[] = {"ops"}, *both[] = {"ops", "read"};
+	static struct sz_conf_claim batch[] = {{"client.kind", "batch"}};
+	static struct sz_conf_priority list[] = {
+		{.priority = SZ_PRIORITY_LOW, .claims = batch, .n_claims = 1},
+		{.priority = SZ_PRIORITY_HIGH, .issuer = "i", .scopes = both, .n_scopes = 2},
+		{.priority = SZ_PRIORITY_NORMAL, .scopes = ops, .n_scopes = 1},
+	};
+	const struct sz_conf c = {.priorities = list, .n_priorities = 3};
+	static const struct {
+		const char *claims, *issuer;
+		enum sz_priority is;
+	} cases[] = {
+		{"{}", "i", SZ_PRIORITY_NONE},
+		{"{\"scope\": \"read\"}", "i", SZ_PRIORITY_NONE},
+		{"{\"scope\": \"ops\"}", "i", SZ_PRIORITY_NORMAL},
+		{"{\"scope\": \"read ops\"}", "i", SZ_PRIORITY_HIGH},
+		{"{\"scope\": \"read ops\"}", "other", SZ_PRIORITY_NORMAL},
+		{"{\"scope\": \"read ops\"}", NULL, SZ_PRIORITY_NORMAL},
+		{"{\"scope\": \"read ops\", \"client\": {\"kind\": \"batch\"}}", "i",
+		 SZ_PRIORITY_LOW},
+		{"{\"client\": \"batch\"}", "i", SZ_PRIORITY_NONE},
+	};
+
+	for (size_t i = 0; i < SZ_ARRAY_LEN(cases); i++) {
+		json_t *claims = json_loads(cases[i].claims, 0, NULL);
+		struct sz_policy_subject who = {.claims = claims, .issuer = cases[i].issuer};
+
+		ASSERT_TRUE(claims != NULL);
+		EXPECT_EQ(sz_policy_priority(&c, &who), cases[i].is);
+		json_decref(claims);
+	}
+}
