@@ -218,7 +218,7 @@ struct sz_gateway {
 	size_t n_pending, held_bytes, n_jobs;
 	struct {
 		struct sz_adaptive adaptive;
-		u64 taken;    /* questions read from the ring, as sz_config.load.asked counts them */
+		u64 taken;    /* questions read from the ring, as load.asked counts them */
 		u64 working;  /* with the pool */
 		s64 apart;    /* smallest difference to `asked` with the ring empty, since a beat */
 		bool looked;  /* there is one */

@@ -85,7 +85,8 @@ static void answer_fields(enum sz_reason reason, int status, const struct sz_htt
 
 	*out = '\0';
 	if (status == 429 || status == 503)
-		snprintf(out, max, "Retry-After: %d\r\n", status == 429 || reason == SZ_R_BUSY ? 1 : 5);
+		snprintf(out, max, "Retry-After: %d\r\n",
+			 status == 429 || reason == SZ_R_BUSY ? 1 : 5);
 	/* Other tokens help neither with an unknown route nor with an upgrade: no challenge. */
 	if (status != 401 && reason != SZ_R_NO_SCOPE)
 		return;
