@@ -7,6 +7,7 @@
 #include "audit/audit_priv.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define MASK         "***"
 #define NAME_MAX_LEN 32
@@ -45,20 +46,31 @@ static void read_name(const char *s, size_t n, char ret[NAME_MAX_LEN])
 	ret[i < n ? 0 : len] = 0;
 }
 
+#define NAME(s) {s, sizeof(s) - 1}
+
 static bool is_secret(const char *s, size_t n)
 {
-	static const char *const names[] = {
-		"access_token", "id_token", "refresh_token", "token", "client_secret", "secret",
-		"client_assertion", "assertion", "code", "code_verifier", "password", "passwd",
-		"api_key", "apikey", "api-key", "signature", "sig", "x-amz-signature",
-		"x-amz-security-token", "x-goog-signature", "session", "sessionid", "jwt",
+	static const struct {
+		const char *s;
+		size_t n;
+	} names[] = {
+		NAME("access_token"), NAME("id_token"), NAME("refresh_token"), NAME("token"),
+		NAME("client_secret"), NAME("secret"), NAME("client_assertion"), NAME("assertion"),
+		NAME("code"), NAME("code_verifier"), NAME("password"), NAME("passwd"),
+		NAME("api_key"), NAME("apikey"), NAME("api-key"), NAME("signature"), NAME("sig"),
+		NAME("x-amz-signature"), NAME("x-amz-security-token"), NAME("x-goog-signature"),
+		NAME("session"), NAME("sessionid"), NAME("jwt"),
 	};
-	char name[NAME_MAX_LEN];
+	char decoded[NAME_MAX_LEN];
 	size_t i;
 
-	read_name(s, n, name);
+	if (memchr(s, '%', n)) {
+		read_name(s, n, decoded);
+		s = decoded;
+		n = strlen(decoded);
+	}
 	for (i = 0; i < SZ_ARRAY_LEN(names); i++)
-		if (!strcmp(name, names[i]))
+		if (names[i].n == n && !strncasecmp(names[i].s, s, n))
 			return true;
 	return false;
 }
@@ -95,34 +107,53 @@ static void add_text(struct sz_buf *b, const char *s, size_t n)
 	sz_buf_add(b, s, (size_t)(end - s));
 }
 
-static void add_parameter(struct sz_buf *b, const char *s, size_t n)
+/* Where the value of a parameter begins that must not be written; NULL: it may be. */
+static const char *secret_value(const char *s, size_t n)
 {
 	const char *equals = memchr(s, '=', n);
 
-	if (!equals || equals == s + n - 1 || !is_secret(s, (size_t)(equals - s))) {
-		add_text(b, s, n);
-		return;
+	return equals && equals < s + n - 1 && is_secret(s, (size_t)(equals - s)) ? equals + 1
+										   : NULL;
+}
+
+static const char *parameter_end(const char *p, const char *end)
+{
+	while (p < end && *p != '&' && *p != ';')
+		p++;
+	return p;
+}
+
+static bool has_secret(const char *p, const char *end)
+{
+	const char *next;
+
+	for (; p < end; p = next + 1) {
+		next = parameter_end(p, end);
+		if (secret_value(p, (size_t)(next - p)))
+			return true;
 	}
-	sz_buf_add(b, s, (size_t)(equals - s) + 1);
-	sz_buf_add(b, MASK, sizeof(MASK) - 1);
+	return false;
 }
 
 bool sz_audit_mask(const char *path, size_t n, struct sz_buf *ret)
 {
-	const char *query = memchr(path, '?', n), *end = path + n, *p;
+	const char *query = memchr(path, '?', n), *end = path + n, *p, *next, *value;
 
-	if (!query && !find_jwt(path, end))
+	/* Nearly always there is nothing to do, and nothing is copied. */
+	if (!find_jwt(path, end) && (!query || !has_secret(query + 1, end)))
 		return false;
 	add_text(ret, path, query ? (size_t)(query + 1 - path) : n);
-	for (p = query ? query + 1 : end; p < end;) {
-		const char *next = p;
-
-		while (next < end && *next != '&' && *next != ';')
-			next++;
-		add_parameter(ret, p, (size_t)(next - p));
+	for (p = query ? query + 1 : end; p < end; p = next + 1) {
+		next = parameter_end(p, end);
+		value = secret_value(p, (size_t)(next - p));
+		if (value) {
+			sz_buf_add(ret, p, (size_t)(value - p));
+			sz_buf_add(ret, MASK, sizeof(MASK) - 1);
+		} else {
+			add_text(ret, p, (size_t)(next - p));
+		}
 		if (next < end)
 			sz_buf_add(ret, next, 1);
-		p = next + 1;
 	}
 	return ret->len != n || memcmp(ret->data, path, n);
 }

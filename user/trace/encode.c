@@ -22,7 +22,11 @@ enum { KIND_INTERNAL = 1, KIND_SERVER = 2, KIND_CLIENT = 3 };
 static size_t utf8(const char *s, size_t n)
 {
 	const u8 *p = (const u8 *)s;
-	size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t len = p[0] < 0x80	? 1
+		     : p[0] >> 5 == 6	? 2
+		     : p[0] >> 4 == 14	? 3
+		     : p[0] >> 3 == 30	? 4
+					: 0;
 	u32 c, i;
 
 	if (!len || len > n)
