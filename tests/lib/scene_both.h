@@ -33,7 +33,7 @@
 #define BOTH_LIMITS   48     /* rows of sz_limits, and sets of sz_buckets: compared each time */
 #define BOTH_RING     262144 /* bytes; taken out after every frame */
 #define BOTH_CPUS     256
-#define BOTH_VALUE    8192
+#define BOTH_VALUE    32768  /* sz_config is the largest */
 #define BOTH_KEY      256
 #define BOTH_WORDS    8 /* of a counter per CPU */
 
