@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Does the guard know a connection still? Asked of its pinned map, for the one case that waits until
- * it does not. The rig knows nothing else of the guard's inside: the key is written out here.
+ * Does the guard know a connection still? Asked of its pinned map, for the one case that waits
+ * until it does not. The rig knows nothing else of the guard's inside: the key is written out here.
  */
 #include "attack.h"
 

@@ -269,7 +269,7 @@ static void became_reset(int act)
 	EXPECT_EQ(scene.seg.smac, 7);
 }
 
-/* Once the server has its RST, nobody but the guard is there to acknowledge what the client says. */
+/* Once the server has its RST, nobody but the guard is there to acknowledge the client. */
 static void is_acknowledged(int act, u32 seq, u32 end)
 {
 	EXPECT_EQ(act, SCENE_REPLY);
@@ -344,7 +344,7 @@ TEST(client_that_missed_the_answer_gets_it_again_and_nothing_else_passes)
 	EXPECT_EQ(scene_count(SZ_R_NO_TOKEN), 1);
 }
 
-/* Refused with more behind it on its way, and the first piece of that has ended the server's side. */
+/* Refused with more on its way, and the first piece of that has ended the server's side. */
 static void refused_and_cut(u32 *ret_end)
 {
 	scene_begin();

@@ -80,7 +80,10 @@ diag "$GUARD_LOAD"
 expect_eq "$(guard_load_says wrong) $(guard_load_says 403)" "0 200" \
 	"200 refused uploads: each client hears why"
 expect_eq "$(lab_nginx_count "?no")" 0 "none reached the service"
-expect_ok "no socket of a refused client lingers" wait_until 30 eval '[ "$(lingering)" -eq 0 ]'
+none_lingers() {
+	[ "$(lingering)" -eq 0 ]
+}
+expect_ok "no socket of a refused client lingers" wait_until 30 none_lingers
 lab_client ss -Htano | grep -v LISTEN | head -n 5 | while read -r line; do diag "$line"; done
 
 expect_ok "flush" guard_ctl flush

@@ -261,7 +261,8 @@ TEST(how_much_and_from_whom_is_no_part_of_what_decides)
 {
 	static const char base[] = "interfaces: [v0]\n"
 				   "services:\n"
-				   "- {name: a, address: \"*:80\", routes: [{path: /, public: true}]}\n";
+				   "- {name: a, address: \"*:80\",\n"
+				   "   routes: [{path: /, public: true}]}\n";
 	static const char *const same[] = {
 		"# comment\n"
 		"interfaces: [ v0 ]\n"
@@ -289,7 +290,8 @@ TEST(how_much_and_from_whom_is_no_part_of_what_decides)
 		"- {name: a, address: \"*:80\", routes: [{path: /b, public: true}]}\n",
 		"interfaces: [v0]\n"
 		"services:\n"
-		"- {name: a, address: \"*:80\", mode: monitor, routes: [{path: /, public: true}]}\n",
+		"- {name: a, address: \"*:80\", mode: monitor,\n"
+		"   routes: [{path: /, public: true}]}\n",
 		"interfaces: [v0]\n"
 		"heartbeat_ttl: 3s\n"
 		"services:\n"
