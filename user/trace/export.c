@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which requests are traced, and the way of their spans to the collector: encoded at once, gathered
- * for half a second, one request at a time under way, tried again where OTLP says so. Called in the loop;
- * a collector that is slow or gone costs the spans that find no room.
+ * for half a second, one request at a time under way, tried again where OTLP says so. Called in the
+ * loop; a collector that is slow or gone costs the spans that find no room.
  */
 #include <sodium.h>
 #include <string.h>
