@@ -125,8 +125,8 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: sz-bench-expiry PIN_DIR GRANTS SECONDS SPREAD\n"
 			"Grants that end from SECONDS on, within SPREAD seconds, in the maps of a "
-			"daemon that runs.\nPrints one line of JSON; exits with 1 where one went too "
-			"early or too late.\n");
+			"daemon that runs.\nPrints one line of JSON; exits with 1 where one went "
+			"too early or too late.\n");
 		return 2;
 	}
 	n = strtoull(argv[2], NULL, 10);
@@ -145,7 +145,8 @@ int main(int argc, char **argv)
 		err = watch(&gone);
 	if (err)
 		fprintf(stderr, "sz-bench-expiry: %s\n", strerror(-err));
-	printf("{\"grants\":%llu,\"too_early\":%llu,\"latest_ms\":%.1f,\"all_gone_after_ms\":%.1f}\n",
+	printf("{\"grants\":%llu,\"too_early\":%llu,\"latest_ms\":%.1f,"
+	       "\"all_gone_after_ms\":%.1f}\n",
 	       (unsigned long long)n, (unsigned long long)early, (double)latest_ns / 1e6,
 	       gone > ends[n - 1] ? (double)(gone - ends[n - 1]) / 1e6 : 0.0);
 	free(ends);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Everything that time ends, in one timing wheel: grants, bans, answers to requests and denied
- * tokens here, and whatever else sets a timer in g->wheel: revocations (revoke.c) and proofs of DPoP
- * (the room dpop). The kernel judges each entry by its own clock; what is done here makes room
+ * tokens here, and whatever else sets a timer in g->wheel: revocations (revoke.c) and proofs of
+ * DPoP (the room dpop). The kernel judges each entry by its own clock; what is done here makes room
  * again. A callback of the loop does a bounded part of it, by number and by time, and comes back at
  * once where there is more, so that a million grants that end together make nobody wait.
  *
  * A map that others write, too, or that outlived the last daemon is walked in steps: at start, when
  * somebody may have changed it, and now and then. To find the few entries of a large table takes
- * the kernel milliseconds, so the large ones are read by a worker; what it has read may be old by the
- * time the loop sees it, and so is looked up again before anything is removed. A worker removes
- * grants, too: every so many the kernel gives memory back, milliseconds long, where they are removed.
+ * the kernel milliseconds, so the large ones are read by a worker; what it has read may be old by
+ * the time the loop sees it, and so is looked up again before anything is removed. A worker removes
+ * grants, too: every so many the kernel gives memory back, milliseconds long, where they go.
  * A key that is being removed is not written meanwhile: see sz_expiry_wait().
  */
 #include "gateway/ends.h"

@@ -6,8 +6,8 @@
  * from the configuration alone, so their number is bounded whatever clients send.
  *
  * A worker reads the maps, since to find the few entries of a large one takes the kernel
- * milliseconds; the loop only counts what was read. An entry that comes or goes meanwhile may or may
- * not be counted; one that stays is counted once.
+ * milliseconds; the loop only counts what was read. An entry that comes or goes meanwhile may or
+ * may not be counted; one that stays is counted once.
  */
 #include "gateway/gateway_priv.h"
 

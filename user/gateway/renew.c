@@ -254,7 +254,7 @@ static void begin(struct sz_gateway *g, struct renewal *x, const struct sz_job *
 	u64 shortest = (u64)g->conf->issuers[j->question.answer.issuer].introspection.min_ttl_s *
 		       SECOND / 4;
 
-	/* The answer that is known, for another request; or a worker has it: it is looked at soon. */
+	/* The answer that is known, for another request; or a worker looks at it now. */
 	if (x && (with_worker(x) ||
 		  (x->state == STATE_WAIT && x->until_s == j->decision.until_s)))
 		return;

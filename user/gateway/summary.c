@@ -4,8 +4,8 @@
  * principal and route: every summary record holds the growth of one row of sz_hits since the last
  * one. What was already written is kept in <state_dir>/hits together with the log's sequence number
  * at that time; after a crash the records behind that number are read back from the log, so no
- * request is counted twice or lost. A worker reads the rows and writes the file; the loop takes a few
- * rows at a time.
+ * request is counted twice or lost. A worker reads the rows and writes the file; the loop takes
+ * a few rows at a time.
  */
 #include "gateway/gateway_priv.h"
 

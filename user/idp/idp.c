@@ -375,13 +375,15 @@ static json_t *one_status(const struct sz_idp_source *s)
 	if (t.introspects)
 		json_object_set_new(
 			v, "introspection",
-			json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "endpoint",
+			json_pack("{s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}",
+				  "endpoint",
 				  s->endpoint, "breaker", sz_breaker_state_name(t.breaker),
 				  "questions", (json_int_t)t.questions, "answers",
 				  (json_int_t)t.answers, "inactive", (json_int_t)t.inactive,
 				  "failures", (json_int_t)t.question_failures, "refused",
 				  (json_int_t)t.refused, "recent", (json_int_t)t.recent,
-				  "renewals", (json_int_t)t.renewals, "in_flight", (json_int_t)t.in_flight, "error",
+				  "renewals", (json_int_t)t.renewals, "in_flight",
+				  (json_int_t)t.in_flight, "error",
 				  t.question_error));
 	return v;
 }

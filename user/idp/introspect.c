@@ -2,8 +2,8 @@
 /*
  * Questions about opaque tokens (RFC 7662) and what was answered lately. Equal tokens share one
  * question; how many wait is bounded; a provider that fails is left alone by its circuit breaker.
- * An answer is kept as long as sz_idp_answer_ttl() says, in a table that is bounded too; a later one
- * may be asked for meanwhile, and until it comes the old one holds.
+ * An answer is kept as long as sz_idp_answer_ttl() says, in a table that is bounded too; a later
+ * one may be asked for meanwhile, and until it comes the old one holds.
  */
 #include <sodium.h>
 #include <stdio.h>
