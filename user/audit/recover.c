@@ -175,11 +175,14 @@ static int edge_line(const char *p, size_t n, void *arg)
 static int edge_segment(struct edge *g, const char *dir, u32 segment, u64 limit)
 {
 	char path[PATH_MAX];
+	int r;
 
 	sz_audit_segment_path(dir, segment, path, sizeof(path));
 	g->path = path;
 	g->begun = false;
-	return each_line(path, limit, edge_line, g, g->e);
+	r = each_line(path, limit, edge_line, g, g->e);
+	g->path = NULL;
+	return r;
 }
 
 int sz_audit_recover(const char *dir, const struct sz_audit_state *s, struct sz_audit_tree *ret,

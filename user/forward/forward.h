@@ -34,7 +34,7 @@ struct sz_forward_stats {
 	u64 sent, dropped; /* records */
 	u64 waiting;       /* bytes */
 };
-void sz_forward_look(const struct sz_forward *f, enum sz_forward_target t,
+void sz_forward_look(const struct sz_forward *f, enum sz_forward_target which,
 		     struct sz_forward_stats *ret);
 
 #endif

@@ -400,7 +400,8 @@ static void take_rows(void *arg)
 	do {
 		summarize(b->g, (const void *)(b->batch.keys + b->at * b->batch.key_size),
 			  (const void *)(b->batch.values + b->at * b->batch.value_size));
-	} while (++b->at < b->batch.n && (b->at % TAKEN || sz_boot_ns() < until));
+		b->at++;
+	} while (b->at < b->batch.n && (b->at % TAKEN || sz_boot_ns() < until));
 	if (b->at < b->batch.n)
 		sz_net_wake(b->more);
 	else if (b->cursor.done)
