@@ -320,8 +320,8 @@ refused 401 inactive "from then on" /orders "$hot"
 # ---- a client that holds a key ----
 printf 'secret of gw-basic\n' >"$LAB_DIR/secret"
 GUARD_ISSUER=$(more)
-GUARD_TOP='limits: {misses: 1000000/s, source_misses: 1000000/s}
-dpop: {nonce: required}'
+GUARD_TOP="$GUARD_NO_BUDGETS
+dpop: {nonce: required}"
 guard_conf >"$GUARD_DIR/guard.yaml"
 expect_ok "a reload: proofs need nonces" guard_ctl reload
 holder() { # KEY TOKEN URL...

@@ -31,6 +31,9 @@ GUARD_DIR=
 GUARD_PINS=
 GUARD_LOAD=
 
+# Tests are not about budgets of questions unless they say so, and none waits for an idle machine.
+GUARD_NO_BUDGETS='limits: {misses: 1000000/s, source_misses: 1000000/s, adaptive: none}'
+
 guard_conf() {
 	cat <<END
 interfaces: [$LAB_SERVER_IF]
@@ -38,7 +41,7 @@ pin_dir: $GUARD_PINS
 state_dir: $GUARD_DIR/state
 control: $GUARD_DIR/control.sock
 maps: {flows: 65536}
-${GUARD_TOP-limits: {misses: 1000000/s, source_misses: 1000000/s\}}
+${GUARD_TOP-$GUARD_NO_BUDGETS}
 issuers:
   - issuer: $GUARD_ISS
     jwks: jwks.json
