@@ -27,7 +27,7 @@ static const char yaml[] = "interfaces: [v0]\n"
 
 static void gateway_end(void)
 {
-	sz_guard_done(&g);
+	sz_pending_free_all(&g);
 	sz_net_free(g.loop);
 	sz_journal_free(g.journal);
 	sz_expiry_free(g.expiry);

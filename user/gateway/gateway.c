@@ -82,7 +82,7 @@ static void on_beat(void *arg)
 	sz_revocations_tick(g);
 	sz_bound_tick(g);
 	sz_idp_tick(g->idp);
-	sz_guard_expire(g, now);
+	sz_pending_expire(g, now);
 	sz_watch_tick(g, now);
 	/* A wake-up that was coalesced away must not leave records lying. */
 	sz_guard_on_misses(g);
@@ -238,7 +238,7 @@ void sz_gateway_free(struct sz_gateway *g)
 	sz_pool_free(g->pool);
 	sz_idp_free(g->idp);
 	sz_renewals_free(g->renewals);
-	sz_guard_done(g);
+	sz_pending_free_all(g);
 	sz_journal_free(g->journal);
 	sz_retain_free(g);
 	sz_baseline_free(g->baseline);
@@ -351,7 +351,7 @@ static int reload(struct sz_gateway *g, struct sz_error *e)
 		sz_verifier_unref(v);
 		return r;
 	}
-	sz_guard_rebase(g, sz_verifier_conf(v));
+	sz_pending_rebase(g, sz_verifier_conf(v));
 	/* Providers know the old configuration until they are given the new one. */
 	old = sz_verifier_ref(g->verifier);
 	sz_gateway_use(g, v);

@@ -265,19 +265,7 @@ void sz_bound_verify(struct sz_gateway *g, struct sz_pending *p);
 void sz_bound_challenge(struct sz_gateway *g, const struct sz_conf *c, struct sz_http_dpop *ret);
 void sz_bound_tick(struct sz_gateway *g); /* the nonce that is handed out */
 
-/* guard.c */
-void sz_guard_on_misses(void *gateway); /* everything in the ring */
-/* A gap in front of held frames may have been filled on the wire, of which nobody tells. */
-void sz_guard_tick(void *gateway);
-void sz_guard_on_job(struct sz_job *j, void *arg);
-void sz_guard_expire(struct sz_gateway *g, u64 now);
-/* Walks' callbacks that remove what ended connections have left in the maps. */
-int sz_guard_old_ticket(const void *key, const void *value, void *gateway);
-int sz_guard_old_carry(const void *key, const void *value, void *gateway);
-int sz_guard_old_spill(const void *key, const void *value, void *gateway);
-void sz_guard_done(struct sz_gateway *g); /* frees everything that waits */
-/* Before a snapshot goes: frees who does not wait for a worker, and moves the rest to `conf`. */
-void sz_guard_rebase(struct sz_gateway *g, const struct sz_conf *conf);
+/* pending.c: connections that wait */
 struct sz_pending *sz_pending_find(struct sz_gateway *g, const struct sz_flow_key *key);
 struct sz_pending *sz_pending_new(struct sz_gateway *g, const struct sz_miss *m,
 				  const struct sz_conf_service *svc, enum sz_pending_state state);
@@ -294,7 +282,30 @@ void sz_pending_inject(struct sz_gateway *g, struct sz_pending *p);
 void sz_pending_done(struct sz_gateway *g, struct sz_pending *p);
 /* Forgets the connection and every frame of it. */
 void sz_pending_free(struct sz_gateway *g, struct sz_pending *p);
+/* Forgets requests that stayed incomplete for too long. */
+void sz_pending_expire(struct sz_gateway *g, u64 now);
+/* Before a snapshot goes: frees who does not wait for a worker, and moves the rest to `conf`. */
+void sz_pending_rebase(struct sz_gateway *g, const struct sz_conf *conf);
+void sz_pending_free_all(struct sz_gateway *g);
 void sz_guard_inject(struct sz_gateway *g, struct sz_held *h);
+struct sz_held *sz_held_copy(const struct sz_miss *m, const u8 *frame);
+/* The connection as XDP sees it now; false: it knows none. */
+bool sz_kernel_flow(struct sz_gateway *g, const struct sz_flow_key *key, struct sz_flow *ret);
+/* For tables of this process; n is a multiple of 8. */
+u32 sz_gateway_hash(const struct sz_gateway *g, const void *p, size_t n);
+
+/* guard.c: records of the ring, and tokens that are verified */
+void sz_guard_on_misses(void *gateway); /* everything in the ring */
+/* A gap in front of held frames may have been filled on the wire, of which nobody tells. */
+void sz_guard_tick(void *gateway);
+void sz_guard_on_job(struct sz_job *j, void *arg);
+/* Opens a question; the connection has none, or only frames that are being put in order. */
+void sz_guard_ask(struct sz_gateway *g, const struct sz_miss *m, const u8 *frame,
+		  const struct sz_conf_service *svc);
+/* Walks' callbacks that remove what ended connections have left in the maps. */
+int sz_guard_old_ticket(const void *key, const void *value, void *gateway);
+int sz_guard_old_carry(const void *key, const void *value, void *gateway);
+int sz_guard_old_spill(const void *key, const void *value, void *gateway);
 /* Verifies `n` bytes of token for the pending connection; it is a waiter of the job from then on.
  */
 void sz_guard_verify(struct sz_gateway *g, struct sz_pending *p, const struct sz_miss *m,
