@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Questions: records of the ring come in here, tokens go to a worker and come back with a
- * decision, which is written to the kernel before the frames that wait for it go on. Equal tokens in
- * flight share one job.
+ * decision, which is written to the kernel before the frames that wait for it go on. Equal tokens
+ * in flight share one job.
  */
 #include "gateway/gateway_priv.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Connections that wait for a verdict, and their held frames: kept in order, put back in order. One
- * connection has at most one question open; frames that follow queue behind it. Called by guard.c and
- * stream.c.
+ * Connections that wait for a verdict, and their held frames: kept in order, put back in order.
+ * One connection has at most one question open; frames that follow queue behind it. Called by
+ * guard.c and stream.c.
  */
 #include "gateway/gateway_priv.h"
 
@@ -12,7 +12,7 @@
 #include "subzero/digest.h"
 #include "subzero/flow.h"
 
-/* SipHash-1-3 under the daemon's key: clients choose their ports, and must not choose their bucket. */
+/* SipHash-1-3 under the daemon's key: clients choose their ports, but not their bucket. */
 u32 sz_gateway_hash(const struct sz_gateway *g, const void *p, size_t n)
 {
 	struct sz_sip s;
