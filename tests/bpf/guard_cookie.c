@@ -429,6 +429,7 @@ TEST(without_a_daemon_cookies_are_still_watched)
 	EXPECT_EQ(BARE_ACK(0, 0), SCENE_PASS);
 	scene.cfg.cookie_until_ns = 0;
 	scene.cfg.heartbeat_ns = 0;
+	scene.cfg.heartbeat_ttl_ns = 1; /* the machine may have started a moment ago */
 	scene_config();
 	EXPECT_EQ(BARE_ACK(-1, 0), SCENE_DROP);
 	EXPECT_EQ(DATA(0, GET_A), SCENE_PASS);
