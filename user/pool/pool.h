@@ -10,8 +10,9 @@
  * answer). A higher class comes first; a lower one is passed over at most SZ_POOL_PASSES times in a
  * row by each worker, so that nothing starves. How many results a worker gathers before it wakes
  * the loop follows the time that this takes: additive increase, multiplicative decrease toward
- * `target_ns` (Crankshaw et al., Clipper, NSDI 2017). A worker that runs out of work wakes the loop
- * at once.
+ * `target_ns` (Crankshaw et al., Clipper, NSDI 2017), or toward an eighth of what the work has
+ * already waited, which lengthens no answer much and saves the loop most of its wake-ups when there
+ * is much to do. A worker that runs out of work wakes the loop at once.
  */
 #ifndef SZ_POOL_POOL_H
 #define SZ_POOL_POOL_H
@@ -48,6 +49,7 @@ struct sz_work {
 
 #define SZ_POOL_PASSES    16      /* picks of a higher class in a row while a lower one waits */
 #define SZ_POOL_TARGET_NS 100000u /* a finished piece of work waits at most about so long */
+#define SZ_POOL_SHARE     8       /* or this part of what it has waited for a worker already */
 #define SZ_POOL_BATCH_MAX 64      /* results a worker gathers at most */
 
 struct sz_pool;

@@ -39,6 +39,7 @@ struct pool_worker {
 	unsigned passed[SZ_WORK_CLASSES]; /* picks of a higher class since the last one of this */
 	struct sz_work *first, **last;    /* done and not handed back */
 	u64 n, began_ns;
+	u64 target_ns; /* what the first of them may wait */
 };
 
 struct sz_pool {

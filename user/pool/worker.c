@@ -100,11 +100,11 @@ static bool batch_is_full(struct pool_worker *me, u64 now)
 {
 	u64 took = now - me->began_ns, limit = me->limit;
 
-	if (took > me->pool->target_ns)
+	if (took > me->target_ns)
 		limit = limit > 1 ? limit / 2 : 1;
 	else if (me->n >= limit && limit < SZ_POOL_BATCH_MAX)
 		limit++;
-	else if (me->n < limit && took + took / me->n <= me->pool->target_ns)
+	else if (me->n < limit && took + took / me->n <= me->target_ns)
 		return false;
 	__atomic_store_n(&me->limit, limit, __ATOMIC_RELAXED);
 	return true;
@@ -156,8 +156,12 @@ bool pool_wake(struct pool_worker *w)
 static void run(struct pool_worker *me, struct sz_work *w)
 {
 	w->began_ns = sz_boot_ns();
-	if (!me->n)
+	if (!me->n) {
+		u64 waited = (w->began_ns - w->queued_ns) / SZ_POOL_SHARE;
+
 		me->began_ns = w->began_ns;
+		me->target_ns = waited > me->pool->target_ns ? waited : me->pool->target_ns;
+	}
 	w->run(w);
 	w->ended_ns = sz_boot_ns();
 	__atomic_add_fetch(&me->busy_ns, w->ended_ns - w->began_ns, __ATOMIC_RELAXED);
