@@ -25,8 +25,8 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null || true)
 
 HEADERS  := $(wildcard include/subzero/*.h)
 ROOMS    := core codec config telemetry hash wheel kern net pool jose cel geo rebac policy audit \
-            apikey fetch store revoke http dpop web forward trace idp api limits verify gateway control metrics \
-            fga signals ctl
+            apikey fetch store revoke http dpop web forward trace idp api limits verify gateway \
+            control metrics fga signals ctl
 ROOM_C   := $(foreach r,$(ROOMS),$(wildcard user/$(r)/*.c))
 ROOM_O   := $(ROOM_C:user/%.c=$(B)/user/%.o)
 ROOM_H   := $(wildcard user/*/*.h)
@@ -51,8 +51,8 @@ TOOLS    := $(patsubst tools/%.c,$(B)/tools/%,$(wildcard tools/*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-kernels check-rules bench bench-flood bench-adaptive lint fuzz coverage asan \
-        install clean tests tools format
+.PHONY: all help demo check check-kernels check-rules bench bench-flood bench-adaptive lint fuzz \
+        coverage asan install clean tests tools format
 
 all: $(PROGRAMS) $(B)/subzero.bpf.o ## the daemon, the CLI and the BPF object (default)
 
@@ -181,7 +181,7 @@ bench: all tools ## requests/s and latency beside the unguarded service and HAPr
 bench-flood: all tools ## what floods cost a good client, beside HAProxy and the bare service
 	@scripts/bench-flood
 
-bench-adaptive: all tools ## what unknown tokens wait when the verifier has twice as many as it can do
+bench-adaptive: all tools ## what unknown tokens wait when the verifier has twice its load
 	@scripts/bench-adaptive
 
 soak: all tools ## a million ordinary requests: the rate of false refusals

@@ -35,7 +35,7 @@ enum sz_action {
 #define SZ_HELD_SPAN_UNKNOWN (1u << 17)
 #define SZ_HELD_SHARE        8 /* that many held frames cost a source as much as one miss */
 
-/* What the steps of a walk share: pointers, which map memory cannot hold, and the last step's end. */
+/* What the steps of a walk share: pointers, which map memory cannot hold, and how one has ended. */
 struct sz_guard {
 	struct sz_ctx *ctx;
 	struct sz_scratch *s;

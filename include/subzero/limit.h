@@ -105,7 +105,8 @@ SZ_INLINE u32 sz_bucket_new(struct sz_limit_ask *a, struct sz_limit *l, struct s
 	return said;
 }
 
-#define SZ_LIMIT_BUSY_NS 1000000000ull /* when to try again where a place could not be had at once */
+/* When to try again where a place could not be had at once. */
+#define SZ_LIMIT_BUSY_NS 1000000000ull
 
 /* Only one CPU at a time gives away places of a set, or a subject might get two. */
 SZ_INLINE bool sz_bucket_lock(struct sz_bucket_set *set)
@@ -136,7 +137,7 @@ SZ_INLINE u32 sz_bucket_of(struct sz_limit_ask *a, struct sz_limit *l, struct sz
 	if (!a->peek) {
 		locked = sz_bucket_lock(set);
 		if (SZ_RULE(BUCKET_LOCK) && !locked) {
-			/* Perhaps its own bucket is being made: another one's would be one too many. */
+			/* Perhaps its own bucket is being made: another one is one too many. */
 			a->wait = SZ_LIMIT_BUSY_NS;
 			return SZ_LIMIT_REFUSED;
 		}
@@ -347,7 +348,7 @@ SZ_PART u32 sz_part_limits(u32 stage, u32 mode, u32 share)
 
 	if (!s)
 		return SZ_R_STATE_FULL;
-	/* Masked behind the compiler's back: kernel 6.1 learns nothing from a stage that is not 0. */
+	/* Masked behind the compiler's back: to kernel 6.1 a stage that is not 0 says nothing. */
 	sz_opaque(before);
 	before &= SZ_SERVICE_STAGES - 1;
 	end = s->service.limit_end[stage & (SZ_SERVICE_STAGES - 1)];

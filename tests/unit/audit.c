@@ -424,7 +424,8 @@ TEST(the_page_has_one_row_for_every_type_and_no_other)
 
 	ASSERT_TRUE(p != NULL);
 	for (int t = 1; t < SZ_AUDIT_TYPE_COUNT; t++) {
-		snprintf(row, sizeof(row), "\n| `%s` | ", sz_audit_type_name((enum sz_audit_type)t));
+		snprintf(row, sizeof(row), "\n| `%s` | ",
+			 sz_audit_type_name((enum sz_audit_type)t));
 		if (!EXPECT_TRUE(strstr(p, row) != NULL))
 			printf("# missing: %s\n", row + 1);
 	}

@@ -184,7 +184,8 @@ TEST(what_is_kept_and_told_of_the_log_has_bounds)
 		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: -1}\n", 9, "from 0 to 1"},
 		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: nan}\n", 9, "from 0 to 1"},
 		{TOP "tracing: {endpoint: \"https://c/v1\", sampling: 0.1.2}\n", 9, "from 0 to 1"},
-		{TOP "tracing: {endpoint: \"https://c/v1\", parent: maybe}\n", 9, "follow or ignore"},
+		{TOP "tracing: {endpoint: \"https://c/v1\", parent: maybe}\n", 9,
+		 "follow or ignore"},
 		{TOP "tracing: {endpoint: \"https://c/v1\", queue: 1}\n", 9, "out of range"},
 	};
 

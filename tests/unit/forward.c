@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Audit records on their way to journald and syslog: the two forms, what is grave enough, a receiver
- * that comes late, goes away or does not read, and what is counted then.
+ * Audit records on their way to journald and syslog: the two forms, what is grave enough, a
+ * receiver that comes late, goes away or does not read, and what is counted then.
  */
 #include "harness.h"
 
@@ -12,7 +12,8 @@
 
 #include "forward/forward_priv.h"
 
-static const char line[] = "{\"seq\":7,\"time\":\"2026-11-21T12:00:00.123456789Z\",\"type\":\"denial\","
+static const char line[] = "{\"seq\":7,\"time\":\"2026-11-21T12:00:00.123456789Z\","
+			   "\"type\":\"denial\","
 			   "\"reason\":\"no_token\",\"path\":\"/\\u000a\",\"hash\":\"00\"}";
 static const struct sz_audit_record denial = {.type = SZ_AUDIT_DENIAL, .reason = SZ_R_NO_TOKEN,
 					      .has_verdict = true, .verdict = SZ_DENY,

@@ -185,7 +185,7 @@ const struct sz_audit_tree *sz_audit_tree(const struct sz_audit *a); /* of all a
 void sz_audit_free(struct sz_audit *a);
 /* Appends to the open batch; returns its sequence number. */
 u64 sz_audit_add(struct sz_audit *a, const struct sz_audit_record *r);
-/* The line that was added last, without line end; good until anything else is done with the chain. */
+/* The line that was added last, without its end; good until the chain is used again. */
 const char *sz_audit_last_line(const struct sz_audit *a, size_t *ret_n);
 /* Moves the open batch to *ret (appends). Returns the number of its last record, 0 if empty. */
 u64 sz_audit_take(struct sz_audit *a, struct sz_buf *ret);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char what[] = " key change"; /* the space keeps it apart from any checkpoint's origin */
+/* The space keeps it apart from any checkpoint's origin. */
+static const char what[] = " key change";
 
 void sz_audit_changes_path(const char *dir, char *ret, size_t n)
 {

@@ -278,8 +278,8 @@ int sz_audit_subtrees(const char *dir, u64 size, const struct sz_audit_range *ra
 		      u8 (*ret)[SZ_AUDIT_HASH_LEN], u8 ret_root[SZ_AUDIT_HASH_LEN], u64 index,
 		      struct sz_buf *ret_line, struct sz_error *e)
 {
-	struct gather g = { .dir = dir, .e = e, .size = size, .index = index, .ranges = ranges, .n = n,
-			    .line = ret_line };
+	struct gather g = { .dir = dir, .e = e, .size = size, .index = index,
+			    .ranges = ranges, .n = n, .line = ret_line };
 	unsigned i;
 	int err;
 

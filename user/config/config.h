@@ -108,7 +108,7 @@ struct sz_conf_introspection {
 	char *secret_file;     /* of a client secret, or NULL */
 	char *key_file;        /* of a private JWK, or NULL */
 	u32 max_ttl_s;         /* an answer is good no longer; default 60 s */
-	u32 min_ttl_s;         /* nor shorter, however often it is used; default 10 s, or the same */
+	u32 min_ttl_s;         /* nor shorter, however often used; default 10 s, or the same */
 	u32 inactive_ttl_s;    /* nor one that a token is not active; default 10 s */
 	u32 timeout_ms;        /* default 3 s */
 	u32 max_waiting;       /* tokens that wait for an answer at once; default 1024 */

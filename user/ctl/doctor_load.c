@@ -175,7 +175,7 @@ static void look_at_forward(struct sz_doctor *d, const char *target, const json_
 	if (json_is_false(json_object_get(f, "connected")) && number(f, "waiting_bytes"))
 		sz_doctor_say(d, SZ_DOCTOR_WARN, check,
 			      "is it running, and its socket the one in audit.forward?",
-			      "does not take records: %lld wait in bytes, %lld records were dropped",
+			      "does not take records: %lld bytes wait, %lld records were dropped",
 			      (long long)number(f, "waiting_bytes"),
 			      (long long)number(f, "dropped"));
 	else if (number(f, "dropped"))

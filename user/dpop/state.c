@@ -160,8 +160,8 @@ static enum sz_reason fresh(const struct sz_dpop *d, const struct sz_dpop_proof 
 }
 
 /*
- * When the second `end_s` of this room's clock is over, on CLOCK_BOOTTIME. A clock that is set ahead
- * later only makes it come sooner than that.
+ * When the second `end_s` of this room's clock is over, on CLOCK_BOOTTIME. A clock that is set
+ * ahead later only makes it come sooner than that.
  */
 static u64 boot_after(const struct sz_dpop *d, u64 end_s)
 {

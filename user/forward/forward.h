@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Audit records to the journal (its native protocol) and to a syslog daemon (RFC 5424), by datagrams
- * over sockets. Called by the journal for each record, in the loop. It never blocks and never makes
- * anybody wait: what the receiver does not take is kept up to a limit, then dropped and counted. It
- * tells what the log tells and nothing more.
+ * Audit records to the journal (its native protocol) and to a syslog daemon (RFC 5424), by
+ * datagrams over sockets. Called by the journal for each record, in the loop. It never blocks and
+ * never makes anybody wait: what the receiver does not take is kept up to a limit, then dropped and
+ * counted. It tells what the log tells and nothing more.
  */
 #ifndef SZ_FORWARD_FORWARD_H
 #define SZ_FORWARD_FORWARD_H

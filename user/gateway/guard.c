@@ -368,8 +368,8 @@ int sz_guard_old_carry(const void *key, const void *value, void *gateway)
 
 	if (c->time_ns + CARRY_AGE_NS > sz_boot_ns())
 		return 0; /* its flow may not be written yet */
-	if (!sz_kernel_flow(g, key, &f) || f.birth_ns != c->birth_ns || !(f.flags & SZ_FLOW_CARRY) ||
-	    (f.flags & SZ_FLOW_DEAD))
+	if (!sz_kernel_flow(g, key, &f) || f.birth_ns != c->birth_ns ||
+	    !(f.flags & SZ_FLOW_CARRY) || (f.flags & SZ_FLOW_DEAD))
 		sz_map_del(g->kern, SZ_MAP_CARRY, key);
 	return 0;
 }

@@ -23,8 +23,8 @@ void sz_net_free(struct sz_loop_ring *l);
 int sz_net_run(struct sz_loop_ring *l);
 void sz_net_stop(struct sz_loop_ring *l);
 /*
- * How long the loop was busy each time it had waited: from the kernel's answer until it asked again.
- * So long may what came meanwhile have waited for it. The loop's thread.
+ * How long the loop was busy each time it had waited: from the kernel's answer until it asked
+ * again. So long may have waited what came meanwhile. The loop's thread.
  */
 const struct sz_hist *sz_net_pauses(const struct sz_loop_ring *l);
 

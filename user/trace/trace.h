@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * OpenTelemetry traces of the miss path: what W3C Trace Context (the header traceparent) says, which
- * requests are traced, spans by the semantic conventions for HTTP, and their export as OTLP/HTTP in
- * JSON. Called by the gateway in the loop. Never blocks; what does not fit is dropped and counted. A
- * trace holds no token, no claim but the issuer, and no query of a URL.
+ * OpenTelemetry traces of the miss path: what W3C Trace Context (header traceparent) says, which
+ * requests are traced, spans by the semantic conventions for HTTP, their export as OTLP/HTTP in
+ * JSON. Called by the gateway in the loop. Never blocks; what does not fit is dropped and counted.
+ * A trace holds no token, no claim but the issuer, and no query of a URL.
  */
 #ifndef SZ_TRACE_TRACE_H
 #define SZ_TRACE_TRACE_H
