@@ -19,7 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
 # Budgets for one client that is all clients; a daemon that waits for a CPU is not a dead one.
 GUARD_TOP='heartbeat_ttl: 1m
-limits: {misses: 1000000/s, source_misses: 1000000/s}'
+limits: {misses: 1000000/s, source_misses: 1000000/s, adaptive: none}'
 
 # The lab without the client's own stack: its addresses are routed, its XDP program is the rig's.
 attack_lab() {

@@ -32,13 +32,16 @@ static unsigned ran[MANY + 64], n_ran; /* what workers have run, in order */
 static void item_run(struct sz_work *w)
 {
 	struct item *i = (struct item *)w;
+	size_t at;
 
 	if (i->started)
 		sem_post(i->started);
 	while (i->wait && sem_wait(i->wait))
 		;
 	i->runs++;
-	ran[__atomic_fetch_add(&n_ran, 1, __ATOMIC_RELAXED) % SZ_ARRAY_LEN(ran)] = i->number;
+	/* Work that is submitted again makes it turn over, and then two workers may meet in a place. */
+	at = __atomic_fetch_add(&n_ran, 1, __ATOMIC_RELAXED) % SZ_ARRAY_LEN(ran);
+	__atomic_store_n(&ran[at], i->number, __ATOMIC_RELAXED);
 }
 
 static void item_done(struct sz_work *w)
