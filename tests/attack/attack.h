@@ -263,6 +263,7 @@ struct att_case {
 	u8 addr[16];
 	u32 isn_hint;
 	bool legit;     /* every request must be answered as its class says */
+	bool again; /* it was well-behaved and told to come again: 503 */
 	bool recover;   /* retransmit what the server does not acknowledge */
 	bool take_last; /* of several SYN-ACKs */
 	bool ts_wanted;

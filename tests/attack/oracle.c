@@ -194,6 +194,7 @@ static void judge_answers(struct att_case *c)
 
 	if (t->wrong_answer)
 		att_wrong(c, "an answer came that belongs to another request");
+	c->again = !c->why[0] && n && t->status[n - 1] == 503;
 	if (n != c->n_expect)
 		att_wrong(c, "%u answers came, the last %u, %u were due%s%s", n,
 			  n ? t->status[n - 1] : 0, c->n_expect, t->rst ? ", reset" : "",
