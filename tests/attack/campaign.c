@@ -26,7 +26,7 @@ static struct {
 
 /*
  * A good client that was answered 503 comes again, as its Retry-After says. Under loss the daemon
- * refuses a request in pieces whose beginning it has let go; more than one in a hundred is too many.
+ * refuses a request in pieces whose beginning it has let go; more than one of 100 is too many.
  */
 #define AGAIN_MAX  32
 #define AGAIN_FROM 40000 /* added to the number that makes its address */
